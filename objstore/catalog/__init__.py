@@ -1,0 +1,1 @@
+"""What exists: transactions over SQLite, mirrored on the drives."""

@@ -1,0 +1,51 @@
+"""What can go wrong in the catalog, as one tree: catch `CatalogError` for all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class CatalogError(Exception):
+    """Base of every error of the catalog."""
+
+
+class ReadOnly(CatalogError):
+    """Nothing can be written: the write quorum is gone. Names the drives that are away."""
+
+    def __init__(self, reason: str, missing: Sequence[str] = ()) -> None:
+        self.reason = reason
+        self.missing = tuple(missing)
+        super().__init__(f"the store is read-only: {reason}" + (f"; away: {', '.join(missing)}" if missing else ""))
+
+
+class StartRefused(CatalogError):
+    """The store must not start: too few drives to tell which catalog is the latest. Names those missing."""
+
+    def __init__(self, reason: str, missing: Sequence[str] = ()) -> None:
+        self.reason = reason
+        self.missing = tuple(missing)
+        super().__init__(f"refused to start: {reason}" + (f"; missing: {', '.join(missing)}" if missing else ""))
+
+
+class CorruptRecord(CatalogError):
+    """The checksum of a record does not match, or its bytes are not of the type asked for."""
+
+
+class SchemaTooNew(CatalogError):
+    """A newer release wrote this catalog: it is left alone."""
+
+    def __init__(self, found: int, known: int) -> None:
+        self.found = found
+        self.known = known
+        super().__init__(
+            f"the catalog has schema version {found}, this release knows up to {known}: run a newer release"
+        )
+
+
+class MirrorFailed(CatalogError):
+    """One mirror cannot be used: its file is gone or replaced, its drive is away, or SQLite reports an error."""
+
+    def __init__(self, drive: str, reason: str) -> None:
+        self.drive = drive
+        self.reason = reason
+        super().__init__(f"catalog mirror on drive {drive}: {reason}")

@@ -1,0 +1,74 @@
+"""The tables, as a list of migrations.
+
+Names and keys are bytes, so that order is UTF-8 byte order on every engine. `PRAGMA user_version` counts the migrations
+a mirror has had. A release adds to the end of MIGRATIONS and never edits what was released.
+
+`objects` holds a row only for a key whose current version is a real object: a listing costs what its page holds.
+`versions` holds noncurrent versions and delete markers. `ord` grows with every version of a key. Ids of `buckets` and
+`payloads` are never given twice (AUTOINCREMENT): a reader with an old record finds nothing, never another's bytes.
+`mirror` and `redo` belong to the engine: where this mirror stands, and its latest transactions as packed statements.
+"""
+
+from __future__ import annotations
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """CREATE TABLE mirror (
+            one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT NULL, seq INTEGER NOT NULL, members TEXT NOT NULL
+        ) STRICT""",
+        """CREATE TABLE redo (
+            seq INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, size INTEGER NOT NULL, statements BLOB NOT NULL
+        ) STRICT""",
+        """CREATE TABLE buckets (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, name BLOB NOT NULL UNIQUE, owner BLOB NOT NULL, record BLOB NOT NULL
+        ) STRICT""",
+        """CREATE TABLE objects (
+            bucket INTEGER NOT NULL, key BLOB NOT NULL, ord INTEGER NOT NULL, record BLOB NOT NULL,
+            PRIMARY KEY (bucket, key)
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE versions (
+            bucket INTEGER NOT NULL, key BLOB NOT NULL, ord INTEGER NOT NULL, is_null INTEGER NOT NULL DEFAULT 0,
+            record BLOB NOT NULL,
+            PRIMARY KEY (bucket, key, ord DESC)
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX versions_null ON versions (bucket, key) WHERE is_null = 1",
+        "CREATE TABLE payloads (id INTEGER PRIMARY KEY AUTOINCREMENT, data BLOB NOT NULL) STRICT",
+        """CREATE TABLE uploads (
+            bucket INTEGER NOT NULL, key BLOB NOT NULL, id BLOB NOT NULL, record BLOB NOT NULL,
+            PRIMARY KEY (bucket, key, id)
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE parts (
+            upload BLOB NOT NULL, number INTEGER NOT NULL, record BLOB NOT NULL,
+            PRIMARY KEY (upload, number)
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE blobs (
+            id BLOB NOT NULL PRIMARY KEY, record BLOB NOT NULL, sealed INTEGER NOT NULL DEFAULT 0,
+            instance BLOB NOT NULL, length INTEGER NOT NULL DEFAULT 0
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX blobs_open ON blobs (instance) WHERE sealed = 0",
+        """CREATE TABLE shards (
+            blob BLOB NOT NULL, idx INTEGER NOT NULL, drive BLOB NOT NULL, missing INTEGER,
+            PRIMARY KEY (blob, idx)
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX shards_drive ON shards (drive)",
+        "CREATE INDEX shards_missing ON shards (blob, idx) WHERE missing IS NOT NULL",
+        """CREATE TABLE extents (
+            blob BLOB NOT NULL, offset INTEGER NOT NULL, span INTEGER NOT NULL, head INTEGER NOT NULL,
+            size INTEGER NOT NULL, refs INTEGER NOT NULL,
+            PRIMARY KEY (blob, offset)
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE garbage (
+            blob BLOB NOT NULL, offset INTEGER NOT NULL, span INTEGER NOT NULL, since INTEGER NOT NULL,
+            PRIMARY KEY (blob, offset)
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX garbage_since ON garbage (since)",
+        """CREATE TABLE usage (
+            bucket INTEGER PRIMARY KEY, objects INTEGER NOT NULL DEFAULT 0, versions INTEGER NOT NULL DEFAULT 0,
+            bytes INTEGER NOT NULL DEFAULT 0
+        ) STRICT""",
+        "CREATE TABLE settings (name TEXT PRIMARY KEY, value BLOB) STRICT, WITHOUT ROWID",
+        "CREATE TABLE drives (id TEXT PRIMARY KEY, record BLOB NOT NULL) STRICT, WITHOUT ROWID",
+    ),
+)
+
+VERSION = len(MIGRATIONS)
