@@ -1,0 +1,339 @@
+"""What the store speaks of: buckets, versions, uploads, parts, and what is given to and got from its verbs.
+
+The structs named in the catalog's tables (`Bucket`, `Version`, `Upload`, `Part`) are stored as they are, as arrays: a new
+field goes to the end, with a default, so that old records stay readable. Times are microseconds since 1970 (`_us`) unless
+they come from a header (seconds). Names and keys are `str` here and UTF-8 bytes in the tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import msgspec
+
+from objstore.blobs.types import Extent
+
+Buffer = bytes | bytearray | memoryview
+T = TypeVar("T")
+
+INLINE = 8 << 10
+"""Objects up to this many bytes live in the catalog."""
+
+MIN_PART = 5 << 20
+MAX_PART = 5 << 30
+MAX_PARTS = 10_000
+MAX_OBJECT = 50 << 40
+
+NULL = "null"
+"""The public id of the null version."""
+
+
+class Owner(msgspec.Struct, frozen=True, array_like=True):
+    """A canonical user id and the name shown beside it."""
+
+    id: str
+    name: str = ""
+
+
+class Grant(msgspec.Struct, frozen=True, array_like=True):
+    """One line of an ACL: `kind` is CanonicalUser, Group or AmazonCustomerByEmail; `permission` as AWS names it."""
+
+    kind: str
+    permission: str
+    id: str = ""
+    uri: str = ""
+    display: str = ""
+
+
+Acl = tuple[Grant, ...]
+
+
+class Bucket(msgspec.Struct, frozen=True, array_like=True):
+    """A bucket. `versioning` is "", "Enabled" or "Suspended"; once set it is never "" again. `id` never comes back.
+
+    `configuration` holds what later operations keep beside it, by name (an XML or JSON document each).
+    """
+
+    id: int
+    name: str
+    owner: Owner
+    created_us: int
+    versioning: str = ""
+    region: str = ""
+    acl: Acl = ()
+    ownership: str = ""
+    configuration: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class Checksum(msgspec.Struct, frozen=True, array_like=True):
+    """A checksum as the client sees it: `algorithm` (CRC32C, SHA256...), `value` in base64 (with `-N` if composite)."""
+
+    algorithm: str
+    value: str
+    type: str = "FULL_OBJECT"
+
+
+class PartInfo(msgspec.Struct, frozen=True, array_like=True):
+    """A part of a completed multipart object."""
+
+    number: int
+    size: int
+    checksum: Checksum | None = None
+
+
+class Version(msgspec.Struct, frozen=True, array_like=True):
+    """One version of a key: an object or a delete marker.
+
+    Its bytes are `extents` in order, then the payload. `etag` is hex without quotes, `-N` behind for N parts.
+    `headers` has content-type, cache-control, content-disposition, content-encoding, content-language, expires,
+    x-amz-website-redirect-location by these names. Listings give it as it is stored: `extents` and `parts` may then
+    be in the `manifest`, and `content` is None; `Store.current` gives it whole.
+    """
+
+    version_id: str
+    ord: int
+    is_null: bool
+    delete_marker: bool
+    etag: str
+    size: int
+    modified_us: int
+    owner: Owner
+    storage_class: str = "STANDARD"
+    metadata: dict[str, str] = msgspec.field(default_factory=dict)
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
+    checksum: Checksum | None = None
+    parts: tuple[PartInfo, ...] | None = None
+    extents: tuple[Extent, ...] = ()
+    payload: int | None = None
+    acl: Acl | None = None
+    upload_id: str | None = None
+    manifest: int | None = None
+    part_count: int = 0
+    content: bytes | None = None
+
+
+class Upload(msgspec.Struct, frozen=True, array_like=True):
+    """A multipart upload in progress. `id` is 32 hex digits that grow with time."""
+
+    id: str
+    key: str
+    initiated_us: int
+    owner: Owner
+    initiator: Owner
+    storage_class: str = "STANDARD"
+    metadata: dict[str, str] = msgspec.field(default_factory=dict)
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
+    checksum_algorithm: str | None = None
+    checksum_type: str | None = None
+    acl: Acl | None = None
+
+
+class Part(msgspec.Struct, frozen=True, array_like=True):
+    """An uploaded part: its bytes are `extents`, or a payload."""
+
+    number: int
+    size: int
+    etag: str
+    modified_us: int
+    checksum: Checksum | None = None
+    extents: tuple[Extent, ...] = ()
+    payload: int | None = None
+
+
+class Preconditions(msgspec.Struct, frozen=True, kw_only=True):
+    """What must hold. ETags as in the header: quoted or not, `*`, or a comma-separated list. Times in epoch seconds.
+
+    Writes look at `if_match` and `if_none_match`; deletes at `if_match`, `match_size`, `match_last_modified`; reads and
+    the source of a copy at the first four.
+    """
+
+    if_match: str | None = None
+    if_none_match: str | None = None
+    if_modified_since: int | None = None
+    if_unmodified_since: int | None = None
+    match_size: int | None = None
+    match_last_modified: int | None = None
+
+
+ALWAYS = Preconditions()
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """What is known of a body once it was all read: MD5 in hex, and the checksum to store."""
+
+    etag: str
+    checksum: Checksum | None = None
+
+
+@dataclass(slots=True)
+class Source:
+    """The bytes of a PUT. `length` is declared, or None. Each byte goes through `update` once, in order, maybe on a thread.
+
+    `finish` is called once after the last byte: it checks what the client declared (raises), and tells the digests.
+    """
+
+    chunks: AsyncIterator[Buffer]
+    length: int | None
+    update: Callable[[Buffer], object]
+    finish: Callable[[], Digest]
+
+
+@dataclass(slots=True)
+class Digester:
+    """Wanted of a copy that must look at its bytes (another checksum algorithm). As in `Source`."""
+
+    update: Callable[[Buffer], object]
+    finish: Callable[[], Digest]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewObject:
+    """What an object is to carry beside its bytes. `acl` None: private to `owner`."""
+
+    owner: Owner
+    metadata: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    storage_class: str = "STANDARD"
+    acl: Acl | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewUpload:
+    """What CreateMultipartUpload fixes for the object to come."""
+
+    owner: Owner
+    initiator: Owner
+    metadata: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    storage_class: str = "STANDARD"
+    acl: Acl | None = None
+    checksum_algorithm: str | None = None
+    checksum_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CompletedPart:
+    """A part as a complete names it; `checksum` in base64 where the client gave one."""
+
+    number: int
+    etag: str
+    checksum: str | None = None
+    algorithm: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectName:
+    """Where a copy comes from. `version_id` None: the current version."""
+
+    bucket: str
+    key: str
+    version_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A version now visible. `version_id` is what the answer tells: None for a bucket never versioned."""
+
+    version: Version
+    version_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Copied(Generic[T]):
+    """The outcome of a copy: what was made, of which version. `source_version_id` as `Published.version_id`."""
+
+    made: T
+    source: Version
+    source_version_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """The outcome of a delete. `version_id`: the version deleted or the marker made; None in a bucket never versioned.
+
+    `delete_marker`: a marker was made (no id asked), or what was deleted by its id was one.
+    """
+
+    version_id: str | None = None
+    delete_marker: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteItem:
+    """One key of a DeleteObjects."""
+
+    key: str
+    version_id: str | None = None
+    conditions: Preconditions = ALWAYS
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A key in a listing."""
+
+    key: str
+    version: Version
+
+
+@dataclass(frozen=True, slots=True)
+class VersionEntry:
+    """A version or delete marker in a listing."""
+
+    key: str
+    version: Version
+    is_latest: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """A page of a listing, in order. `next` (the last key or prefix given) continues it, None at the end."""
+
+    items: list[T]
+    prefixes: list[str] = field(default_factory=list)
+    next: str | None = None
+
+    @property
+    def truncated(self) -> bool:
+        return self.next is not None
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedPage(Page[T]):
+    """A page continued by a key and an id: a version id, or an upload id. `next_id` None behind a common prefix."""
+
+    next_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PartsPage:
+    """Parts of an upload in order of number. `next` is the last number given, None at the end."""
+
+    upload: Upload
+    items: list[Part]
+    next: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Exact counts: current objects, noncurrent versions with delete markers, bytes of all versions."""
+
+    objects: int = 0
+    versions: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """The whole store for `admin info`. `missing_shards`: to be healed; `garbage_bytes`: of shard files, to be punched."""
+
+    buckets: int
+    objects: int
+    versions: int
+    bytes: int
+    uploads: int
+    blobs: int
+    missing_shards: int
+    garbage_bytes: int
