@@ -1,6 +1,6 @@
 """What the store refuses, as one tree: every error carries the code that AWS gives it.
 
-`code` is AWS's name of the error, `detail` what its error document says beside it (`Key`, `BucketName`, `Condition`...).
+`code` is AWS's name of the error, `detail` what its error document says beside it (`Key`, `BucketName`, `Condition`).
 The wire above turns both into a status and a document; nothing here knows HTTP.
 Codes: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 """
@@ -76,7 +76,7 @@ class NoSuchKey(_OnMarker):
 
 
 class MethodNotAllowed(_OnMarker):
-    """The version asked for by id is a delete marker (`marker`): only DELETE is allowed. Detail: Method, ResourceType."""
+    """The version asked for by its id is a delete marker (`marker`): only DELETE is allowed."""
 
     code = "MethodNotAllowed"
 
@@ -94,7 +94,7 @@ class NoSuchUpload(StoreError):
 
 
 class InvalidPart(StoreError):
-    """A part named in a complete was not uploaded, or has another ETag or checksum. Detail: UploadId, PartNumber, ETag."""
+    """A part of a complete was not uploaded, or has another ETag or checksum. Detail: UploadId, PartNumber, ETag."""
 
     code = "InvalidPart"
 

@@ -1,8 +1,8 @@
 """The store: every verb of buckets, objects and uploads, as the wire above calls it.
 
-A verb that writes bytes makes them durable first and publishes them by one catalog transaction, in which everything that
-decides is looked at; when that transaction refuses, the bytes go to the garbage. Verbs that only look at a few rows are
-plain functions (a point read takes microseconds); pages of listings are read on a thread.
+A verb that writes bytes makes them durable first and publishes them by one catalog transaction, in which everything
+that decides is looked at; when that transaction refuses, the bytes go to the garbage. Verbs that only look at a few rows
+are plain functions (a point read takes microseconds); pages of listings are read on a thread.
 """
 
 from __future__ import annotations
@@ -247,7 +247,7 @@ class Store:
         """Forget an upload and its parts. Raises NoSuchBucket, NoSuchUpload."""
         ...
 
-    def list_parts(self, bucket: str, key: str, upload_id: str, *, after: int = 0, limit: int = 1000) -> PartsPage:
+    async def list_parts(self, bucket: str, key: str, upload_id: str, *, after: int = 0, limit: int = 1000) -> PartsPage:
         """Parts by number behind `after`. Raises NoSuchUpload."""
         ...
 
@@ -257,6 +257,6 @@ class Store:
         """Exact counts of a bucket. Raises NoSuchBucket."""
         ...
 
-    def counters(self) -> Counters:
+    async def counters(self) -> Counters:
         """Counts of the whole store."""
         ...

@@ -1,8 +1,8 @@
 """What the store speaks of: buckets, versions, uploads, parts, and what is given to and got from its verbs.
 
-The structs named in the catalog's tables (`Bucket`, `Version`, `Upload`, `Part`) are stored as they are, as arrays: a new
-field goes to the end, with a default, so that old records stay readable. Times are microseconds since 1970 (`_us`) unless
-they come from a header (seconds). Names and keys are `str` here and UTF-8 bytes in the tables.
+The structs named in the catalog's tables (`Bucket`, `Version`, `Upload`, `Part`) are stored as they are, as arrays: a
+new field goes to the end, with a default, so that old records stay readable. Times are microseconds since 1970 (`_us`)
+unless they come from a header (seconds). Names and keys are `str` here and UTF-8 bytes in the tables.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ class Digest:
 
 @dataclass(slots=True)
 class Source:
-    """The bytes of a PUT. `length` is declared, or None. Each byte goes through `update` once, in order, maybe on a thread.
+    """The bytes of a PUT. `length` is declared, or None. All go through `update` once, in order, maybe on a thread.
 
     `finish` is called once after the last byte: it checks what the client declared (raises), and tells the digests.
     """
@@ -327,7 +327,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """The whole store for `admin info`. `missing_shards`: to be healed; `garbage_bytes`: of shard files, to be punched."""
+    """The whole store, for `admin info`: `missing_shards` are to be healed, `garbage_bytes` to be punched."""
 
     buckets: int
     objects: int
