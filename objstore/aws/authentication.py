@@ -1,0 +1,104 @@
+"""Who asks: finds the one scheme by which a request is signed and has it checked.
+
+A request carries its signature in the `Authorization` header or in the query, of version 4 or 2; with none it is
+anonymous, and what an anonymous caller may do is for the access check to say. With more than one it is refused.
+https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from objstore.aws import sigv2, sigv4
+from objstore.aws.errors import AwsError
+from objstore.aws.principal import ANONYMOUS, Credentials, Principal
+from objstore.aws.sigv4 import ChunkSigning, Payload
+from objstore.aws.sigv4.payload import unsigned_payload
+
+
+class Scheme(StrEnum):
+    """How a request was signed."""
+
+    V4_HEADER = "v4-header"
+    V4_PRESIGNED = "v4-presigned"
+    V2_HEADER = "v2-header"
+    V2_PRESIGNED = "v2-presigned"
+    ANONYMOUS = "anonymous"
+
+
+@dataclass(frozen=True, slots=True)
+class Authentication:
+    """The outcome: who, by which scheme, how the body is protected, and what its chunks are signed with."""
+
+    principal: Principal
+    scheme: Scheme
+    payload: Payload
+    chunks: ChunkSigning | None = None
+
+
+class Authenticable(sigv2.Addressed, Protocol):
+    """The facts of a request that authentication reads."""
+
+    @property
+    def query(self) -> Sequence[tuple[str, str]]: ...
+
+
+def authenticate(request: Authenticable, credentials: Credentials, *, region: str, now: float) -> Authentication:
+    """Checks the signature at `now` (Unix seconds); AwsError with AWS's code says what is wrong with it."""
+    scheme, query = find_scheme(request)
+    if scheme is Scheme.ANONYMOUS:
+        return Authentication(ANONYMOUS, scheme, unsigned_payload(request.headers))
+    if "x-amz-security-token" in request.headers or "X-Amz-Security-Token" in query or "x-amz-security-token" in query:
+        raise AwsError("InvalidToken")
+    if scheme is Scheme.V4_HEADER:
+        credential, payload, chunks = sigv4.verify_header(request, credentials, region=region, now=now)
+        return Authentication(credential.principal, scheme, payload, chunks)
+    if scheme is Scheme.V4_PRESIGNED:
+        credential, payload, chunks = sigv4.verify_presigned(request, query, credentials, region=region, now=now)
+        return Authentication(credential.principal, scheme, payload, chunks)
+    if scheme is Scheme.V2_HEADER:
+        credential = sigv2.verify_header(request, credentials, now=now)
+    else:
+        credential = sigv2.verify_presigned(request, query, credentials, now=now)
+    payload = unsigned_payload(request.headers)
+    if payload.signed_chunks:  # the chain of chunk signatures begins with a SigV4 signature
+        raise AwsError("InvalidRequest", "The value of x-amz-content-sha256 header is invalid.")
+    return Authentication(credential.principal, scheme, payload)
+
+
+def find_scheme(request: Authenticable) -> tuple[Scheme, dict[str, str]]:
+    """The scheme of the request, and its decoded query parameters; InvalidArgument for two schemes at once."""
+    header = request.headers.get("authorization", "")
+    query: dict[str, str] = {}
+    found = []
+    if header:
+        found.append(_header_scheme(header))
+    if request.raw_query:
+        query = dict(request.query)
+        if "X-Amz-Algorithm" in query or "X-Amz-Signature" in query or "X-Amz-Credential" in query:
+            found.append(Scheme.V4_PRESIGNED)
+        elif "AWSAccessKeyId" in query or "Signature" in query:
+            found.append(Scheme.V2_PRESIGNED)
+    if len(found) > 1:
+        raise AwsError(
+            "InvalidArgument",
+            "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string "
+            "parameter or the Authorization header should be specified",
+            ArgumentName="Authorization",
+            ArgumentValue=header,
+        )
+    return (found[0] if found else Scheme.ANONYMOUS), query
+
+
+def _header_scheme(header: str) -> Scheme:
+    name = header.partition(" ")[0]
+    if name == "AWS4-HMAC-SHA256":
+        return Scheme.V4_HEADER
+    if name == "AWS":
+        return Scheme.V2_HEADER
+    raise AwsError(
+        "InvalidArgument", "Unsupported Authorization Type", ArgumentName="Authorization", ArgumentValue=header
+    )
