@@ -43,6 +43,8 @@ def verify(
     Raises ShardCorrupt with the position of the first frame that does not match or is cut short.
     """
     check_blob_id(blob_id)
+    if not 0 <= first <= first + count <= layout.stripes(size):
+        raise ValueError(f"stripes {first} to {first + count} are not inside an append of {size} bytes")
     view = memoryview(buf).cast("B")
     at = offset + first * layout.frame(layout.block_size)
     position = 0
