@@ -17,6 +17,7 @@ from objstore.aws.errors import AwsError
 from objstore.aws.sigv4.scope import Scope
 
 _PLAIN_PATH = re.compile(rb"[A-Za-z0-9\-._~/]*\Z")
+_BLANKS = re.compile(r"[ \t]{2,}|\t")  # ASCII only: a byte of UTF-8 may look like a blank of Latin-1
 _PLAIN_QUERY = re.compile(rb"[A-Za-z0-9\-._~]*\Z")
 
 
@@ -46,7 +47,11 @@ def _encoded(text: bytes) -> str:
 
 def canonical_headers(headers: Mapping[str, str], signed: Iterable[str]) -> str:
     """A line `name:value` for each signed header, blanks squeezed; one that the request lacks has an empty value."""
-    return "".join([f"{name}:{' '.join(headers.get(name, '').split())}\n" for name in signed])
+    return "".join([f"{name}:{_squeezed(headers.get(name, ''))}\n" for name in signed])
+
+
+def _squeezed(value: str) -> str:
+    return _BLANKS.sub(" ", value).strip(" ")
 
 
 def canonical_request(method: str, path: str, query: str, headers: str, signed: Iterable[str], payload: str) -> str:
