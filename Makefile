@@ -1,0 +1,77 @@
+# Every habit of the project, by name. `make run` and `make test` need Python 3.11 or newer and nothing else.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+DRIVES ?= ./data/drive{1...4}
+IMAGE ?= objstore:latest
+ENGINE ?= $(firstword $(foreach e,podman docker buildah,$(if $(shell command -v $(e) 2>/dev/null),$(e))))
+
+.PHONY: help setup setup-dev run test lint format bench soak conformance image lock clean
+
+help:
+	@grep -E '^## ' Makefile | cut -c4-
+
+## setup        a virtual environment in .venv from the locked wheels
+setup: $(VENV)/.run
+$(VENV)/.python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "objstore needs Python 3.11 or newer: make run PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+$(VENV)/.run: $(VENV)/.python requirements.lock pyproject.toml
+	$(PIP) --require-hashes --only-binary :all: -r requirements.lock
+	$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+$(VENV)/.dev: $(VENV)/.run requirements-dev.lock
+	$(PIP) --require-hashes --only-binary :all: -r requirements-dev.lock
+	@touch $@
+setup-dev: $(VENV)/.dev
+
+## run          serve S3 on four folders under ./data
+run: setup
+	@mkdir -p data
+	$(BIN)/objstore server $(DRIVES)
+
+## test         every test
+test: setup-dev
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests
+
+## lint         ruff, strict types, import contracts
+lint: setup-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+## format       let ruff put the code into its form
+format: setup-dev
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+## bench        compare speed with another server: make bench ARGS="--help"
+bench: setup-dev
+	$(PIP) --require-hashes --only-binary :all: -r requirements-bench.lock
+	$(BIN)/objstore bench $(ARGS)
+
+## soak         long tests with large files
+soak: setup-dev
+	$(BIN)/python -m pytest -m soak --timeout=7200 tests
+
+## conformance  the public S3 suite: make conformance SUITE=DIR [LIST=FILE] [OUT=FILE]
+conformance: setup-dev
+	$(BIN)/python -m tests.conformance --suite "$(SUITE)" $(if $(LIST),--list "$(LIST)") $(if $(OUT),--out "$(OUT)")
+
+## image        a container image, with podman, docker or buildah
+image:
+	@test -n "$(ENGINE)" || { echo "make image needs podman, docker or buildah" >&2; exit 1; }
+	$(ENGINE) build -f docker/Containerfile -t $(IMAGE) .
+
+## lock         resolve the dependencies anew (needs uv)
+lock:
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 pyproject.toml --group build -o requirements.lock
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 pyproject.toml --group dev --group build -c requirements.lock -o requirements-dev.lock
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 pyproject.toml --group bench -c requirements-dev.lock -o requirements-bench.lock
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""The `objstore` command: `server` runs one, `admin` talks to a running one, `bench` measures one."""

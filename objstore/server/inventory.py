@@ -1,0 +1,42 @@
+"""What `objstore admin info` and the metrics page show: drives, quorum, counts, healing. One picture, made on demand."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class DriveView(msgspec.Struct, frozen=True):
+    """One drive: `state` as the drives room names it, sizes in bytes (0 while it does not answer)."""
+
+    path: str
+    id: str | None
+    state: str
+    used: int
+    free: int
+    mirror: bool
+    problem: str | None = None
+
+
+class Healing(msgspec.Struct, frozen=True):
+    """The repair queue: shards to rebuild, bytes of shard files they stand for."""
+
+    shards: int
+    bytes: int
+
+
+class Inventory(msgspec.Struct, frozen=True):
+    """The whole store at a glance; `writable` is why-not text when it is not."""
+
+    version: str
+    deployment: str
+    drives: tuple[DriveView, ...]
+    parity: int
+    durability: str
+    may_fail: int
+    writable: bool
+    read_only_reason: str | None
+    buckets: int
+    objects: int
+    versions: int
+    bytes: int
+    healing: Healing

@@ -1,0 +1,55 @@
+"""Counters that Prometheus scrapes, summed over all workers.
+
+The client library shares values between processes through files in `PROMETHEUS_MULTIPROC_DIR`, which must be set before
+the library is imported: the process entry does so. Labels are operations and status classes, never names of buckets or
+keys: the page is open to whoever can reach the port.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from objstore.server.inventory import Inventory
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
+
+requests = Counter("objstore_requests_total", "Requests answered.", ["operation", "status"])
+seconds = Histogram("objstore_request_seconds", "Time from request to end of answer.", ["operation"], buckets=_SECONDS)
+received = Counter("objstore_received_bytes_total", "Bytes of object data received.")
+sent = Counter("objstore_sent_bytes_total", "Bytes of object data sent.")
+
+
+class _Inventory:
+    """Gauges read from the catalog and the drives at the moment of the scrape."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._inventory = inventory
+
+    def collect(self) -> Iterable[Metric]:
+        now = self._inventory
+        yield GaugeMetricFamily("objstore_objects", "Current objects.", value=now.objects)
+        yield GaugeMetricFamily("objstore_bytes", "Bytes of all object versions.", value=now.bytes)
+        yield GaugeMetricFamily("objstore_buckets", "Buckets.", value=now.buckets)
+        yield GaugeMetricFamily("objstore_shards_to_heal", "Shards waiting to be rebuilt.", value=now.healing.shards)
+        yield GaugeMetricFamily("objstore_writable", "1 while the write quorum holds.", value=int(now.writable))
+        online = GaugeMetricFamily("objstore_drive_online", "1 for a drive that answers.", labels=["drive"])
+        used = GaugeMetricFamily("objstore_drive_used_bytes", "Used space.", labels=["drive"])
+        free = GaugeMetricFamily("objstore_drive_free_bytes", "Free space.", labels=["drive"])
+        for drive in now.drives:
+            online.add_metric([drive.path], int(drive.state == "online"))
+            used.add_metric([drive.path], drive.used)
+            free.add_metric([drive.path], drive.free)
+        yield from (online, used, free)
+
+
+def exposition(inventory: Inventory) -> bytes:
+    """The text that Prometheus reads."""
+    registry = CollectorRegistry()
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    registry.register(_Inventory(inventory))
+    return generate_latest(registry)

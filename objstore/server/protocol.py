@@ -1,0 +1,146 @@
+"""uvicorn's HTTP protocol with the bounds it leaves out, and a body buffer made for large uploads.
+
+Bounds: bytes of request line and headers, and time from the first byte of a request (or the connection's start) to the
+end of its headers, so that a client that drips bytes holds nothing for ever. Buffer: chunks are kept as they came and
+joined once; up to a MiB waits before reading is paused, so a fast upload costs few system calls and no second copy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http import httptools_impl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from objstore.server.settings import Limits
+
+CONNECTION = "objstore.connection"
+_BODY_HIGH_WATER = 1 << 20
+_REFUSAL = (
+    "HTTP/1.1 {status}\r\ncontent-type: application/xml\r\nserver: objstore\r\nconnection: close\r\ncontent-length: {length}"
+    "\r\n\r\n{body}"
+)
+_DOCUMENT = '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>'
+_MALFORMED = ("400 Bad Request", "BadRequest", "This is not an HTTP/1.1 request.")
+_TOO_LARGE = (
+    "400 Bad Request",
+    "RequestHeaderSectionTooLarge",
+    "Your request header and query parameters used to make the request exceed the maximum allowed size.",
+)
+_TOO_SLOW = (
+    "400 Bad Request",
+    "RequestTimeout",
+    "Your socket connection to the server was not read from or written to within the timeout period.",
+)
+
+
+class Cycle(RequestResponseCycle):
+    """One request and its answer; `receive` gives all that waits in one piece."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.chunks: list[bytes] = []
+        self.waiting = 0
+
+    async def receive(self) -> Any:
+        if self.waiting_for_100_continue and not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.waiting_for_100_continue = False
+        if not self.disconnected and not self.response_complete:
+            self.flow.resume_reading()
+            await self.message_event.wait()
+            self.message_event.clear()
+        if self.disconnected or self.response_complete:
+            return {"type": "http.disconnect"}
+        chunks, self.chunks, self.waiting = self.chunks, [], 0
+        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        return {"type": "http.request", "body": body, "more_body": self.more_body}
+
+
+httptools_impl.RequestResponseCycle = Cycle  # type: ignore[misc]  # the protocol makes its cycles by this name
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection. `limits` is set by `bounded`."""
+
+    limits: Limits
+    cycle: Cycle
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._in_headers = False
+        self._header_bytes = 0
+        self._header_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._start_timer()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._in_headers and self.parser is not None:
+            self._start_timer()
+            self._header_bytes += len(data)
+            if self._header_bytes > self.limits.header_bytes:
+                self._refuse(*_TOO_LARGE)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_headers = True
+        self._header_bytes = 0
+        self.scope[CONNECTION] = self  # type: ignore[typeddict-unknown-key]
+
+    def on_headers_complete(self) -> None:
+        self._in_headers = False
+        self._stop_timer()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        cycle = self.cycle
+        if cycle.response_complete:
+            return
+        cycle.chunks.append(body)
+        cycle.waiting += len(body)
+        if cycle.waiting > _BODY_HIGH_WATER:
+            self.flow.pause_reading()
+        cycle.message_event.set()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is not HTTP; uvicorn calls this when its parser gives up."""
+        self._refuse(*_MALFORMED)
+
+    @property
+    def gone(self) -> bool:
+        """True once the client has closed the connection: whatever is written now reaches nobody."""
+        return self.transport.is_closing()
+
+    def abort(self) -> None:
+        """Cut the connection, so that a client sees a short body and not a whole one."""
+        self.transport.abort()
+
+    def _refuse(self, status: str, code: str, message: str) -> None:
+        self._stop_timer()
+        if self.transport.is_closing():
+            return
+        body = _DOCUMENT.format(code=code, message=message)
+        self.transport.write(_REFUSAL.format(status=status, length=len(body), body=body).encode())
+        self.transport.close()
+
+    def _start_timer(self) -> None:
+        if self._header_timer is None:
+            self._header_timer = self.loop.call_later(self.limits.header_seconds, self._refuse, *_TOO_SLOW)
+
+    def _stop_timer(self) -> None:
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+            self._header_timer = None
+
+
+def bounded(limits: Limits) -> type[BoundedProtocol]:
+    """The protocol class with these limits."""
+    return type("LimitedProtocol", (BoundedProtocol,), {"limits": limits})

@@ -1,0 +1,149 @@
+"""What the server is told: command line over environment over configuration file over defaults.
+
+The result is one frozen struct that the supervisor hands to its children. An unknown key or a value out of bounds is
+refused with the name of the setting; nothing is stored and ignored.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from objstore.drives.expansion import expand
+from objstore.iam.users import UserEntry
+
+DEFAULT_ADDRESS = "127.0.0.1:9000"
+
+
+class SettingsError(Exception):
+    """A setting is missing, unknown or out of bounds; the message names it and says what is accepted."""
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Bounds on what one client can make a worker hold or wait for."""
+
+    header_bytes: int = 65_536
+    header_seconds: float = 30.0
+    keep_alive_seconds: int = 75
+    idle_seconds: float = 60.0
+    drain_seconds: int = 30
+    connections: int = 4_096
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Everything a server process needs to know; `drives` are absolute paths in slot order."""
+
+    drives: tuple[str, ...]
+    address: str = DEFAULT_ADDRESS
+    workers: int = 2
+    parity: int | None = None
+    durability: str = "strict"
+    region: str = "us-east-1"
+    domains: tuple[str, ...] = ()
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    root_user: str | None = None
+    root_password: str | None = None
+    users: tuple[UserEntry, ...] = ()
+    access_log: str = "-"
+    drive_deadline: float = 10.0
+    reap_grace: float = 900.0
+    accept_loss: bool = False
+    limits: Limits = Limits()
+
+    @property
+    def host(self) -> str:
+        return split_address(self.address)[0]
+
+    @property
+    def port(self) -> int:
+        return split_address(self.address)[1]
+
+    @property
+    def scheme(self) -> str:
+        return "https" if self.tls_cert else "http"
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """`HOST:PORT` or `[IPV6]:PORT` or `:PORT` (every interface) as a pair. Raises SettingsError."""
+    host, colon, port = address.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not port.isdigit() or int(port) > 65_535:
+        raise SettingsError(f"address {address!r} is not HOST:PORT, for example {DEFAULT_ADDRESS}")
+    return host or "0.0.0.0", int(port)  # noqa: S104 - asked for in so many words
+
+
+def load(
+    arguments: Mapping[str, Any], drives: Sequence[str], config: Path | None, environment: Mapping[str, str] = os.environ
+) -> Settings:
+    """Join the sources. `arguments` holds only what the command line gave. Raises SettingsError."""
+    values: dict[str, Any] = _from_file(config) if config else {}
+    values |= _from_environment(environment)
+    values |= arguments
+    patterns = list(drives) or list(values.get("drives", ()))
+    try:
+        values["drives"] = [str(Path(path).absolute()) for pattern in patterns for path in expand(pattern)]
+        settings = msgspec.convert(values, Settings)
+    except (msgspec.ValidationError, ValueError) as error:
+        raise SettingsError(f"settings: {error}") from None
+    _check(settings)
+    return settings
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except OSError as error:
+        raise SettingsError(f"configuration file {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"configuration file {path}: {error}") from None
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name in ("root_user", "root_password"):
+        if (secret := secret_from(environment, "OBJSTORE_" + name.upper())) is not None:
+            values[name] = secret
+    if domain := environment.get("OBJSTORE_DOMAIN"):
+        values["domains"] = [part.strip().lower() for part in domain.split(",") if part.strip()]
+    for name in ("region", "address", "durability"):
+        if value := environment.get("OBJSTORE_" + name.upper()):
+            values[name] = value
+    return values
+
+
+def secret_from(environment: Mapping[str, str], name: str) -> str | None:
+    """The variable `name`, or what the file that `name_FILE` points to holds (one trailing newline cut)."""
+    if path := environment.get(name + "_FILE"):
+        try:
+            return Path(path).read_text().removesuffix("\n")
+        except OSError as error:
+            raise SettingsError(f"{name}_FILE: cannot read {path}: {error.strerror}") from None
+    return environment.get(name) or None
+
+
+def _check(s: Settings) -> None:
+    if not s.drives:
+        raise SettingsError("name at least one drive: a folder for each disk, for example /mnt/disk{1...4}")
+    if len(set(s.drives)) != len(s.drives):
+        raise SettingsError("a drive is named twice")
+    if not 1 <= s.workers <= 256:
+        raise SettingsError("workers: from 1 to 256")
+    if s.parity is not None and not 0 <= s.parity <= min(8, len(s.drives) // 2):
+        raise SettingsError(f"parity: from 0 to {min(8, len(s.drives) // 2)}, half of {len(s.drives)} drives")
+    if s.durability not in ("strict", "relaxed"):
+        raise SettingsError("durability: strict or relaxed")
+    if bool(s.tls_cert) != bool(s.tls_key):
+        raise SettingsError("TLS needs both a certificate (--tls-cert) and its key (--tls-key)")
+    if bool(s.root_user) != bool(s.root_password):
+        raise SettingsError("set both OBJSTORE_ROOT_USER and OBJSTORE_ROOT_PASSWORD (or _FILE of both), or neither")
+    if s.root_user and len(s.root_user) < 3:
+        raise SettingsError("OBJSTORE_ROOT_USER: at least 3 characters")
+    if s.root_password and len(s.root_password) < 8:
+        raise SettingsError("OBJSTORE_ROOT_PASSWORD: at least 8 characters")
+    split_address(s.address)

@@ -1,0 +1,42 @@
+"""Fixtures shared by all tests: one server for the tests that leave it as it was, and a fresh bucket for each."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.harness import Running, serving
+
+settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("default")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Soak tests run only when asked for (`-m soak`)."""
+    if "soak" not in config.getoption("-m"):
+        items[:] = [item for item in items if item.get_closest_marker("soak") is None]
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A server with four drives and two workers that lives as long as the test session."""
+    with serving(tmp_path_factory.mktemp("server"), workers=2) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def s3(server: Running) -> Any:
+    """A boto3 client of the shared server as root."""
+    return server.client()
+
+
+@pytest.fixture
+def bucket(s3: Any) -> str:
+    """A new, empty bucket of the shared server."""
+    name = f"test-{uuid.uuid4().hex[:20]}"
+    s3.create_bucket(Bucket=name)
+    return name
