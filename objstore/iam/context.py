@@ -1,0 +1,17 @@
+"""What every request handler is given beside the request: the store, the users, and where this server stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from objstore.iam.users import Users
+from objstore.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One for each worker process."""
+
+    store: Store
+    users: Users
+    region: str = "us-east-1"

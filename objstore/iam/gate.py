@@ -1,0 +1,132 @@
+"""The gate: the one place where a request is allowed or refused.
+
+Root may do everything, the owner of a bucket everything in it, the owner of an object may read and change its ACL; the
+rest is what the ACLs of the bucket and the object grant to the caller, to signed callers, or to everybody. What no ACL
+can grant (deleting a bucket, its versioning) is left to the owner. A bucket that is not there is said to be not there; a
+key that is not there is, to whoever may not list the bucket, simply denied.
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html#permissions
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/how-s3-evaluates-access-control.html
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from objstore.aws.errors import AwsError
+from objstore.aws.operation import Call
+from objstore.aws.principal import Principal
+from objstore.iam import acl
+from objstore.iam.context import Context
+from objstore.store.errors import MethodNotAllowed, NoSuchKey, NoSuchUpload, NoSuchVersion
+from objstore.store.types import Bucket, Upload, Version
+
+VERSION: Final = "version"
+"""The note under which the gate leaves the version that it looked at, for the handler to use."""
+
+# What an action needs of the bucket's ACL. An action in no table needs the owner of the bucket.
+_OF_BUCKET: Final = {
+    "s3:ListBucket": acl.READ,
+    "s3:ListBucketVersions": acl.READ,
+    "s3:ListBucketMultipartUploads": acl.READ,
+    "s3:PutObject": acl.WRITE,
+    "s3:DeleteObject": acl.WRITE,
+    "s3:AbortMultipartUpload": acl.WRITE,
+    "s3:ListMultipartUploadParts": acl.WRITE,
+    "s3:GetBucketAcl": acl.READ_ACP,
+    "s3:PutBucketAcl": acl.WRITE_ACP,
+}
+# What an action needs of the object's ACL.
+_OF_OBJECT: Final = {
+    "s3:GetObject": acl.READ,
+    "s3:GetObjectAttributes": acl.READ,
+    "s3:GetObjectAcl": acl.READ_ACP,
+    "s3:PutObjectAcl": acl.WRITE_ACP,
+}
+# Decided key by key, by the handler, through `may_delete`.
+_PER_KEY: Final = frozenset({"DeleteObjects"})
+
+
+async def authorise(call: Call, context: Context) -> None:
+    """Let the request pass, or raise AccessDenied, NoSuchBucket, NoSuchKey and the like.
+
+    Only looks at the catalog: the body of the request has not been received yet.
+    """
+    if "Bucket" not in call:
+        return  # ListBuckets tells everybody of their own buckets: nobody's are none
+    if call.operation.name == "CreateBucket":
+        if call.principal.anonymous:
+            raise AwsError("AccessDenied")
+        return
+    bucket = context.store.bucket(call.bucket)
+    check_owner(bucket, call.get("ExpectedBucketOwner"))
+    if call.principal.is_root or bucket.owner.id == call.principal.id or call.operation.name in _PER_KEY:
+        return
+    action = call.operation.action
+    if action in _OF_OBJECT:
+        _check_object(call, context, bucket, _OF_OBJECT[action])
+        return
+    if _OF_BUCKET.get(action) not in acl.permissions(bucket.acl, call.principal):
+        raise AwsError("AccessDenied")
+    if "UploadId" in call:
+        _check_initiator(call, context)
+
+
+def check_owner(bucket: Bucket, expected: str | None) -> None:
+    """Raise AccessDenied when the client expects another owner (`x-amz-expected-bucket-owner`)."""
+    if expected is not None and expected != bucket.owner.id:
+        raise AwsError("AccessDenied")
+
+
+def may_delete(call: Call, context: Context) -> bool:
+    """Whether the caller of DeleteObjects may delete keys in its bucket."""
+    bucket = context.store.bucket(call.bucket)
+    principal = call.principal
+    return principal.is_root or bucket.owner.id == principal.id or acl.WRITE in acl.permissions(bucket.acl, principal)
+
+
+def authorise_source(call: Call, context: Context, bucket_name: str, key: str, version_id: str | None) -> None:
+    """The same as GetObject, for the source of a copy. Raises as `authorise`."""
+    bucket = context.store.bucket(bucket_name)
+    check_owner(bucket, call.get("ExpectedSourceBucketOwner"))
+    if call.principal.is_root or bucket.owner.id == call.principal.id:
+        return
+    _find(context, bucket, key, version_id, call.principal, acl.READ)
+
+
+def _check_object(call: Call, context: Context, bucket: Bucket, needed: str) -> None:
+    version = _find(context, bucket, call.key, call.get("VersionId"), call.principal, needed)
+    call.notes[VERSION] = version
+
+
+def _find(
+    context: Context, bucket: Bucket, key: str, version_id: str | None, principal: Principal, needed: str
+) -> Version:
+    """The version, when its ACL gives `needed`; what is not there is told only to who may list the bucket."""
+    try:
+        version = context.store.current(bucket.name, key, version_id)
+    except (NoSuchKey, NoSuchVersion, MethodNotAllowed):
+        if acl.READ in acl.permissions(bucket.acl, principal):
+            raise
+        raise AwsError("AccessDenied") from None
+    if needed not in object_permissions(version, principal):
+        raise AwsError("AccessDenied")
+    return version
+
+
+def object_permissions(version: Version, principal: Principal) -> frozenset[str]:
+    """What a caller may do with a version by its ACL, and by owning it."""
+    grants = acl.private(version.owner) if version.acl is None else version.acl
+    allowed = acl.permissions(grants, principal)
+    if version.owner.id == principal.id and not principal.anonymous:
+        allowed |= {acl.READ_ACP, acl.WRITE_ACP}
+    return allowed
+
+
+def _check_initiator(call: Call, context: Context) -> None:
+    """An upload belongs to who began it: WRITE on the bucket lets nobody touch another's."""
+    try:
+        upload: Upload = context.store.upload(call.bucket, call.key, str(call["UploadId"]))
+    except NoSuchUpload:
+        return  # completed before, or never there: the operation tells
+    if upload.initiator.id != call.principal.id:
+        raise AwsError("AccessDenied")
