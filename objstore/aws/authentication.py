@@ -50,7 +50,7 @@ def authenticate(request: Authenticable, credentials: Credentials, *, region: st
     """Checks the signature at `now` (Unix seconds); AwsError with AWS's code says what is wrong with it."""
     scheme, query = find_scheme(request)
     if scheme is Scheme.ANONYMOUS:
-        return Authentication(ANONYMOUS, scheme, unsigned_payload(request.headers))
+        return Authentication(ANONYMOUS, scheme, _payload_without_v4(request))
     if "x-amz-security-token" in request.headers or "X-Amz-Security-Token" in query or "x-amz-security-token" in query:
         raise AwsError("InvalidToken")
     if scheme is Scheme.V4_HEADER:
@@ -63,10 +63,7 @@ def authenticate(request: Authenticable, credentials: Credentials, *, region: st
         credential = sigv2.verify_header(request, credentials, now=now)
     else:
         credential = sigv2.verify_presigned(request, query, credentials, now=now)
-    payload = unsigned_payload(request.headers)
-    if payload.signed_chunks:  # the chain of chunk signatures begins with a SigV4 signature
-        raise AwsError("InvalidRequest", "The value of x-amz-content-sha256 header is invalid.")
-    return Authentication(credential.principal, scheme, payload)
+    return Authentication(credential.principal, scheme, _payload_without_v4(request))
 
 
 def find_scheme(request: Authenticable) -> tuple[Scheme, dict[str, str]]:
@@ -91,6 +88,17 @@ def find_scheme(request: Authenticable) -> tuple[Scheme, dict[str, str]]:
             ArgumentValue=header,
         )
     return (found[0] if found else Scheme.ANONYMOUS), query
+
+
+def _payload_without_v4(request: Authenticable) -> Payload:
+    payload = unsigned_payload(request.headers)
+    if payload.signed_chunks:  # the chain of chunk signatures begins with a SigV4 signature
+        raise AwsError(
+            "InvalidRequest",
+            "Anonymous requests don't support this x-amz-content-sha256 value. Please use UNSIGNED-PAYLOAD or "
+            "STREAMING-UNSIGNED-PAYLOAD-TRAILER.",
+        )
+    return payload
 
 
 def _header_scheme(header: str) -> Scheme:

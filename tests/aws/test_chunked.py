@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,7 +33,9 @@ def signing(*, trailer: bool = False) -> ChunkSigning:
     """What the documentation's own requests give to sign chunks with."""
     if trailer:
         content, signature, more = "-TRAILER", TRAILER_SEED, {"x-amz-trailer": "x-amz-checksum-crc32c"}
-        signed = "content-encoding;host;x-amz-content-sha256;x-amz-date;x-amz-decoded-content-length;x-amz-storage-class"
+        signed = (
+            "content-encoding;host;x-amz-content-sha256;x-amz-date;x-amz-decoded-content-length;x-amz-storage-class"
+        )
         signed += ";x-amz-trailer"
     else:
         content, signature, more = "", SEED, {"Content-Length": "66824"}
@@ -56,7 +61,7 @@ def decode(decoder: ChunkedDecoder, pieces: list[bytes]) -> bytes:
 
 def cut(wire: bytes, places: list[int]) -> list[bytes]:
     edges = sorted({0, len(wire), *(place % (len(wire) + 1) for place in places)})
-    return [wire[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [wire[start:end] for start, end in itertools.pairwise(edges)]
 
 
 def refusal(decoder: ChunkedDecoder, wire: bytes) -> AwsError:
@@ -175,6 +180,12 @@ def test_a_chunk_without_its_signature_is_refused() -> None:
 )
 def test_what_is_malformed_is_refused(wire: bytes, code: str) -> None:
     assert refusal(ChunkedDecoder(5), wire).code == code
+
+
+@given(st.lists(st.sampled_from([b"5", b"0", b"\r\n", b"\n", b"hello", b";", b"a:b", b"\x00", b"2000"]), max_size=20))
+def test_no_wire_whatever_is_a_fault_of_ours(parts: list[bytes]) -> None:
+    with contextlib.suppress(AwsError):
+        assert decode(ChunkedDecoder(5), parts) == b"hello"
 
 
 @pytest.mark.parametrize("trailers", [{}, {"x-amz-checksum-crc32": "AAAAAA=="}])

@@ -11,14 +11,18 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 from objstore.aws.errors import AwsError
 
 MAX_SKEW = 15 * 60  # seconds
 
+_LATEST = 253402300799  # the end of the year 9999, where datetime ends
+
 _BASIC = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})Z\Z")
 
 
+@lru_cache(maxsize=256)  # many requests a second say the same
 def parse_basic(text: str) -> int | None:
     """`20130524T000000Z` as Unix seconds; None when it is not that."""
     found = _BASIC.match(text)
@@ -34,21 +38,26 @@ def parse_http(text: str) -> int | None:
     """`Tue, 07 Jul 2030 21:53:04 GMT` as Unix seconds; None when it is no date."""
     try:
         moment = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError):
+        if moment.tzinfo is None:  # "-0000": a time in UTC that says nothing of where it was written
+            moment = moment.replace(tzinfo=UTC)
+        return int(moment.timestamp())
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    if moment.tzinfo is None:  # "-0000": a time in UTC that says nothing of where it was written
-        moment = moment.replace(tzinfo=UTC)
-    return int(moment.timestamp())
 
 
+@lru_cache(maxsize=256)
 def basic(seconds: float) -> str:
     """Unix seconds as `20130524T000000Z`."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y%m%dT%H%M%SZ")
+    return _moment(seconds).strftime("%Y%m%dT%H%M%SZ")
 
 
 def iso(seconds: float) -> str:
     """Unix seconds as `2013-05-24T00:00:00Z`, the form of dates in error documents."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _moment(seconds).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(min(max(seconds, 0), _LATEST), UTC)
 
 
 def request_time(headers: Mapping[str, str]) -> int:

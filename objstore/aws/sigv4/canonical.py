@@ -16,14 +16,16 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 from objstore.aws.errors import AwsError
 from objstore.aws.sigv4.scope import Scope
 
-_PLAIN_PATH = re.compile(rb"[A-Za-z0-9\-._~/]*\Z")
+_BARE = rb"[A-Za-z0-9\-._~"  # what stays as it is; every other byte is %XX in upper case
+_ESCAPED = rb"%(?:[01][0-9A-F]|2[0-9A-C]|3[A-F]|40|5[B-E]|60|7[B-DF]|[89A-F][0-9A-F])"
+_CANONICAL_PATH = re.compile(rb"(?:" + _BARE + rb"/]|" + _ESCAPED + rb")*\Z")
+_CANONICAL_QUERY = re.compile(rb"(?:" + _BARE + rb"]|" + _ESCAPED + rb"|%2F)*\Z")
 _BLANKS = re.compile(r"[ \t]{2,}|\t")  # ASCII only: a byte of UTF-8 may look like a blank of Latin-1
-_PLAIN_QUERY = re.compile(rb"[A-Za-z0-9\-._~]*\Z")
 
 
 def canonical_path(raw_path: bytes) -> str:
     """The path as sent, each byte but unreserved ones and `/` percent-encoded once."""
-    if _PLAIN_PATH.match(raw_path):
+    if _CANONICAL_PATH.match(raw_path):
         return raw_path.decode("ascii")
     return quote_from_bytes(unquote_to_bytes(raw_path), safe="/-_.~")
 
@@ -40,18 +42,17 @@ def canonical_query(raw_query: bytes, *, without: str | None = None) -> str:
 
 
 def _encoded(text: bytes) -> str:
-    if _PLAIN_QUERY.match(text):
+    if _CANONICAL_QUERY.match(text):
         return text.decode("ascii")
     return quote_from_bytes(unquote_to_bytes(text.replace(b"+", b" ")), safe="-_.~")
 
 
 def canonical_headers(headers: Mapping[str, str], signed: Iterable[str]) -> str:
     """A line `name:value` for each signed header, blanks squeezed; one that the request lacks has an empty value."""
-    return "".join([f"{name}:{_squeezed(headers.get(name, ''))}\n" for name in signed])
-
-
-def _squeezed(value: str) -> str:
-    return _BLANKS.sub(" ", value).strip(" ")
+    lines = "".join([f"{name}:{headers.get(name, '').strip(' ')}\n" for name in signed])
+    if "  " in lines or "\t" in lines:
+        lines = "".join([f"{name}:{_BLANKS.sub(' ', headers.get(name, '')).strip(' ')}\n" for name in signed])
+    return lines
 
 
 def canonical_request(method: str, path: str, query: str, headers: str, signed: Iterable[str], payload: str) -> str:
@@ -62,13 +63,13 @@ def canonical_request(method: str, path: str, query: str, headers: str, signed: 
 def string_to_sign(date: str, scope: Scope, canonical: str) -> str:
     """What the signing key signs; `date` is ISO 8601 basic."""
     # Header values reach us as Latin-1, so this gives back the very bytes that were signed.
-    digest = hashlib.sha256(canonical.encode("latin-1")).hexdigest()
+    digest = hashlib.sha256(canonical.encode("latin-1", "replace")).hexdigest()
     return f"AWS4-HMAC-SHA256\n{date}\n{scope}\n{digest}"
 
 
 def require_signed(headers: Mapping[str, str], signed: tuple[str, ...]) -> None:
     """AccessDenied unless the signature covers `host` and every `x-amz-` header that was sent."""
-    unsigned = [name for name in headers if name.startswith("x-amz-") and name not in signed]
+    unsigned = [name for name in headers if name[:6] == "x-amz-" and name not in signed]
     if "host" not in signed:
         unsigned.append("host")
     if unsigned:

@@ -34,6 +34,7 @@ class Scope:
         return f"{self.day}/{self.region}/{SERVICE}/{TERMINATION}"
 
 
+@lru_cache(maxsize=1024)  # a client sends the same one all day
 def parse_scope(credential: str, region: str, malformed: Callable[..., AwsError]) -> Scope:
     """Reads `AKID/day/region/service/aws4_request`; raises what `malformed(message, **detail)` gives."""
     fields = credential.rsplit("/", 4)  # an access key id may itself contain a slash
