@@ -1,9 +1,9 @@
 """The gate: the one place where a request is allowed or refused.
 
-Root may do everything, the owner of a bucket everything in it, the owner of an object may read and change its ACL; the
-rest is what the ACLs of the bucket and the object grant to the caller, to signed callers, or to everybody. What no ACL
-can grant (deleting a bucket, its versioning) is left to the owner. A bucket that is not there is said to be not there; a
-key that is not there is, to whoever may not list the bucket, simply denied.
+Root may do everything, the owner of a bucket everything in it, the owner of an object may read and change its ACL;
+the rest is what the ACLs of the bucket and the object grant to the caller, to signed callers, or to everybody. What no
+ACL can grant (deleting a bucket, its versioning) is left to the owner. A bucket that is not there is said to be not
+there; a key that is not there is, to whoever may not list the bucket, simply denied.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html#permissions
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/how-s3-evaluates-access-control.html
 """
