@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from objstore.iam.users import Users
-from objstore.store.store import Store
+if TYPE_CHECKING:
+    from objstore.iam.users import Users
+    from objstore.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)

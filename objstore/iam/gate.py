@@ -17,11 +17,9 @@ from objstore.aws.operation import Call
 from objstore.aws.principal import Principal
 from objstore.iam import acl
 from objstore.iam.context import Context
-from objstore.store.errors import MethodNotAllowed, NoSuchKey, NoSuchUpload, NoSuchVersion
+from objstore.iam.lookup import VERSION, bucket_of, find
+from objstore.store.errors import NoSuchUpload, NoSuchVersion
 from objstore.store.types import Bucket, Upload, Version
-
-VERSION: Final = "version"
-"""The note under which the gate leaves the version that it looked at, for the handler to use."""
 
 # What an action needs of the bucket's ACL. An action in no table needs the owner of the bucket.
 _OF_BUCKET: Final = {
@@ -57,7 +55,7 @@ async def authorise(call: Call, context: Context) -> None:
         if call.principal.anonymous:
             raise AwsError("AccessDenied")
         return
-    bucket = context.store.bucket(call.bucket)
+    bucket = bucket_of(call, context)
     check_owner(bucket, call.get("ExpectedBucketOwner"))
     if call.principal.is_root or bucket.owner.id == call.principal.id or call.operation.name in _PER_KEY:
         return
@@ -79,8 +77,7 @@ def check_owner(bucket: Bucket, expected: str | None) -> None:
 
 def may_delete(call: Call, context: Context) -> bool:
     """Whether the caller of DeleteObjects may delete keys in its bucket."""
-    bucket = context.store.bucket(call.bucket)
-    principal = call.principal
+    bucket, principal = bucket_of(call, context), call.principal
     return principal.is_root or bucket.owner.id == principal.id or acl.WRITE in acl.permissions(bucket.acl, principal)
 
 
@@ -103,8 +100,8 @@ def _find(
 ) -> Version:
     """The version, when its ACL gives `needed`; what is not there is told only to who may list the bucket."""
     try:
-        version = context.store.current(bucket.name, key, version_id)
-    except (NoSuchKey, NoSuchVersion, MethodNotAllowed):
+        version = find(context, bucket.name, key, version_id)
+    except (AwsError, NoSuchVersion):
         if acl.READ in acl.permissions(bucket.acl, principal):
             raise
         raise AwsError("AccessDenied") from None

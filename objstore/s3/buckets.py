@@ -1,0 +1,101 @@
+"""CreateBucket, HeadBucket, DeleteBucket, ListBuckets, GetBucketLocation.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from objstore.aws.errors import AwsError
+from objstore.aws.operation import Call, operation
+from objstore.iam import acl
+from objstore.iam.context import Context
+from objstore.iam.lookup import bucket_of
+from objstore.iam.users import owner_of
+from objstore.s3 import bucket_names, limits, locations, tokens
+from objstore.s3.times import moment
+from objstore.store.errors import BucketAlreadyOwnedByYou
+from objstore.store.types import Bucket
+
+MAX_BUCKETS: Final = 10_000
+
+_GRANTS: Final = frozenset({"ACL", "GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "GrantWriteACP"})
+
+
+@operation("CreateBucket", action="s3:CreateBucket", supports=_GRANTS | {"CreateBucketConfiguration"})
+async def create_bucket(call: Call, context: Context) -> dict[str, Any]:
+    name, owner = bucket_names.check(call.bucket), owner_of(call.principal)
+    region = locations.check(_constraint(call), context.region)
+    asked = acl.requested(call.members, call.request.headers, context.users, owner)
+    grants = acl.private(owner) if asked is None else asked
+    try:
+        await context.store.create_bucket(name, owner, region=region, acl=grants)
+    except BucketAlreadyOwnedByYou:
+        # us-east-1 answers the second creation like the first; nowhere may it look as if it had changed the ACL.
+        if context.store.bucket(name).acl != grants:
+            raise AwsError("BucketAlreadyExists", BucketName=name) from None
+        if context.region != locations.US_EAST_1:
+            raise
+    return {"Location": f"/{name}"}
+
+
+def _constraint(call: Call) -> str | None:
+    configuration: dict[str, Any] = call.get("CreateBucketConfiguration") or {}
+    for member in configuration:
+        if member != "LocationConstraint":
+            raise AwsError("NotImplemented", f"{member} of a CreateBucketConfiguration is not implemented.")
+    return configuration.get("LocationConstraint")
+
+
+@operation("HeadBucket", action="s3:ListBucket")
+async def head_bucket(call: Call, context: Context) -> dict[str, Any]:
+    return {"BucketRegion": region_of(bucket_of(call, context), context), "AccessPointAlias": False}
+
+
+@operation("DeleteBucket", action="s3:DeleteBucket")
+async def delete_bucket(call: Call, context: Context) -> None:
+    await context.store.delete_bucket(call.bucket)
+
+
+@operation("GetBucketLocation", action="s3:GetBucketLocation")
+async def get_bucket_location(call: Call, context: Context) -> dict[str, Any]:
+    location = locations.shown(bucket_of(call, context).region, context.region)
+    return {} if location is None else {"LocationConstraint": location}
+
+
+@operation(
+    "ListBuckets",
+    action="s3:ListAllMyBuckets",
+    supports={"MaxBuckets", "ContinuationToken", "Prefix", "BucketRegion"},
+)
+async def list_buckets(call: Call, context: Context) -> dict[str, Any]:
+    """The caller's buckets; root sees everybody's, an anonymous caller none."""
+    principal = call.principal
+    limit = limits.page_size(call.get("MaxBuckets"), "max-buckets", most=MAX_BUCKETS, least=1)
+    token, prefix = call.get("ContinuationToken"), call.get("Prefix")
+    members: dict[str, Any] = {"Owner": acl.owner_members(owner_of(principal)), "Buckets": []}
+    if prefix is not None:
+        members["Prefix"] = prefix
+    after = tokens.unpack(token) if token else ""
+    if principal.anonymous or call.get("BucketRegion", context.region) != context.region:
+        return members
+    owner = None if principal.is_root else principal.id
+    page = context.store.list_buckets(owner=owner, prefix=prefix or "", after=after, limit=limit)
+    members["Buckets"] = [
+        {
+            "Name": bucket.name,
+            "CreationDate": moment(bucket.created_us),
+            "BucketRegion": region_of(bucket, context),
+        }
+        for bucket in page.items
+    ]
+    if page.next is not None:
+        members["ContinuationToken"] = tokens.pack(page.next)
+    return members
+
+
+def region_of(bucket: Bucket, context: Context) -> str:
+    """Where a bucket is, as a region: the old name `EU` is none."""
+    return context.region if bucket.region in ("", "EU") else bucket.region

@@ -1,0 +1,108 @@
+"""ListMultipartUploads and ListParts: what has been begun and is not yet an object.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from objstore.aws.operation import Call, operation
+from objstore.iam import acl
+from objstore.iam.context import Context
+from objstore.s3 import checksums, limits, listing
+from objstore.s3.encoding import Encoder, encoder
+from objstore.s3.times import moment
+from objstore.s3.versions import quoted
+from objstore.store.types import MarkedPage, Part, Upload
+
+
+@operation(
+    "ListMultipartUploads",
+    action="s3:ListBucketMultipartUploads",
+    supports={"Delimiter", "EncodingType", "KeyMarker", "MaxUploads", "Prefix", "UploadIdMarker"},
+)
+async def list_multipart_uploads(call: Call, context: Context) -> dict[str, Any]:
+    encode = encoder(call.get("EncodingType"))
+    key_marker = call.get("KeyMarker", "")
+    # Without a key marker, AWS does not look at the upload id marker.
+    id_marker = call.get("UploadIdMarker", "") if key_marker else ""
+    size = limits.page_size(call.get("MaxUploads"), "max-uploads")
+    page: MarkedPage[Upload] = MarkedPage([])
+    if size:
+        page = await context.store.list_uploads(
+            call.bucket,
+            prefix=call.get("Prefix", ""),
+            delimiter=call.get("Delimiter", ""),
+            key_marker=key_marker,
+            upload_id_marker=id_marker or None,
+            limit=size,
+        )
+    members: dict[str, Any] = {
+        "Bucket": call.bucket,
+        "KeyMarker": encode(key_marker),
+        "UploadIdMarker": id_marker,
+        "MaxUploads": size,
+        "IsTruncated": page.truncated,
+        **listing.shared_members(call, encode),
+        "Uploads": [_upload(upload, encode) for upload in page.items],
+        "CommonPrefixes": [{"Prefix": encode(one)} for one in page.prefixes],
+    }
+    if page.next is not None:
+        members["NextKeyMarker"] = encode(page.next)
+        members["NextUploadIdMarker"] = page.next_id or ""
+    return members
+
+
+def _upload(upload: Upload, encode: Encoder) -> dict[str, Any]:
+    return {
+        "Key": encode(upload.key),
+        "UploadId": upload.id,
+        "Initiated": moment(upload.initiated_us),
+        "StorageClass": upload.storage_class,
+        **_people(upload),
+        **_checksum(upload),
+    }
+
+
+@operation("ListParts", action="s3:ListMultipartUploadParts", supports={"MaxParts", "PartNumberMarker"})
+async def list_parts(call: Call, context: Context) -> dict[str, Any]:
+    after = limits.part_marker(call.get("PartNumberMarker"))
+    size = limits.page_size(call.get("MaxParts"), "max-parts")
+    page = await context.store.list_parts(call.bucket, call.key, call["UploadId"], after=after, limit=max(size, 1))
+    items = page.items[:size]
+    return {
+        "Bucket": call.bucket,
+        "Key": call.key,
+        "UploadId": page.upload.id,
+        "PartNumberMarker": after,
+        "NextPartNumberMarker": items[-1].number if items else after,
+        "MaxParts": size,
+        "IsTruncated": bool(items) and page.next is not None,
+        "Parts": [_part(part) for part in items],
+        "StorageClass": page.upload.storage_class,
+        **_people(page.upload),
+        **_checksum(page.upload),
+    }
+
+
+def _part(part: Part) -> dict[str, Any]:
+    return {
+        "PartNumber": part.number,
+        "LastModified": moment(part.modified_us),
+        "ETag": quoted(part.etag),
+        "Size": part.size,
+        **checksums.members(part.checksum, type_too=False),
+    }
+
+
+def _people(upload: Upload) -> dict[str, Any]:
+    return {"Initiator": acl.owner_members(upload.initiator), "Owner": acl.owner_members(upload.owner)}
+
+
+def _checksum(upload: Upload) -> dict[str, Any]:
+    """The algorithm that was asked for; an upload that takes that of its parts has none yet."""
+    if upload.checksum_algorithm is None:
+        return {}
+    return {"ChecksumAlgorithm": upload.checksum_algorithm, "ChecksumType": upload.checksum_type}

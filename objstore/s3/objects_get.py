@@ -1,0 +1,141 @@
+"""GetObject and HeadObject: a version whole, a range of it, or one of its parts.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from objstore.aws.errors import AwsError
+from objstore.aws.operation import Call, Reply, operation
+from objstore.iam.context import Context
+from objstore.iam.lookup import http_date, version_of
+from objstore.s3 import checksums, conditions, headers, limits, ranges, versions
+from objstore.store.preconditions import matches
+from objstore.store.types import Checksum, Version
+
+_OVERRIDES: Final = {
+    "ResponseCacheControl": "CacheControl",
+    "ResponseContentDisposition": "ContentDisposition",
+    "ResponseContentEncoding": "ContentEncoding",
+    "ResponseContentLanguage": "ContentLanguage",
+    "ResponseContentType": "ContentType",
+}
+_EXPIRES_OVERRIDE: Final = "ResponseExpires"
+_SUPPORTS: Final = frozenset(
+    {
+        *_OVERRIDES,
+        _EXPIRES_OVERRIDE,
+        "IfMatch",
+        "IfModifiedSince",
+        "IfNoneMatch",
+        "IfUnmodifiedSince",
+        "PartNumber",
+        "Range",
+        "VersionId",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which bytes an answer carries, whether that is a part of the object (206), and the checksum that covers them."""
+
+    start: int
+    length: int
+    partial: bool
+    checksum: Checksum | None
+    parts_count: int | None = None
+
+
+@operation("GetObject", action="s3:GetObject", supports=_SUPPORTS)
+async def get_object(call: Call, context: Context) -> Reply:
+    reply, version, chosen = _answer(call, context)
+    body = context.store.read(version, chosen.start, chosen.length) if chosen.length else b""
+    return Reply({**reply.members, "Body": body}, reply.status, reply.headers)
+
+
+@operation("HeadObject", action="s3:GetObject", supports=_SUPPORTS)
+async def head_object(call: Call, context: Context) -> Reply:
+    return _answer(call, context)[0]
+
+
+def _answer(call: Call, context: Context) -> tuple[Reply, Version, Selection]:
+    overridden = _overrides(call)
+    version = version_of(call, context)
+    version_id = versions.read_id(call, context, version)
+    conditions.check(conditions.of_read(call.members), version, version_id)
+    chosen = select(version, _wanted_range(call, version), call.get("PartNumber"))
+    members: dict[str, Any] = {
+        **versions.described(version, version_id),
+        **overridden,
+        "ContentLength": chosen.length,
+    }
+    if chosen.partial:
+        members["ContentRange"] = ranges.content_range((chosen.start, chosen.length), version.size)
+    if chosen.parts_count is not None:
+        members["PartsCount"] = chosen.parts_count
+    if str(call.get("ChecksumMode", "")).upper() == "ENABLED" and chosen.checksum is not None:
+        members |= checksums.members(chosen.checksum)
+        if version.checksum is not None:
+            members["ChecksumType"] = version.checksum.type
+    return Reply(members, 206 if chosen.partial else None, _expires(call, version)), version, chosen
+
+
+def _overrides(call: Call) -> dict[str, Any]:
+    """The `response-*` parameters: whoever signed a request may choose the headers of its answer, nobody else."""
+    given = {member: call[override] for override, member in _OVERRIDES.items() if override in call}
+    if (given or _EXPIRES_OVERRIDE in call) and call.principal.anonymous:
+        raise AwsError("InvalidRequest", "Request specific response headers cannot be used for anonymous GET requests.")
+    return given
+
+
+def _expires(call: Call, version: Version) -> dict[str, str]:
+    """Expires goes out as it came in: it may well be no date."""
+    if _EXPIRES_OVERRIDE in call:
+        return {headers.EXPIRES: dict(call.request.query).get("response-expires", "")}
+    stored = version.headers.get(headers.EXPIRES)
+    return {headers.EXPIRES: stored} if stored else {}
+
+
+def _wanted_range(call: Call, version: Version) -> str | None:
+    """The Range header, unless If-Range names another state of the object (RFC 9110, section 13.1.5)."""
+    header: str | None = call.get("Range")
+    unless = call.request.headers.get("if-range")
+    if header is None or unless is None:
+        return header
+    current = unless == http_date(version.modified_us) or (
+        unless.startswith('"') and "*" not in unless and matches(unless, version.etag)
+    )
+    return header if current else None
+
+
+def select(version: Version, range_header: str | None, part_number: int | None) -> Selection:
+    """The bytes of a version that a range or a part number names. Raises InvalidRange, InvalidPart, InvalidRequest."""
+    if part_number is not None:
+        if range_header is not None:
+            raise AwsError("InvalidRequest", "Cannot specify both Range header and partNumber query parameter")
+        return _select_part(version, limits.part_number(part_number))
+    whole = Selection(0, version.size, False, version.checksum)
+    span = ranges.parse(range_header, version.size) if range_header is not None else None
+    if span is None:
+        return whole
+    start, length = span
+    return Selection(start, length, True, version.checksum if length == version.size else None)
+
+
+def _select_part(version: Version, number: int) -> Selection:
+    """A part of a multipart object; an object put in one piece is its own part 1."""
+    if version.parts is None:
+        if number != 1:
+            raise AwsError("InvalidPart", "The requested partnumber is not satisfiable", PartNumber=number)
+        return Selection(0, version.size, version.size > 0, version.checksum)
+    start = 0
+    for part in version.parts:
+        if part.number == number:
+            return Selection(start, part.size, part.size > 0, part.checksum, len(version.parts))
+        start += part.size
+    raise AwsError("InvalidPart", "The requested partnumber is not satisfiable", PartNumber=number)

@@ -1,0 +1,20 @@
+"""Every operation of S3 that there is: importing this module registers them."""
+
+from __future__ import annotations
+
+from objstore.s3 import (  # noqa: F401
+    acls,
+    attributes,
+    buckets,
+    copy,
+    delete,
+    listing,
+    multipart,
+    multipart_listing,
+    objects_get,
+    objects_put,
+    parts,
+    rename,
+    versioning,
+    versions_listing,
+)

@@ -1,0 +1,62 @@
+"""The parts of a multipart upload: UploadPart and UploadPartCopy.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from objstore.aws.checksums import ALGORITHMS
+from objstore.aws.operation import Call, operation
+from objstore.iam import gate
+from objstore.iam.context import Context
+from objstore.s3 import checksums, conditions, copy_source, limits, ranges, versions
+from objstore.s3.copy import SOURCE_CONDITIONS
+from objstore.s3.times import moment
+from objstore.store.types import Digester, Upload
+
+
+@operation("UploadPart", action="s3:PutObject")
+async def upload_part(call: Call, context: Context) -> dict[str, Any]:
+    number = limits.part_number(call["PartNumber"])
+    upload = context.store.upload(call.bucket, call.key, call["UploadId"])
+    source = checksums.source(call.body, checksums.of_part(upload, call.body.algorithm))
+    part = await context.store.put_part(call.bucket, call.key, upload.id, number, source)
+    return {"ETag": versions.quoted(part.etag), **checksums.members(part.checksum, type_too=False)}
+
+
+@operation("UploadPartCopy", action="s3:PutObject", supports=SOURCE_CONDITIONS | {"CopySourceRange"})
+async def upload_part_copy(call: Call, context: Context) -> dict[str, Any]:
+    number = limits.part_number(call["PartNumber"])
+    source = copy_source.parse(call["CopySource"])
+    span = ranges.parse_copy(call["CopySourceRange"]) if "CopySourceRange" in call else None
+    gate.authorise_source(call, context, source.bucket, source.key, source.version_id)
+    copied = await context.store.copy_part(
+        call.bucket,
+        call.key,
+        call["UploadId"],
+        number,
+        source,
+        span=span,
+        source_conditions=conditions.of_read(call.members, "CopySource"),
+        digester=_digester,
+    )
+    members: dict[str, Any] = {
+        "CopyPartResult": {
+            "ETag": versions.quoted(copied.made.etag),
+            "LastModified": moment(copied.made.modified_us),
+            **checksums.members(copied.made.checksum, type_too=False),
+        }
+    }
+    if copied.source_version_id is not None:
+        members["CopySourceVersionId"] = copied.source_version_id
+    return members
+
+
+def _digester(upload: Upload) -> Digester | None:
+    """The bytes of a copied part are read only where the upload is to have a checksum of its own choosing."""
+    if upload.checksum_algorithm is None:
+        return None
+    return checksums.digester(ALGORITHMS[upload.checksum_algorithm])

@@ -1,0 +1,17 @@
+"""Times between the store, which counts microseconds since 1970, and members of operations, which are `datetime`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def moment(us: int) -> datetime:
+    """A time of the store as a member."""
+    return datetime.fromtimestamp(us / 1_000_000, UTC)
+
+
+def seconds(value: datetime | None) -> int | None:
+    """A member as whole seconds since 1970, as HTTP dates have them."""
+    if value is None:
+        return None
+    return int((value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp())

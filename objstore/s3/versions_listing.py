@@ -1,0 +1,84 @@
+"""ListObjectVersions: every version and delete marker by key, newest first.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from objstore.aws.errors import AwsError
+from objstore.aws.operation import Call, operation
+from objstore.iam import acl
+from objstore.iam.context import Context
+from objstore.s3 import limits, listing
+from objstore.s3.encoding import Encoder, encoder
+from objstore.s3.times import moment
+from objstore.store.types import Entry, MarkedPage, VersionEntry
+
+
+@operation(
+    "ListObjectVersions",
+    action="s3:ListBucketVersions",
+    supports={
+        "Delimiter",
+        "EncodingType",
+        "KeyMarker",
+        "MaxKeys",
+        "OptionalObjectAttributes",
+        "Prefix",
+        "VersionIdMarker",
+    },
+)
+async def list_object_versions(call: Call, context: Context) -> dict[str, Any]:
+    encode = encoder(call.get("EncodingType"))
+    key_marker, version_marker = call.get("KeyMarker", ""), call.get("VersionIdMarker", "")
+    if version_marker and not key_marker:
+        raise AwsError(
+            "InvalidArgument",
+            "A version-id marker cannot be specified without a key marker.",
+            ArgumentName="version-id-marker",
+            ArgumentValue=version_marker,
+        )
+    size = limits.page_size(call.get("MaxKeys"), "max-keys")
+    page: MarkedPage[VersionEntry] = MarkedPage([])
+    if size:
+        page = await context.store.list_versions(
+            call.bucket,
+            prefix=call.get("Prefix", ""),
+            delimiter=call.get("Delimiter", ""),
+            key_marker=key_marker,
+            version_id_marker=version_marker or None,
+            limit=size,
+        )
+    members: dict[str, Any] = {
+        "Name": call.bucket,
+        "MaxKeys": size,
+        "IsTruncated": page.truncated,
+        "KeyMarker": encode(key_marker),
+        "VersionIdMarker": version_marker,
+        **listing.shared_members(call, encode),
+        "Versions": [_version(item, encode) for item in page.items if not item.version.delete_marker],
+        "DeleteMarkers": [_common(item, encode) for item in page.items if item.version.delete_marker],
+        "CommonPrefixes": [{"Prefix": encode(one)} for one in page.prefixes],
+    }
+    if page.next is not None:
+        members["NextKeyMarker"] = encode(page.next)
+        if page.next_id is not None:
+            members["NextVersionIdMarker"] = page.next_id
+    return members
+
+
+def _version(item: VersionEntry, encode: Encoder) -> dict[str, Any]:
+    return {**listing.entry_members(Entry(item.key, item.version), encode, owner=False), **_common(item, encode)}
+
+
+def _common(item: VersionEntry, encode: Encoder) -> dict[str, Any]:
+    """What versions and delete markers tell alike."""
+    return {
+        "Key": encode(item.key),
+        "VersionId": item.version.version_id,
+        "IsLatest": item.is_latest,
+        "LastModified": moment(item.version.modified_us),
+        "Owner": acl.owner_members(item.version.owner),
+    }
