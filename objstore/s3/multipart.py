@@ -62,11 +62,12 @@ def _checksum(call: Call) -> tuple[str | None, str | None]:
     body_limit=8 * MEBIBYTE,
 )
 async def complete_multipart_upload(call: Call, context: Context) -> dict[str, Any]:
+    parts = _completed(call.get("MultipartUpload"))
     published = await context.store.complete(
         call.bucket,
         call.key,
         call["UploadId"],
-        _completed(call.get("MultipartUpload")),
+        parts,
         conditions=conditions.of_write(call.members),
         combine=checksums.combiner(call.members),
         size=_object_size(call.get("MpuObjectSize")),
