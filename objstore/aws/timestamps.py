@@ -1,0 +1,58 @@
+"""Moments as AWS writes them: ISO 8601 in documents and parameters, RFC 822 in headers, seconds since 1970 here and
+there.
+
+All forms are read everywhere, because clients mix them. Inside, a moment is a `datetime` with its time zone.
+https://smithy.io/2.0/spec/protocol-traits.html#timestampformat-trait
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+
+_EPOCH = re.compile(r"-?\d{1,12}(\.\d{1,9})?\Z")
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def parse(text: str) -> datetime:
+    """Read a moment in any of the forms; one without a zone is UTC. Raises ValueError."""
+    text = text.strip()
+    try:
+        if _EPOCH.match(text):
+            return datetime.fromtimestamp(float(text), UTC)
+        moment = datetime.fromisoformat(text) if text[:1].isdigit() else parsedate_to_datetime(text)
+    except (ValueError, OverflowError, OSError, TypeError, IndexError) as error:
+        raise ValueError(f"not a date: {text!r}") from error
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
+def iso8601(moment: datetime) -> str:
+    """`2009-10-12T17:50:30.000Z`: with milliseconds, as documents have it."""
+    if moment.tzinfo is not UTC:
+        moment = _in_utc(moment)
+    return f"{moment.isoformat(timespec='milliseconds')[:23]}Z"
+
+
+def rfc822(moment: datetime) -> str:
+    """`Mon, 12 Oct 2009 17:50:30 GMT`, as headers have it."""
+    if moment.tzinfo is not UTC:
+        moment = _in_utc(moment)
+    return _http_date(*moment.timetuple()[:7])
+
+
+def http_date(seconds: int) -> str:
+    """The same for whole seconds since 1970."""
+    return rfc822(datetime.fromtimestamp(seconds, UTC))
+
+
+@lru_cache(maxsize=1024)
+def _http_date(year: int, month: int, day: int, hour: int, minute: int, second: int, weekday: int) -> str:
+    # strftime would follow the locale
+    return f"{_DAYS[weekday]}, {day:02} {_MONTHS[month - 1]} {year:04} {hour:02}:{minute:02}:{second:02} GMT"
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
