@@ -1,0 +1,1 @@
+"""What the documents promise about the code is checked here, and what can be generated is generated."""

@@ -1,0 +1,70 @@
+"""The table of supported operations in README.md, made from the operation registry.
+
+python -m tests.docs.operations            # print the table
+python -m tests.docs.operations --write    # put it between its markers in README.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import objstore.s3.operations  # noqa: F401 - fills the registry
+from objstore.aws.operation import COMMON_MEMBERS, REGISTRY, Operation
+
+README = Path(__file__).parents[2] / "README.md"
+BEGIN = "<!-- operations: python -m tests.docs.operations --write -->"
+END = "<!-- end of operations -->"
+
+_PAGE = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_{}.html"
+_ORDER = ("service", "bucket", "object")
+_FAMILIES = {
+    "server-side encryption": ("SSE", "ServerSideEncryption", "CopySourceSSE", "BucketKeyEnabled"),
+    "object lock": ("ObjectLock",),
+    "tags": ("Tagging",),
+}
+
+
+def table() -> str:
+    """The table in Markdown: every registered operation, and what of its input is refused with NotImplemented."""
+    lines = ["| Operation | On | Refused with `NotImplemented` when asked for |", "|---|---|---|"]
+    for one in sorted(REGISTRY, key=lambda one: (_ORDER.index(one.resource), one.name)):
+        lines.append(f"| [{one.name}]({_PAGE.format(one.name)}) | {one.resource} | {', '.join(refused(one))} |")
+    return "\n".join(lines)
+
+
+def refused(one: Operation) -> list[str]:
+    """The input that the operation does not honour: families by name, the rest as AWS names the members."""
+    shape = one.model.input_shape
+    left = sorted(set(shape.members if shape else ()) - one.supports - COMMON_MEMBERS)
+    names = [family for family, prefixes in _FAMILIES.items() if any(member.startswith(prefixes) for member in left)]
+    known = tuple(prefix for prefixes in _FAMILIES.values() for prefix in prefixes)
+    return names + [f"`{member}`" for member in left if not member.startswith(known)]
+
+
+def between(text: str) -> str:
+    """What stands between the markers. Raises ValueError when a marker is not there exactly once."""
+    if text.count(BEGIN) != 1 or text.count(END) != 1:
+        raise ValueError(f"{README.name} needs each of these lines once: {BEGIN} and {END}")
+    return text.partition(BEGIN)[2].partition(END)[0].strip()
+
+
+def written(text: str) -> str:
+    """The text with the table of now between its markers."""
+    between(text)
+    return text.partition(BEGIN)[0] + f"{BEGIN}\n\n{table()}\n\n{END}" + text.partition(END)[2]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="The table of supported operations.")
+    parser.add_argument("--write", action="store_true", help=f"put it into {README.name}")
+    if parser.parse_args().write:
+        README.write_text(written(README.read_text()))
+    else:
+        print(table())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
