@@ -28,10 +28,14 @@ _FAMILIES = {
 
 def table() -> str:
     """The table in Markdown: every registered operation, and what of its input is refused with NotImplemented."""
-    lines = ["| Operation | On | Refused with `NotImplemented` when asked for |", "|---|---|---|"]
-    for one in sorted(REGISTRY, key=lambda one: (_ORDER.index(one.resource), one.name)):
-        lines.append(f"| [{one.name}]({_PAGE.format(one.name)}) | {one.resource} | {', '.join(refused(one))} |")
-    return "\n".join(lines)
+    head = ["| Operation | On | Refused with `NotImplemented` when asked for |", "|---|---|---|"]
+    rows = sorted(REGISTRY, key=lambda one: (_ORDER.index(one.resource), one.name))
+    return "\n".join(head + [row(one) for one in rows])
+
+
+def row(one: Operation) -> str:
+    """One line of the table."""
+    return f"| [{one.name}]({_PAGE.format(one.name)}) | {one.resource} | {', '.join(refused(one))} |"
 
 
 def refused(one: Operation) -> list[str]:
