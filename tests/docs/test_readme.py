@@ -1,0 +1,60 @@
+"""README.md is true: its table is that of the registry, its first session runs as printed, what it names is there."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.docs import operations
+from tests.harness import serving
+
+ROOT = Path(__file__).parents[2]
+TEXT = operations.README.read_text()
+
+
+def block(language: str) -> str:
+    """The one code block of that language."""
+    found = re.findall(rf"(?ms)^```{language}\n(.*?)^```$", TEXT)
+    assert len(found) == 1, f"one {language} block in README.md"
+    return str(found[0])
+
+
+def test_the_table_of_operations_is_that_of_the_registry() -> None:
+    assert operations.between(TEXT) == operations.table(), "run: python -m tests.docs.operations --write"
+
+
+def test_writing_the_table_again_changes_nothing() -> None:
+    assert operations.written(TEXT) == TEXT
+
+
+def test_every_make_target_and_file_named_in_the_documents_is_there() -> None:
+    targets = set(re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text()))
+    for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
+        text = document.read_text()
+        for target in re.findall(r"(?m)(?:^    |`)make ([a-z][a-z-]*)", text):
+            assert target in targets, f"{document.name}: make {target}"
+        for path in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
+            assert (document.parent / path).exists(), f"{document.name}: {path}"
+
+
+def test_the_first_session_runs_as_printed(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    (work / "album").mkdir(parents=True)
+    (work / "album" / "sea.jpg").write_bytes(os.urandom(100_000))
+    with serving(tmp_path / "server") as server:
+        environment = server.aws_environment()
+        environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', '')}"
+        subprocess.run(["sh", "-euc", block("sh")], cwd=work, env=environment, check=True, timeout=120)
+        printed = subprocess.run(
+            [sys.executable, "-c", block("python")],
+            cwd=work,
+            env=environment,
+            check=True,
+            timeout=60,
+            capture_output=True,
+            text=True,
+        ).stdout
+    assert [line.split()[-2:] for line in printed.splitlines()] == [["True", "b'second'"], ["False", "b'first'"]]
