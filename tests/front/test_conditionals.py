@@ -136,8 +136,3 @@ def test_conditions_of_a_delete(s3: Any, bucket: str) -> None:
     s3.delete_object(Bucket=bucket, Key="k", IfMatch=etag, IfMatchSize=5, IfMatchLastModifiedTime=when)
     with refused("404", 404):
         s3.head_object(Bucket=bucket, Key="k")
-
-
-def test_a_condition_on_a_put_that_s3_does_not_have_is_refused(server: Running, bucket: str) -> None:
-    answer = send(server, "PUT", f"/{bucket}/k", b"x", {"if-none-match": WRONG})
-    assert answer.error == ("NotImplemented", 501)
