@@ -1,0 +1,486 @@
+"""One drive, for the event loop: shard operations as awaitables, each on the drive's own threads.
+
+Three crews keep kinds of work out of each other's way: one thread *appends*, taking all that wait as one batch; a few
+*read*; two *work* on everything else. A call on a drive that is not online fails at once. Before anything is called
+durable the drive's identity is looked at: bytes that went into a folder which is no longer this drive are not safe.
+
+All methods that return a Future start at once and may be gathered; they raise only through it. `offset` and `length`
+are bytes of the shard file, counted from its very start. Errors are those of `objstore.drives.errors`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import errno
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from objstore.drives import appends, inspection
+from objstore.drives.appends import Append
+from objstore.drives.crew import Call, Crew, Outbox, outbox_of
+from objstore.drives.errors import (
+    DriveError,
+    DriveFaulty,
+    DriveForeign,
+    DriveFull,
+    DriveOffline,
+    DriveReadOnly,
+    FormatCorrupt,
+    ShardNotFound,
+    ShardUnreadable,
+)
+from objstore.drives.format import FORMAT_FILE, Ballot, Format, read_ballot, read_format, write_ballot
+from objstore.drives.inspection import Inspection
+from objstore.drives.shardfiles import Buffer, Key, Punched, ShardFiles, ShardStat
+from objstore.drives.state import DriveState
+from objstore.drives.system import System
+
+T = TypeVar("T")
+
+DEADLINE = 10.0
+READERS, WORKERS = 4, 2
+_PATIENT = 6  # a sync of a large stream, a listing: so many deadlines
+_READ_ERRORS = 3  # so many unreadable places in a row are a faulty drive
+_USAGE_SECONDS = 1.0
+_FULL_SECONDS = 30.0
+_FULL_MARGIN = 1 << 20
+_GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.ENODEV, errno.ENOTCONN})
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_REFUSED = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+_OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})  # this host is short of something, the drive is well
+
+
+class Usage(NamedTuple):
+    """Bytes of the file system that holds the drive; `free` is what we may take."""
+
+    total: int
+    used: int
+    free: int
+
+
+class Drive:
+    """The drive at one slot of the pool. A folder with another identity is another Drive."""
+
+    def __init__(
+        self,
+        found: Inspection,
+        *,
+        strict: bool = True,
+        deadline: float = DEADLINE,
+        open_files: int = 512,
+        system: System | None = None,
+        on_change: Callable[[Drive, DriveState, DriveState], None] | None = None,
+    ) -> None:
+        self.path: Path = found.path
+        self.format: Format | None = found.format if found.state is DriveState.ONLINE else None
+        self.id: str | None = self.format.drive if self.format else None
+        self.state = found.state
+        self.problem = found.problem
+        self.read_only = False
+        self.full = False
+        self.faults = 0
+        self.deadline = deadline
+        self._system = system or System()
+        self._files = ShardFiles(found.path, self._system, strict=strict, open_files=open_files)
+        self._on_change = on_change
+        self._changing = threading.Lock()
+        self._identity: tuple[int, int, int] | None = None
+        self._nowait = hasattr(os, "RWF_NOWAIT")
+        self._read_errors = 0
+        self._full_at = (0.0, 0)
+        self._usage = Usage(0, 0, 0)
+        self._usage_due = 0.0
+        self._home: tuple[asyncio.AbstractEventLoop | None, Outbox | None] = (None, None)
+        name = found.path.name
+        self._appender = Crew(f"append-{name}", 1, self._perform_appends, self._late, greedy=True)
+        self._readers = Crew(f"read-{name}", READERS, self._perform, self._late)
+        self._workers = Crew(f"work-{name}", WORKERS, self._perform, self._late)
+        self._scout = Crew(f"probe-{name}", 1, self._perform_unasked, self._late)
+
+    def __repr__(self) -> str:
+        return f"<Drive {self.path} {self.id} {self.state}>"
+
+    # --- shard files
+
+    def create(
+        self, blob: bytes, index: int, header: Buffer, preallocate: int = 0, *, temporary: bool = False
+    ) -> asyncio.Future[None]:
+        """Make the shard file with `header` at 0 and `preallocate` bytes reserved in all; durable.
+
+        Raises ShardExists; a `temporary` file (see `place`) replaces one left over."""
+        key = (blob, index, temporary)
+        return self._submit(self._workers, 1, self._durable, key, self._files.create, key, header, preallocate)
+
+    def append(self, blob: bytes, index: int, offset: int, buffers: Sequence[Buffer]) -> asyncio.Future[None]:
+        """Write `buffers` one after another at `offset`; done when durable. Appends of one moment share one sync.
+
+        The bytes from their end to the next 4 KiB boundary belong to this append and may become zeros."""
+        if self.state is not DriveState.ONLINE:
+            return self._refuse()
+        outbox = self._outbox()
+        future: asyncio.Future[None] = outbox.loop.create_future()
+        self._appender.submit(Append(future, outbox, self.deadline, (blob, index, False), offset, buffers))
+        return future
+
+    def write(
+        self, blob: bytes, index: int, offset: int, buffers: Sequence[Buffer], *, temporary: bool = False
+    ) -> asyncio.Future[None]:
+        """Write `buffers` at `offset`, durable only after `sync` (or `finish`, `place`)."""
+        key = (blob, index, temporary)
+        return self._submit(self._workers, 1, self._guarded, key, self._files.write, key, offset, buffers)
+
+    def sync(self, blob: bytes, index: int, *, temporary: bool = False) -> asyncio.Future[None]:
+        """Make all that was written to the shard durable."""
+        key = (blob, index, temporary)
+        return self._submit(self._workers, _PATIENT, self._durable, key, self._files.sync, key)
+
+    def finish(self, blob: bytes, index: int, length: int, *, temporary: bool = False) -> asyncio.Future[None]:
+        """Cut the file to `length` bytes, durably: at sealing, what was preallocated beyond goes back."""
+        key = (blob, index, temporary)
+        return self._submit(self._workers, _PATIENT, self._durable, key, self._files.finish, key, length)
+
+    def place(self, blob: bytes, index: int) -> asyncio.Future[None]:
+        """Give the temporary shard file its name, over what is there, durably."""
+        key = (blob, index, True)
+        return self._submit(self._workers, _PATIENT, self._durable, key, self._files.place, blob, index)
+
+    def read_now(self, blob: bytes, index: int, offset: int, length: int) -> Buffer | None:
+        """The range if it is in the page cache and the file is open, on this thread, without waiting; else None."""
+        file = self._files.cached((blob, index, False))
+        if file is None or not self._nowait or self.state is not DriveState.ONLINE:
+            return None
+        buffer = bytearray(length)
+        try:
+            got = self._system.preadv(file.fd, [buffer], offset, os.RWF_NOWAIT)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            if error.errno in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+                self._nowait = False
+            return None  # `read` will meet the error again, and name it
+        return buffer if got == length else None
+
+    def read(
+        self, blob: bytes, index: int, offset: int, length: int, *, temporary: bool = False
+    ) -> asyncio.Future[Buffer]:
+        """Exactly `length` bytes at `offset`. Raises ShardNotFound, ShardShort, ShardUnreadable, DriveError."""
+        key = (blob, index, temporary)
+        return self._submit(self._readers, 1, self._read, key, offset, length)
+
+    def punch(self, blob: bytes, index: int, ranges: Sequence[tuple[int, int]]) -> asyncio.Future[Punched]:
+        """Give ranges (offset, length) back to the file system. Punched.UNSUPPORTED where it takes none."""
+        key = (blob, index, False)
+        return self._submit(self._workers, _PATIENT, self._present, key, self._files.punch, key, ranges)
+
+    def unlink(self, blob: bytes, index: int, *, temporary: bool = False) -> asyncio.Future[bool]:
+        """Remove the shard file; False when there was none."""
+        key = (blob, index, temporary)
+        return self._submit(self._workers, _PATIENT, self._present, key, self._files.unlink, key)
+
+    def forget(self, blob: bytes, index: int) -> None:
+        """Open the file afresh at its next use: another process may have placed another one under its name."""
+        self._files.forget((blob, index, False))
+
+    async def shards(self) -> list[ShardStat]:
+        """Every shard file on the drive (blob, index, size, mtime), sorted by folder; no temporary ones."""
+        return await self._list(temporary=False)
+
+    async def discard_temporaries(self) -> int:
+        """Remove what rebuilds that were killed left behind; the answer is how many. Not beside running rebuilds."""
+        found = await self._list(temporary=True)
+        for blob, index, _, _ in found:
+            await self.unlink(blob, index, temporary=True)
+        return len(found)
+
+    async def _list(self, *, temporary: bool) -> list[ShardStat]:
+        found: list[ShardStat] = []
+        for folder in await self._submit(self._workers, _PATIENT, self._present, None, self._files.folders):
+            found += await self._submit(
+                self._workers, _PATIENT, self._present, None, self._files.listing, folder, temporary
+            )
+        return found
+
+    # --- for other threads
+
+    def run(self, work: Callable[..., T], *arguments: Any, deadline: float | None = None) -> T:
+        """Call `work` on a thread of this drive and wait, from a thread that is not an event loop's.
+
+        OSError becomes a DriveError and a missed deadline makes the drive faulty, as with shard operations; `work`
+        counts as done only if the drive is still the same afterwards."""
+        if self.state is not DriveState.ONLINE:
+            raise self.refusal()
+        future: concurrent.futures.Future[T] = concurrent.futures.Future()
+        bound = (None, work, *arguments)
+        self._workers.submit(Call(future, None, deadline or self.deadline, self._durable, bound))
+        return future.result()
+
+    def read_ballot(self) -> Ballot | None:
+        """The drive's ballot. Blocks, see `run`. Raises FormatCorrupt when it is damaged."""
+        return self.run(read_ballot, self.path)
+
+    def write_ballot(self, ballot: Ballot) -> None:
+        """Make `ballot` the drive's, durably. Blocks, see `run`. Raises BallotSuperseded."""
+        self.run(write_ballot, self.path, ballot)
+
+    # --- health
+
+    @property
+    def usage(self) -> Usage:
+        """Bytes of the drive's file system, about a second old. Zeros until it answered for the first time."""
+        now = time.monotonic()
+        if now > self._usage_due and self.state is DriveState.ONLINE:
+            self._usage_due = now + _USAGE_SECONDS
+            nobody: concurrent.futures.Future[None] = concurrent.futures.Future()
+            self._workers.submit(Call(nobody, None, self.deadline, self._guarded, (None, self.measure)))
+        return self._usage
+
+    @property
+    def used(self) -> int:
+        """Bytes in use on the drive's file system."""
+        return self.usage.used
+
+    @property
+    def free(self) -> int:
+        """Bytes that we may still take."""
+        return self.usage.free
+
+    @property
+    def writable(self) -> bool:
+        """Whether a new shard should be placed here: online, not read-only, not known to be full."""
+        return self.state is DriveState.ONLINE and not self.read_only and not self.full
+
+    def refusal(self) -> DriveError:
+        """The error that a call gets now, the drive not being online."""
+        reason = f"is {self.state}" + (f": {self.problem}" if self.problem else "")
+        kinds: dict[DriveState, type[DriveError]] = {
+            DriveState.FAULTY: DriveFaulty,
+            DriveState.FOREIGN: DriveForeign,
+        }
+        return kinds.get(self.state, DriveOffline)(str(self.path), reason)
+
+    def change(self, state: DriveState, problem: str | None = None) -> None:
+        """Enter a state and tell who listens; descriptors of a drive that is left are closed. From any thread."""
+        with self._changing:
+            old, self.state, self.problem = self.state, state, problem
+            if state is not DriveState.ONLINE:
+                self._identity = None
+            if old is state:
+                return
+            if state is DriveState.FAULTY:
+                self.faults += 1
+        if state is DriveState.ONLINE:
+            self._read_errors = 0
+            self._usage_due = 0.0
+        else:
+            self._files.forget_all()
+            for crew in (self._appender, self._readers, self._workers):
+                crew.fail_waiting(self.refusal())
+        if self._on_change is not None:
+            self._on_change(self, old, state)
+
+    def close(self) -> None:
+        """Let the drive's threads end."""
+        for crew in (self._appender, self._readers, self._workers, self._scout):
+            crew.close()
+        self._files.forget_all()
+
+    def look(self) -> asyncio.Future[Inspection]:
+        """What is at the path now, with a trial of its disk when it was faulty; see `Pool.probe`."""
+        if self._scout.stuck:  # the last look has not returned yet: no second thread into the same hole
+            outbox = self._outbox()
+            future: asyncio.Future[Inspection] = outbox.loop.create_future()
+            future.set_result(Inspection(self.path, DriveState.FAULTY, problem="does not answer: check the disk"))
+            return future
+        return self._enqueue(self._scout, 1, self._inspect, ())
+
+    def measure(self) -> Usage:
+        """Ask the file system for its usage. Blocks."""
+        found = self._system.statvfs(self.path)
+        unit = found.f_frsize
+        self._usage = Usage(found.f_blocks * unit, (found.f_blocks - found.f_bfree) * unit, found.f_bavail * unit)
+        self._usage_due = time.monotonic() + _USAGE_SECONDS
+        since, free = self._full_at
+        if self.full and (self._usage.free > free + _FULL_MARGIN or time.monotonic() > since + _FULL_SECONDS):
+            self.full = False
+        return self._usage
+
+    # --- on the drive's threads
+
+    def _inspect(self) -> Inspection:
+        found = inspection.look(self.path)
+        if found.state is not DriveState.ONLINE:
+            return found
+        try:
+            if self.state is DriveState.FAULTY or self.read_only:
+                self._try_disk()
+            self.measure()
+        except OSError as error:
+            return Inspection(self.path, DriveState.FAULTY, found.format, problem=f"does not work: {error.strerror}")
+        return found
+
+    def _try_disk(self) -> None:
+        """Write, sync and read a file. A full or read-only drive answers too."""
+        path = f"{self.path}/probe.{os.getpid()}"
+        try:
+            fd = self._system.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            if error.errno not in _FULL | _REFUSED:
+                raise
+            self.read_only = error.errno in _REFUSED
+            return
+        try:
+            self._system.pwritev(fd, [b"probe"], 0)
+            self._system.fsync(fd)
+            if self._system.pread(fd, 5, 0) != b"probe":
+                raise OSError(errno.EIO, "what was written does not come back")
+            self.read_only = False
+        except OSError as error:
+            if error.errno not in _FULL | _REFUSED:
+                raise
+        finally:
+            os.close(fd)
+            self._system.unlink(path)
+
+    def _perform_appends(self, jobs: list[Append]) -> None:
+        if self.state is not DriveState.ONLINE:
+            for job in jobs:
+                job.error = self.refusal()
+            return
+        appends.perform(self._system, self._files, jobs, self._explain)
+        try:
+            self._confirm()
+        except DriveError as error:
+            for job in jobs:
+                job.error = job.error or error.again()
+
+    def _perform(self, jobs: list[Call]) -> None:
+        for job in jobs:
+            if job.future.cancelled():
+                continue
+            if self.state is not DriveState.ONLINE:
+                job.error = self.refusal()
+                continue
+            try:
+                job.result = job.work(*job.arguments)
+            except Exception as error:
+                job.error = error
+
+    def _perform_unasked(self, jobs: list[Call]) -> None:
+        for job in jobs:
+            job.result = job.work(*job.arguments)
+
+    def _guarded(self, key: Key | None, work: Callable[..., T], *arguments: Any) -> T:
+        try:
+            return work(*arguments)
+        except OSError as error:
+            raise self._explain(error, key) from error
+
+    def _durable(self, key: Key | None, work: Callable[..., T], *arguments: Any) -> T:
+        """What `work` made durable counts only on a drive that is still itself."""
+        result = self._guarded(key, work, *arguments)
+        self._confirm()
+        return result
+
+    def _present(self, key: Key | None, work: Callable[..., T], *arguments: Any) -> T:
+        """Nothing is removed from, or found missing on, a folder that is not this drive."""
+        self._confirm()
+        return self._guarded(key, work, *arguments)
+
+    def _read(self, key: Key, offset: int, length: int) -> Buffer:
+        try:
+            data = self._files.read(key, offset, length)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise self._explain(error, key) from error
+            self._files.forget(key)
+            self._read_errors += 1
+            if self._read_errors >= _READ_ERRORS:
+                raise self._explain(error, key) from error
+            raise ShardUnreadable(str(self.path), f"{_named(key)} at {offset}: {error.strerror}") from error
+        self._read_errors = 0
+        return data
+
+    def _confirm(self) -> None:
+        """DriveOffline unless the folder still is this drive; one `stat` when nothing happened."""
+        try:
+            found = self._system.stat(f"{self.path}/{FORMAT_FILE}")
+            identity = (found.st_dev, found.st_ino, found.st_mtime_ns)
+            if identity == self._identity:
+                return
+            present = read_format(self.path)
+        except (OSError, FormatCorrupt) as error:
+            code = getattr(error, "errno", None)
+            if code is not None and code not in _GONE:
+                raise self._fault(f"{FORMAT_FILE}: {error}") from error
+            self.change(DriveState.MISSING, f"{FORMAT_FILE} is gone or damaged")
+            raise DriveOffline(str(self.path), f"{FORMAT_FILE} is gone or damaged") from error
+        if self.format is None or present.drive != self.id or present.deployment != self.format.deployment:
+            self.change(DriveState.MISSING, "another drive is at this path")
+            raise DriveOffline(str(self.path), "another drive is at this path")
+        self._identity = identity
+
+    def _explain(self, error: OSError, key: Key | None) -> DriveError:
+        """What an OSError means here; changes the state where the drive is to blame."""
+        path, text = str(self.path), error.strerror or str(error)
+        if key is not None:
+            text = f"{_named(key)}: {text}"
+        if error.errno in _GONE:
+            try:
+                self._confirm()
+            except DriveError as gone:
+                return gone
+            if error.errno == errno.ENOENT and key is not None:
+                return ShardNotFound(path, text)
+        if error.errno in _FULL:
+            self.full, self._full_at = True, (time.monotonic(), self._usage.free)
+            return DriveFull(path, text)
+        if error.errno in _REFUSED:
+            self.read_only = True
+            return DriveReadOnly(path, text)
+        if error.errno in _OURS:
+            return DriveFaulty(path, text)
+        return self._fault(text)
+
+    def _fault(self, reason: str) -> DriveFaulty:
+        self.change(DriveState.FAULTY, reason)
+        return DriveFaulty(str(self.path), reason)
+
+    def _late(self, reason: str) -> DriveError:
+        return self._fault(reason)
+
+    # --- on the loop
+
+    def _outbox(self) -> Outbox:
+        loop, outbox = self._home
+        running = asyncio.get_running_loop()
+        if outbox is None or loop is not running:
+            outbox = outbox_of(running)
+            self._home = (running, outbox)
+        return outbox
+
+    def _submit(self, crew: Crew, patience: int, work: Callable[..., Any], *arguments: Any) -> asyncio.Future[Any]:
+        if self.state is not DriveState.ONLINE:
+            return self._refuse()
+        return self._enqueue(crew, patience, work, arguments)
+
+    def _enqueue(
+        self, crew: Crew, patience: int, work: Callable[..., Any], arguments: tuple[Any, ...]
+    ) -> asyncio.Future[Any]:
+        outbox = self._outbox()
+        future: asyncio.Future[Any] = outbox.loop.create_future()
+        crew.submit(Call(future, outbox, patience * self.deadline, work, arguments))
+        return future
+
+    def _refuse(self) -> asyncio.Future[Any]:
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        future.set_exception(self.refusal())
+        return future
+
+
+def _named(key: Key) -> str:
+    return f"shard {key[0].hex()}.{key[1]}"

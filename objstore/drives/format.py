@@ -1,0 +1,146 @@
+"""Two small files that make a folder a drive: `format.json`, its identity, and `ballot`, its vote on who may lead.
+
+Both are JSON with a checksum member and are replaced as a whole: written beside, synced, renamed, and the folder
+synced, so a reader sees the old or the new one after any crash. A ballot only moves forward: it is written under a
+lock on the folder and never over a later one, so not even a writer that hung for an hour can bring an old vote back.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+import uuid
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from xxhash import xxh3_64_hexdigest
+
+from objstore.drives.errors import BallotSuperseded, FormatCorrupt
+
+FORMAT_FILE, BALLOT_FILE, SHARDS, LOCK_FILE = "format.json", "ballot", "shards", "lock"
+_VERSION = 1
+_LARGEST = 1 << 20
+
+
+class Format(msgspec.Struct, frozen=True):
+    """Who a drive is. `deployment` and `drive` are 32 hex digits; `mount`: the folder was a mount point then."""
+
+    deployment: str
+    drive: str
+    created: str
+    mount: bool = False
+    version: int = _VERSION
+
+
+class Ballot(msgspec.Struct, frozen=True):
+    """What a drive knows of the catalog: at `epoch` the drives `members` hold its mirrors, of a pool of `drives`."""
+
+    epoch: int
+    members: tuple[str, ...]
+    drives: tuple[str, ...]
+    parity: int
+
+
+T = TypeVar("T", Format, Ballot)
+
+
+def new_id() -> str:
+    """A fresh deployment or drive id."""
+    return uuid.uuid4().hex
+
+
+def format_drive(path: Path, deployment: str) -> Format:
+    """Make the folder a new drive of `deployment`, durably; the folder is created where it is absent.
+
+    The caller has made sure (by `inspect`) that the folder holds nothing of value.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    for number in range(256):  # all folders now: none has to be made, and made durable, in the middle of a write
+        (path / SHARDS / f"{number:02x}").mkdir(parents=True, exist_ok=True)
+    _sync_folder(path / SHARDS)
+    created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    new = Format(deployment, new_id(), created, os.path.ismount(path))
+    (path / BALLOT_FILE).unlink(missing_ok=True)
+    write_durably(path / FORMAT_FILE, _seal(new))
+    _sync_folder(path.parent)
+    return new
+
+
+def read_format(path: Path) -> Format:
+    """The identity of the drive at `path`. Raises FileNotFoundError, OSError, FormatCorrupt."""
+    found = _unseal(path, FORMAT_FILE, Format)
+    if found.version > _VERSION:
+        raise FormatCorrupt(str(path), f"format.json has version {found.version}: run a newer release")
+    return found
+
+
+def read_ballot(path: Path) -> Ballot | None:
+    """The ballot of the drive at `path`, None where none was ever written. Raises OSError, FormatCorrupt."""
+    try:
+        return _unseal(path, BALLOT_FILE, Ballot)
+    except FileNotFoundError:
+        return None
+
+
+def write_ballot(path: Path, ballot: Ballot) -> None:
+    """Make `ballot` the drive's, durably. Raises BallotSuperseded when the drive knows a later or another one of
+    the same epoch, OSError when the drive fails."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        try:
+            known = read_ballot(path)
+        except FormatCorrupt:
+            known = None
+        if known is not None and (known.epoch > ballot.epoch or (known.epoch == ballot.epoch and known != ballot)):
+            raise BallotSuperseded(str(path), f"ballot of epoch {ballot.epoch} comes after one of epoch {known.epoch}")
+        write_durably(path / BALLOT_FILE, _seal(ballot))
+    finally:
+        os.close(folder)
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Replace a small file as a whole: after a crash it is the old or the new one, after the return the new."""
+    beside = path.with_name(path.name + ".tmp")
+    fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        view = memoryview(content)
+        while view:
+            view = view[os.write(fd, view) :]
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    beside.rename(path)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _digest(members: dict[str, Any]) -> str:
+    return xxh3_64_hexdigest(msgspec.json.encode(members, order="sorted"))
+
+
+def _seal(value: Format | Ballot) -> bytes:
+    members: dict[str, Any] = msgspec.to_builtins(value)
+    members["checksum"] = _digest(members)
+    return msgspec.json.format(msgspec.json.encode(members), indent=2) + b"\n"
+
+
+def _unseal(path: Path, name: str, kind: type[T]) -> T:
+    with (path / name).open("rb") as file:
+        content = file.read(_LARGEST)
+    try:
+        members = msgspec.json.decode(content, type=dict[str, Any])
+        if members.pop("checksum", None) != _digest(members):
+            raise FormatCorrupt(str(path), f"{name} is damaged: its checksum does not match")
+        return msgspec.convert(members, kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise FormatCorrupt(str(path), f"{name} is damaged: {error}") from error

@@ -1,0 +1,40 @@
+"""One server for a drive: an exclusive `flock` on DRIVE/lock, held as long as any process of that server lives.
+
+The supervisor takes it and hands the descriptor to its children, so a server that lost its supervisor still holds it.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from pathlib import Path
+
+from objstore.drives.errors import DriveLocked, DriveOffline, DriveReadOnly
+from objstore.drives.format import LOCK_FILE
+
+
+def lock_drive(path: Path) -> int:
+    """Lock the drive for this server and return the descriptor to keep (and to pass on to children).
+
+    Raises DriveLocked naming the other server's process, DriveOffline when the folder is not there.
+    """
+    try:
+        fd = os.open(path / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise DriveReadOnly(str(path), f"cannot be locked: {error.strerror}") from error
+        raise DriveOffline(str(path), f"cannot be locked: {error.strerror}") from error
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip()
+        os.close(fd)
+        who = f"process {holder}" if holder else "another process"
+        raise DriveLocked(str(path), f"is in use by another server ({who}); stop it first") from error
+    try:
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+    except OSError:
+        pass  # the name of the holder is a courtesy: a full drive is locked all the same
+    return fd

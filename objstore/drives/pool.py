@@ -1,0 +1,237 @@
+"""All drives of a deployment: who is online, how many must be, and what happens at each slot.
+
+A *slot* is a place in the list of paths that the server was started with; a *drive* is an identity. Disks may be
+swapped between slots: the drives follow their `format.json`. A folder with a new identity at a slot is a new Drive,
+and the one that was there is no longer in the pool.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import resource
+import time
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+
+from objstore.drives.drive import DEADLINE, Drive
+from objstore.drives.errors import DriveError, DriveOffline
+from objstore.drives.format import Format, format_drive, new_id
+from objstore.drives.inspection import Inspection, inspect, judge
+from objstore.drives.state import DriveState
+from objstore.drives.system import System
+
+Listener = Callable[[Drive, DriveState, DriveState], None]
+
+_OPEN_FILES, _OPEN_FILES_LEAST = 512, 16
+_LONGEST_PAUSE, _FORGIVEN_AFTER = 300.0, 600.0
+
+
+def default_parity(drives: int) -> int:
+    """How many drives may fail by default: 1 -> 0, 2-3 -> 1, 4-5 -> 2, 6-7 -> 3, 8 and more -> 4."""
+    return min(4, drives // 2)
+
+
+def write_quorum(drives: int, parity: int) -> int:
+    """So many of `drives` must take a ballot or a write."""
+    return max(drives - parity, drives // 2 + 1)
+
+
+def start_quorum(drives: int, parity: int) -> int:
+    """So many of `drives` meet every write quorum."""
+    return drives - write_quorum(drives, parity) + 1
+
+
+def format_new_drives(found: Sequence[Inspection]) -> list[Format]:
+    """Make every new or absent folder of a deployment that has never run a drive; durable. Blocks.
+
+    A deployment has run when any drive holds a ballot. Formatting that was interrupted is finished: drives that have a
+    `format.json` keep it. Raises DriveError naming what is in the way."""
+    if any(one.ballot for one in found):
+        raise DriveError(", ".join(str(one.path) for one in found), "the deployment has run before")
+    wrong = [
+        one
+        for one in found
+        if one.state not in (DriveState.NEW, DriveState.ONLINE)
+        and not (one.state is DriveState.MISSING and not one.path.exists())
+    ]
+    if wrong:
+        raise DriveError(str(wrong[0].path), wrong[0].problem or wrong[0].state)
+    deployment = next((one.format.deployment for one in found if one.format), None) or new_id()
+    return [one.format or format_drive(one.path, deployment) for one in found]
+
+
+class Pool:
+    """The drives in slot order; `parity` is how many may fail. Open it with `Pool.open`."""
+
+    def __init__(
+        self,
+        found: Sequence[Inspection],
+        *,
+        parity: int | None = None,
+        strict: bool = True,
+        deadline: float = DEADLINE,
+        system: System | None = None,
+        mounts: Collection[Path] = (),
+    ) -> None:
+        known = [one.ballot for one in found if one.ballot and one.state is DriveState.ONLINE]
+        if parity is None and known:
+            parity = max(known, key=lambda ballot: ballot.epoch).parity
+        self.parity = default_parity(len(found)) if parity is None else parity
+        formats = [one.format for one in found if one.format and one.state is DriveState.ONLINE]
+        self.deployment: str | None = formats[0].deployment if formats else None
+        self._mounts = {*mounts, *(one.path for one in found if one.format and one.format.mount)}
+        self._strict, self._deadline, self._system = strict, deadline, system
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._open_files = min(_OPEN_FILES, max(_OPEN_FILES_LEAST, soft // 2 // max(1, len(found))))
+        self._listeners: list[tuple[Listener, asyncio.AbstractEventLoop | None]] = []
+        self._fault_times: dict[Drive, float] = {}
+        self.drives: list[Drive] = [self._drive(one) for one in found]
+        for drive in self.online():
+            with contextlib.suppress(DriveError):
+                drive.run(drive.measure)
+
+    @classmethod
+    def open(
+        cls,
+        paths: Sequence[Path],
+        *,
+        parity: int | None = None,
+        strict: bool = True,
+        deadline: float = DEADLINE,
+        system: System | None = None,
+        deployment: str | None = None,
+        mounts: Collection[Path] = (),
+    ) -> Pool:
+        """Inspect `paths` and make the pool of what is there; formats nothing. Blocks. `strict=False`: no fsync."""
+        found = inspect(paths, deployment=deployment, mounts=mounts, deadline=deadline)
+        return cls(found, parity=parity, strict=strict, deadline=deadline, system=system, mounts=mounts)
+
+    @property
+    def write_quorum(self) -> int:
+        """So many drives must take a ballot or a write."""
+        return write_quorum(len(self.drives), self.parity)
+
+    @property
+    def start_quorum(self) -> int:
+        """So many drives must be there for a start."""
+        return start_quorum(len(self.drives), self.parity)
+
+    def by_id(self, drive_id: str) -> Drive | None:
+        """The drive of this identity, whatever its state; None when no slot holds it."""
+        same = [drive for drive in self.drives if drive.id == drive_id]
+        # a disk that moved to another slot leaves a missing drive of its name behind
+        return next((drive for drive in same if drive.state is DriveState.ONLINE), same[0] if same else None)
+
+    def online(self) -> list[Drive]:
+        """The drives that are in use, in slot order."""
+        return [drive for drive in self.drives if drive.state is DriveState.ONLINE]
+
+    def writable(self) -> list[Drive]:
+        """The drives that take new shards, in slot order."""
+        return [drive for drive in self.drives if drive.writable]
+
+    def on_change(self, listener: Listener) -> None:
+        """Have `listener(drive, old, new)` called at every change of a state.
+
+        It runs on the event loop that runs here and now; without one, on whichever thread noticed, and must be quick.
+        A drive that takes over a slot comes as (new drive, NEW or MISSING, ONLINE), after the old one went MISSING."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            loop = None
+        self._listeners.append((listener, loop))
+
+    async def probe(self) -> None:
+        """Look at every path once, let the states follow, and tell the listeners. Call it every second or two."""
+        found = await asyncio.gather(*(drive.look() for drive in self.drives), return_exceptions=True)
+        seen = [
+            one if isinstance(one, Inspection) else Inspection(drive.path, DriveState.FAULTY, problem=str(one))
+            for drive, one in zip(self.drives, found, strict=True)
+        ]
+        for slot, one in enumerate(judge(seen, deployment=self.deployment, mounts=self._mounts)):
+            self._follow(slot, self._incumbent_stays(slot, one))
+
+    async def format_new(self, drive: Drive) -> Drive:
+        """Make the empty folder of a NEW drive a drive with an identity of its own; the answer is that Drive, online.
+
+        Raises DriveOffline when the folder is not new (any more)."""
+        slot = self.drives.index(drive)
+        one = judge([await drive.look()], deployment=self.deployment, mounts=self._mounts)[0]
+        if one.state is not DriveState.NEW:
+            raise DriveOffline(
+                str(drive.path), f"is not new but {one.state}" + (f": {one.problem}" if one.problem else "")
+            )
+        if self.deployment is None:
+            self.deployment = new_id()
+        await asyncio.to_thread(format_drive, drive.path, self.deployment)
+        await self.probe()
+        return self.drives[slot]
+
+    def close(self) -> None:
+        """Let all threads of the drives end."""
+        for drive in self.drives:
+            drive.close()
+
+    def _drive(self, found: Inspection) -> Drive:
+        return Drive(
+            found,
+            strict=self._strict,
+            deadline=self._deadline,
+            open_files=self._open_files,
+            system=self._system,
+            on_change=self._changed,
+        )
+
+    def _incumbent_stays(self, slot: int, one: Inspection) -> Inspection:
+        """A copy that turns up does not take the original down: of twins, the one that is online goes on."""
+        drive = self.drives[slot]
+        if one.state is DriveState.DUPLICATE and drive.state is DriveState.ONLINE and one.format == drive.format:
+            return Inspection(one.path, DriveState.ONLINE, one.format, one.ballot, mounted=one.mounted)
+        return one
+
+    def _follow(self, slot: int, one: Inspection) -> None:
+        drive = self.drives[slot]
+        if one.state is not DriveState.ONLINE or one.format is None:
+            drive.change(one.state, one.problem)
+        elif one.format.drive != drive.id:
+            self._take_over(slot, one)
+        elif drive.state is not DriveState.ONLINE and self._may_return(drive):
+            drive.change(DriveState.ONLINE, one.problem)
+
+    def _take_over(self, slot: int, one: Inspection) -> None:
+        old, new = self.drives[slot], self._drive(one)
+        if self.deployment is None and one.format:
+            self.deployment = one.format.deployment
+        if one.format and one.format.mount:
+            self._mounts.add(one.path)
+        before = old.state if old.state in (DriveState.NEW, DriveState.MISSING) else DriveState.MISSING
+        self.drives[slot] = new
+        old.change(DriveState.MISSING, "another drive is at this path")
+        old.close()
+        self._changed(new, before, DriveState.ONLINE)
+
+    def _may_return(self, drive: Drive) -> bool:
+        """A drive that keeps failing comes back after ever longer pauses: 0, 2, 4, 8 ... 300 s."""
+        if drive.state is not DriveState.FAULTY:
+            return True
+        since = time.monotonic() - self._fault_times.get(drive, 0.0)
+        pause = 0.0 if drive.faults <= 1 else min(_LONGEST_PAUSE, 2.0 ** (drive.faults - 1))
+        return since >= pause
+
+    def _changed(self, drive: Drive, old: DriveState, new: DriveState) -> None:
+        now = time.monotonic()
+        if new is DriveState.FAULTY:
+            if now - self._fault_times.get(drive, now) > _FORGIVEN_AFTER:
+                drive.faults = 1
+            self._fault_times[drive] = now
+        level = logging.INFO if new is DriveState.ONLINE else logging.WARNING
+        problem = f": {drive.problem}" if drive.problem else ""
+        logging.getLogger(__name__).log(level, "drive %s (%s) is %s, was %s%s", drive.path, drive.id, new, old, problem)
+        for listener, loop in self._listeners:
+            if loop is None:
+                listener(drive, old, new)
+            else:
+                with contextlib.suppress(RuntimeError):  # the loop is closed
+                    loop.call_soon_threadsafe(listener, drive, old, new)
