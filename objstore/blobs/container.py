@@ -1,0 +1,102 @@
+"""A blob that this process is writing: its name, its drives, the shard files made, and what they lack so far.
+
+Making one asks placement for drives and creates all shard files at once. A drive that fails at that moment costs nothing,
+since there are no bytes yet: it is left out and the blob is made anew on the others, in the layout they allow.
+"""
+
+import random
+from collections.abc import Callable, Collection, Sequence
+
+from erasure import Layout, pack_header
+from objstore.blobs.errors import OutOfSpace, WriteQuorumLost
+from objstore.blobs.geometry import choose_layout, write_quorum
+from objstore.blobs.ids import new_blob_id
+from objstore.blobs.placement import place, roomy
+from objstore.blobs.quorum import settle
+from objstore.blobs.types import PAGE, BlobInfo, geometry_of
+from objstore.drives.drive import Drive
+from objstore.drives.errors import DriveError, DriveFull
+from objstore.drives.pool import Pool
+
+_rng = random.Random()  # noqa: S311 - placement is no secret
+
+
+class Container:
+    """The writer's side of a blob. `failed` maps shards to why they get no more bytes."""
+
+    def __init__(self, blob_id: bytes, layout: Layout, drives: Sequence[Drive]) -> None:
+        self.id = blob_id
+        self.layout = layout
+        self.geometry = geometry_of(layout)
+        self.drives = tuple(drives)
+        self.drive_ids = tuple(drive.id or "" for drive in drives)
+        self.quorum = write_quorum(layout)
+        self.missing: dict[int, int] = {}
+        self.failed: dict[int, DriveError] = {}
+        self.length = PAGE
+
+    def info(self, *, sealed: bool) -> BlobInfo:
+        """What is known now."""
+        return BlobInfo(self.id, self.geometry, self.drive_ids, dict(self.missing), sealed, self.length)
+
+    def fail(self, shard: int, error: DriveError, offset: int) -> None:
+        """The shard's drive failed, or was late, with bytes from `offset` on."""
+        self.failed[shard] = error
+        self.missing[shard] = min(offset, self.missing.get(shard, offset))
+
+    def alive(self) -> list[int]:
+        """Shards whose drives have taken everything so far."""
+        return [shard for shard in range(self.layout.width) if shard not in self.failed]
+
+    def require_quorum(self) -> None:
+        """Raise WriteQuorumLost when fewer shards than the quorum are durable."""
+        durable = self.layout.width - len(self.failed)
+        if durable < self.quorum:
+            raise self.lost(self.failed)
+
+    def lost(self, failures: dict[int, DriveError]) -> WriteQuorumLost:
+        """The error that says so."""
+        reasons = {self.drive_ids[shard]: error.reason for shard, error in failures.items()}
+        return WriteQuorumLost(self.id, self.layout.width - len(failures), self.quorum, reasons)
+
+    async def unlink(self) -> None:
+        """Remove every shard file: nothing of the blob is published."""
+        await settle({shard: drive.unlink(self.id, shard) for shard, drive in enumerate(self.drives)}, 0)
+
+
+def choose_drives(
+    pool: Pool, parity: int, room: int = 0, faulty: Collection[str] = (), full: Collection[str] = ()
+) -> tuple[Layout, list[Drive]]:
+    """The layout that a new blob gets now, and the drives with `room` that it may go to.
+
+    Drives whose ids are in `faulty` or `full` just refused it. Raises NotEnoughDrives, OutOfSpace.
+    """
+    online = [drive for drive in pool.online() if drive.id is not None and drive.id not in faulty]
+    choice = [drive for drive in roomy(online, room) if drive.id not in full]
+    if len(choice) <= parity < len(online):
+        raise OutOfSpace(len(online) - len(choice), parity)
+    return choose_layout(len(choice), parity), choice
+
+
+async def make(pool: Pool, instance: bytes, parity: int, reserve: Callable[[Layout], int]) -> Container:
+    """A new blob, `reserve` of its layout being preallocated in each shard file; raises NotEnoughDrives, OutOfSpace."""
+    faulty: set[str] = set()
+    full: set[str] = set()
+    while True:
+        layout, _ = choose_drives(pool, parity, 0, faulty, full)
+        layout, choice = choose_drives(pool, parity, reserve(layout), faulty, full)
+        blob = Container(new_blob_id(instance), layout, place(choice, layout.width, _rng))
+        failures = await _create(blob, reserve(layout))
+        if not failures:
+            return blob
+        for shard, error in failures.items():
+            (full if isinstance(error, DriveFull) else faulty).add(blob.drive_ids[shard])
+        await blob.unlink()
+
+
+async def _create(blob: Container, reserve: int) -> dict[int, DriveError]:
+    calls = {
+        shard: drive.create(blob.id, shard, pack_header(blob.id, shard, blob.layout), reserve)
+        for shard, drive in enumerate(blob.drives)
+    }
+    return await settle(calls, blob.quorum)

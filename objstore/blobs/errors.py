@@ -1,0 +1,63 @@
+"""What can go wrong with blobs, as one tree.
+
+A caller needs to tell four situations apart: no blob may be written now (`NotEnoughDrives`, `OutOfSpace`), this write is
+not durable enough to be acknowledged (`WriteQuorumLost`), these bytes cannot be had now (`Unreadable`), and the catalog
+does not know the blob (`BlobUnknown`). Errors of one drive never come through: they are what the blobs exist to survive.
+"""
+
+
+class BlobError(Exception):
+    """Any failure of the blobs."""
+
+
+class NotEnoughDrives(BlobError):
+    """Too few drives are online to write with the parity promised."""
+
+    def __init__(self, online: int, parity: int) -> None:
+        super().__init__(f"{online} drives are online: writing with parity {parity} needs at least {parity + 1}")
+        self.online = online
+        self.parity = parity
+
+
+class OutOfSpace(BlobError):
+    """Too few of the online drives have room left for a new blob."""
+
+    def __init__(self, full: int, parity: int) -> None:
+        super().__init__(f"{full} drives are full; what is left cannot hold data with parity {parity}: add or empty drives")
+        self.full = full
+        self.parity = parity
+
+
+class WriteQuorumLost(BlobError):
+    """So many drives failed during a write that it must not be acknowledged. `failures` maps drive ids to reasons."""
+
+    def __init__(self, blob: bytes, durable: int, needed: int, failures: dict[str, str]) -> None:
+        reasons = "; ".join(f"{drive}: {reason}" for drive, reason in failures.items())
+        super().__init__(f"blob {blob.hex()}: {durable} shards are durable, {needed} are needed ({reasons})")
+        self.blob = blob
+        self.durable = durable
+        self.needed = needed
+        self.failures = failures
+
+
+class Unreadable(BlobError):
+    """Fewer verified shards than `data` could be read. `failures` maps shard indexes to reasons."""
+
+    def __init__(self, blob: bytes, offset: int, failures: dict[int, str]) -> None:
+        reasons = "; ".join(f"shard {index}: {reason}" for index, reason in sorted(failures.items()))
+        super().__init__(f"blob {blob.hex()} at {offset}: too few good shards ({reasons})")
+        self.blob = blob
+        self.offset = offset
+        self.failures = failures
+
+
+class BlobUnknown(BlobError):
+    """The catalog has no row for this blob."""
+
+    def __init__(self, blob: bytes) -> None:
+        super().__init__(f"blob {blob.hex()} is not known")
+        self.blob = blob
+
+
+class RecordCorrupt(BlobError):
+    """A self-describing record fails its checksum or is not one."""

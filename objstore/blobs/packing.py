@@ -1,0 +1,148 @@
+"""Small and middling writes: packed into the open blob of this process, one for each parity.
+
+An open blob is sealed when it is full, old, or one of its drives failed, and whenever the drives online would give a new
+blob another layout: when a drive is back, writes get their full width again at once.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from erasure import Buffer
+from objstore.blobs.batches import OpenBlob
+from objstore.blobs.coding import encode
+from objstore.blobs.container import Container, choose_drives, make
+from objstore.blobs.errors import BlobError, WriteQuorumLost
+from objstore.blobs.quorum import settle
+from objstore.blobs.types import BlobInfo, span_of
+from objstore.drives.errors import DriveError
+from objstore.drives.pool import Pool
+
+LIMIT = 256 << 20
+"""Length of the shard files at which an open blob is sealed."""
+MAX_AGE = 3600.0
+"""Seconds after which an open blob is sealed."""
+PREALLOCATE = 16 << 20
+_RECHECK = 1.0
+
+
+class Packer:
+    """Appends of one parity. `changed` is told of a blob as it opens, fails and is sealed."""
+
+    def __init__(
+        self, pool: Pool, instance: bytes, parity: int, changed: Callable[[BlobInfo], None], limit: int = LIMIT
+    ) -> None:
+        self._pool = pool
+        self._instance = instance
+        self._parity = parity
+        self._changed = changed
+        self._limit = limit
+        self._open: OpenBlob | None = None
+        self._opening = asyncio.Lock()
+        self._checked = 0.0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def append(self, record: bytes, data: Buffer) -> tuple[Container, int]:
+        """Make record and data durable; the blob and the offset where. Raises WriteQuorumLost and as `make`.
+
+        When the quorum is lost the bytes go once more, to a new blob on other drives.
+        """
+        try:
+            return await self._append(record, data)
+        except WriteQuorumLost:
+            return await self._append(record, data)
+
+    async def _append(self, record: bytes, data: Buffer) -> tuple[Container, int]:
+        open_blob = await self._current(record, data)
+        blob = open_blob.blob
+        span = span_of(blob.layout, len(record), len(data))
+        offset = open_blob.reserve(span)
+        done: asyncio.Future[dict[int, DriveError]] | None = None
+        try:
+            frames = await encode(blob.layout, blob.id, offset + len(record), data)
+            shards: list[list[Buffer]] = [[record, *buffers] for buffers in frames]
+            done = open_blob.submit(offset, span, len(record) + blob.layout.framed(len(data)), shards)
+            failures = await asyncio.shield(done)
+            if blob.layout.width - len(failures) < blob.quorum:
+                raise blob.lost(failures)
+        except BaseException:
+            self._spawn(self._undo(open_blob, offset, span, done))
+            raise
+        open_blob.release()
+        if failures:
+            self._retire(open_blob)
+        return blob, offset
+
+    async def undo(self, blob: Container, offset: int, span: int) -> None:
+        """Give the range of an append back that will not be published."""
+        await settle({shard: blob.drives[shard].punch(blob.id, shard, [(offset, span)]) for shard in blob.alive()}, 0)
+
+    async def seal(self) -> BlobInfo | None:
+        """Seal the open blob now; its info, None when there is none."""
+        async with self._opening:
+            open_blob, self._open = self._open, None
+        if open_blob is None:
+            return None
+        await self._close(open_blob)
+        return open_blob.blob.info(sealed=True)
+
+    async def drain(self) -> None:
+        """Wait for what runs in the background."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _current(self, record: bytes, data: Buffer) -> OpenBlob:
+        open_blob = self._open
+        if open_blob is not None and self._usable(open_blob, record, data):
+            return open_blob
+        async with self._opening:
+            open_blob = self._open
+            if open_blob is not None and self._usable(open_blob, record, data):
+                return open_blob
+            if open_blob is not None:
+                self._retire(open_blob)
+            blob = await make(self._pool, self._instance, self._parity, lambda _: min(PREALLOCATE, self._limit))
+            self._open = open_blob = OpenBlob(blob, self._limit)
+            self._changed(blob.info(sealed=False))
+            asyncio.get_running_loop().call_later(MAX_AGE, self._retire, open_blob)
+            return open_blob
+
+    def _usable(self, open_blob: OpenBlob, record: bytes, data: Buffer) -> bool:
+        layout = open_blob.blob.layout
+        if not open_blob.fits(span_of(layout, len(record), len(data))):
+            return False
+        now = asyncio.get_running_loop().time()
+        if now - self._checked < _RECHECK:
+            return True
+        self._checked = now
+        with contextlib.suppress(BlobError):  # as long as it takes appends, an open blob serves
+            return choose_drives(self._pool, self._parity)[0] == layout
+        return True
+
+    def _retire(self, open_blob: OpenBlob) -> None:
+        """Seal a blob in the background, once."""
+        if self._open is open_blob:
+            self._open = None
+            self._spawn(self._close(open_blob))
+
+    async def _close(self, open_blob: OpenBlob) -> None:
+        await open_blob.close()
+        self._changed(open_blob.blob.info(sealed=True))
+
+    async def _undo(
+        self, open_blob: OpenBlob, offset: int, span: int, done: "asyncio.Future[dict[int, DriveError]] | None"
+    ) -> None:
+        try:
+            if done is not None:
+                await asyncio.wait([done])
+            await self.undo(open_blob.blob, offset, span)
+        finally:
+            open_blob.release()
+            if open_blob.blob.failed:
+                self._retire(open_blob)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,59 @@
+"""The self-describing record in front of every append.
+
+If every mirror of the catalog were lost, the drives still tell what they hold: each append begins, in every shard file,
+with this record: magic (4 bytes), length of the body (4), xxh3_64 of the body (8), the body in MessagePack, zeros up to a
+multiple of 64 bytes. A blob of its own reserves one page for it and fills the page in when the ETag is known.
+"""
+
+import struct
+
+
+import msgspec
+import xxhash
+
+from erasure import Buffer
+
+from objstore.blobs.errors import RecordCorrupt
+
+MAGIC = b"ObRc"
+PAGE = 4096
+_HEAD = struct.Struct(">4sIQ")
+_PAD = 64
+
+
+class Record(msgspec.Struct, frozen=True, array_like=True):
+    """What an append is: enough to list the object again without a catalog. `size` in bytes, `checksum` may be empty."""
+
+    bucket: str
+    key: bytes
+    version: str
+    size: int
+    etag: str
+    checksum: str = ""
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Record)
+
+
+def pack_record(record: Record) -> bytes:
+    """The record as it stands on the drives: a multiple of 64 bytes, never more than a page."""
+    body = _encoder.encode(record)
+    size = _HEAD.size + len(body)
+    assert size <= PAGE, "a record fits in the page that a blob of its own reserves for it"
+    return _HEAD.pack(MAGIC, len(body), xxhash.xxh3_64_intdigest(body)) + body + bytes(-size % _PAD)
+
+
+def unpack_record(buffer: Buffer) -> Record:
+    """The record at the start of `buffer`; raises RecordCorrupt."""
+    view = memoryview(buffer)
+    if len(view) < _HEAD.size:
+        raise RecordCorrupt("shorter than a record")
+    magic, length, digest = _HEAD.unpack_from(view)
+    body = view[_HEAD.size : _HEAD.size + length]
+    if magic != MAGIC or len(body) != length or xxhash.xxh3_64_intdigest(body) != digest:
+        raise RecordCorrupt("not a record, or its checksum differs")
+    try:
+        return _decoder.decode(body)
+    except msgspec.DecodeError as error:
+        raise RecordCorrupt(f"a record of another shape: {error}") from error

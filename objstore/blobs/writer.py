@@ -1,0 +1,99 @@
+"""One write, from first byte to durable: packed when it turns out small, streamed into a blob of its own when not.
+
+A write of known size knows its way at once. One of unknown size is buffered up to the bound of packing; only when more
+comes a blob is made for it.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from erasure import Buffer
+from objstore.blobs.streaming import RECORD_AT, STEP, Stream
+from objstore.blobs.types import PAGE, Extent, Span, Written, span_of
+
+if TYPE_CHECKING:
+    from objstore.blobs.blobs import Blobs
+    from objstore.blobs.container import Container
+    from objstore.blobs.packing import Packer
+
+PACK_MAX = 4 << 20
+"""Bytes of the largest write that is packed: it is held in memory until it is whole."""
+
+
+class Writer:
+    """Made by `Blobs.writer`. `write` in order, then `finish`; `abort` instead of it, or after it when the bytes are
+    not to be published. Buffers given to `write` must not change until `finish` returns. One task at a time."""
+
+    def __init__(self, blobs: "Blobs", packer: "Packer", parity: int, size: int | None) -> None:
+        self._blobs = blobs
+        self._packer = packer
+        self._parity = parity
+        self._size = size
+        self._held: list[Buffer] = []
+        self._bytes = 0
+        self._stream: Stream | None = None
+        self._packed: tuple[Container, Span] | None = None
+
+    async def write(self, data: Buffer) -> None:
+        """Take the next bytes; waits while the drives are behind. Raises WriteQuorumLost, NotEnoughDrives, OutOfSpace."""
+        if not len(data):
+            return
+        self._held.append(data)
+        self._bytes += len(data)
+        if self._bytes < STEP or (self._stream is None and self._bytes <= PACK_MAX and (self._size or 0) <= PACK_MAX):
+            return
+        if self._stream is None:
+            pool, instance = self._blobs.pool, self._blobs.instance
+            self._stream = await Stream.open(pool, instance, self._parity, self._size)
+        view = memoryview(self._take())
+        whole = len(view) - len(view) % STEP
+        for start in range(0, whole, STEP):
+            await self._stream.step(view[start : start + STEP])
+        if whole < len(view):
+            self._held.append(view[whole:])
+            self._bytes = len(view) - whole
+
+    async def finish(self, record: bytes) -> Written:
+        """Make everything durable, with `record` (as `pack_record` gives it) in front. Errors as `write`."""
+        assert len(record) <= PAGE and len(record) % 64 == 0, "a record as pack_record gives it"
+        if self._stream is not None:
+            return await self._finish_stream(self._stream, record)
+        data = self._take()
+        if not len(data):
+            return Written()
+        if len(data) > PACK_MAX:
+            pool, instance = self._blobs.pool, self._blobs.instance
+            self._stream = await Stream.open(pool, instance, self._parity, len(data))
+            self._held, self._bytes = [data], len(data)
+            return await self._finish_stream(self._stream, record)
+        blob, offset = await self._packer.append(record, data)
+        span = Span(blob.id, offset, span_of(blob.layout, len(record), len(data)))
+        self._packed = (blob, span)
+        extent = Extent(blob.id, offset, len(record), len(data), 0, len(data))
+        info = blob.info(sealed=bool(blob.failed))
+        return Written((extent,), (info,), (span,))
+
+    async def abort(self) -> None:
+        """Leave nothing: remove the blob of its own, or punch the packed range. Never raises for a failing drive."""
+        self._held, self._bytes = [], 0
+        if self._stream is not None:
+            stream, self._stream = self._stream, None
+            await asyncio.shield(stream.abort())
+            self._blobs.directory.forget(stream.blob.id)
+        if self._packed is not None:
+            (blob, span), self._packed = self._packed, None
+            await asyncio.shield(self._packer.undo(blob, span.offset, span.span))
+
+    async def _finish_stream(self, stream: Stream, record: bytes) -> Written:
+        if self._bytes:
+            await stream.step(self._take())
+        await stream.finish(record)
+        blob, size = stream.blob, stream.size
+        info = blob.info(sealed=True)
+        self._blobs.directory.put(info)
+        span = Span(blob.id, RECORD_AT, span_of(blob.layout, PAGE, size))
+        return Written((Extent(blob.id, RECORD_AT, PAGE, size, 0, size),), (info,), (span,))
+
+    def _take(self) -> Buffer:
+        held, self._held, self._bytes = self._held, [], 0
+        return held[0] if len(held) == 1 else b"".join(held)
