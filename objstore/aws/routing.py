@@ -10,16 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
-
 from botocore.model import OperationModel, ServiceModel
 
 from objstore.aws import quirks
 from objstore.aws.errors import AwsError
 from objstore.aws.http import Request
 from objstore.aws.operation import Resource, resource_of
-
-METHODS: Final = frozenset({"GET", "HEAD", "PUT", "POST", "DELETE"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +125,8 @@ def _best(routes: Iterable[Route], query: Mapping[str, str], request: Request) -
 
 
 def _refuse(request: Request, kind: str) -> str:
+    if request.method == "POST" and request.headers.get("content-type", "").startswith("multipart/form-data"):
+        raise AwsError("NotImplemented", "Uploads by HTML forms (PostObject) are not implemented.")
     raise _not_allowed(request, kind.upper())
 
 

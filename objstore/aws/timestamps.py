@@ -33,7 +33,7 @@ def iso8601(moment: datetime) -> str:
     """`2009-10-12T17:50:30.000Z`: with milliseconds, as documents have it."""
     if moment.tzinfo is not UTC:
         moment = _in_utc(moment)
-    return f"{moment.isoformat(timespec='milliseconds')[:23]}Z"
+    return moment.isoformat("T", "milliseconds")[:23] + "Z"
 
 
 def rfc822(moment: datetime) -> str:

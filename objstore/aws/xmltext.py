@@ -8,6 +8,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 """
 
 import re
+from collections.abc import Sequence
 
 _SPECIAL = re.compile('[&<>"\r\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]')
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
@@ -27,3 +28,15 @@ def escape(text: str) -> str:
 def escape_plain(text: str) -> str:
     """Like `escape`, with what XML cannot carry replaced by U+FFFD: every parser reads the result."""
     return escape(_FORBIDDEN.sub("\ufffd", text))
+
+
+def escape_many(texts: Sequence[str]) -> Sequence[str]:
+    """Escape each of `texts`, all in one go: a fraction of the time that so many calls of `escape` take."""
+    joined = "\n".join(texts)
+    if not _SPECIAL.search(joined):
+        return texts
+    if joined.count("\n") != len(texts) - 1 or _FORBIDDEN.search(joined):
+        return [escape(text) for text in texts]
+    for char, name in _NAMED.items():  # the ampersand is the first
+        joined = joined.replace(char, name)
+    return joined.split("\n")

@@ -1,0 +1,262 @@
+"""The way of a request through the wire, as an ASGI application for everything that AWS's clients send.
+
+    read -> authenticate -> route -> parse the head -> refuse what is not supported -> gate -> read a document ->
+    handler -> serialise -> deliver
+
+The body is not asked for before the gate has let the request pass, so that a client waiting for `100 Continue` is
+refused without sending it. Every answer carries a request id. An exception that has an AWS code becomes its error
+document; any other is logged and becomes InternalError.
+https://docs.aws.amazon.com/AmazonS3/latest/API/RESTCommonResponseHeaders.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from objstore.aws import errors, quirks
+from objstore.aws.authentication import Authentication, Scheme, authenticate
+from objstore.aws.body import Body, ClientGone
+from objstore.aws.delivery import Delivery, Limits, Receive, Send, unread
+from objstore.aws.domains import Domains
+from objstore.aws.errors import AwsError
+from objstore.aws.exchange import CLIENT_GONE, Exchange
+from objstore.aws.http import Request, read_request
+from objstore.aws.operation import COMMON_MEMBERS, REGISTRY, Call, Members, Operation, Registry, Reply
+from objstore.aws.parsing import Parser
+from objstore.aws.principal import Credentials
+from objstore.aws.routing import Router
+from objstore.aws.serialising import XML_HEADER, HeaderPair, Response, Serialiser, header_value
+from objstore.aws.service import service
+from objstore.aws.timestamps import http_date
+
+Gate = Callable[[Call, Any], Awaitable[None]]
+OnDone = Callable[[Exchange], None]
+
+LONG_DOCUMENT: Final = 32 << 10  # bytes from which on parsing would hold up the loop
+_EMPTY_SHA256: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """A registered operation with what was compiled for it. `supported` are all members that it takes."""
+
+    operation: Operation
+    parser: Parser
+    serialiser: Serialiser
+    supported: frozenset[str]
+
+
+@dataclass(slots=True)
+class _State:
+    """What is known of a request while it is on its way."""
+
+    exchange: Exchange
+    receive: Receive
+    body: Body | None = None
+
+
+class Endpoint:
+    """ASGI application. `gate` lets a call pass or raises; `on_done` hears of every exchange when it has ended.
+
+    `context` is handed to gate and handlers as it is. Server and Date headers are written here: the HTTP server must
+    not.
+    """
+
+    def __init__(
+        self,
+        context: Any,
+        *,
+        credentials: Credentials,
+        gate: Gate,
+        domains: Iterable[str] = (),
+        region: str = "us-east-1",
+        limits: Limits | None = None,
+        server_name: str = "objstore",
+        registry: Registry = REGISTRY,
+        on_done: OnDone | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._context = context
+        self._credentials = credentials
+        self._gate = gate
+        self._domains = Domains(domains)
+        self._region = region
+        self._limits = limits or Limits()
+        self._on_done = on_done
+        self._clock = clock
+        self._router = Router(service())
+        self._operations = {
+            one.name: _Compiled(one, Parser(one.model), Serialiser(one.model), one.supports | COMMON_MEMBERS)
+            for one in registry
+        }
+        # Tells the process that answered, which is what AWS's x-amz-id-2 is for.
+        self._host_id = base64.b64encode(secrets.token_bytes(48)).decode("ascii")
+        self._constant: tuple[HeaderPair, ...] = (
+            (b"x-amz-id-2", self._host_id.encode("ascii")),
+            (b"server", server_name.encode("latin-1")),
+        )
+        self._date: tuple[int, HeaderPair] = (0, (b"date", b""))
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Answer one HTTP request. Raises ResponseCut to have the connection cut in the middle of an answer."""
+        exchange = Exchange(scope["method"])
+        state = _State(exchange, receive)
+        try:
+            try:
+                response = await self._answer(state, scope)
+                await self._deliver(state, response, send)
+            except ClientGone:
+                exchange.status, exchange.error = CLIENT_GONE, "ClientGone"
+            except Exception as error:
+                if exchange.status:
+                    raise
+                await self._deliver(state, self._refusal(state, error), send)
+        finally:
+            exchange.finished = time.monotonic()
+            if self._on_done is not None:
+                self._on_done(exchange)
+
+    async def _answer(self, state: _State, scope: Mapping[str, Any]) -> Response:
+        exchange = state.exchange
+        request = exchange.request = read_request(scope, self._domains)
+        if request.method == "OPTIONS":
+            raise _preflight(request)
+        who = authenticate(request, self._credentials, region=self._region, now=self._clock())
+        exchange.principal = who.principal
+        if who.scheme is Scheme.V4_PRESIGNED:
+            request.adopt_hoisted()
+        name = exchange.operation = self._router.route(request)
+        compiled = self._operations.get(name)
+        if compiled is None:
+            raise AwsError("NotImplemented", f"The operation {name} is not implemented.")
+        call = self._call(state, request, who, compiled)
+        await self._gate(call, self._context)
+        await _take_body(call, compiled)
+        reply = await compiled.operation.handler(call, self._context)
+        if isinstance(reply, Reply):
+            response = compiled.serialiser.serialise(reply.members, reply.status)
+            response.headers += [(key.lower().encode("ascii"), header_value(v)) for key, v in reply.headers.items()]
+            return response
+        return compiled.serialiser.serialise(reply or {})
+
+    def _call(self, state: _State, request: Request, who: Authentication, compiled: _Compiled) -> Call:
+        """The call as the head of the request tells it. Raises NotImplemented for what the operation cannot do."""
+        members = compiled.parser.head(request)
+        _require_supported(compiled, members)
+        body = state.body = Body(
+            state.receive,
+            request.headers,
+            who.payload,
+            who.chunks,
+            checksums=compiled.operation.name not in quirks.CHECKSUM_OF_OBJECT,
+            idle_timeout=self._limits.receive_idle,
+        )
+        if not body.declared and who.payload.sha256 in (None, _EMPTY_SHA256) and not compiled.parser.streams:
+            body.ended = True  # nothing to receive and nothing to compare
+        operation, exchange = compiled.operation, state.exchange
+        return Call(operation, request, exchange.request_id, who.principal, members, body, self._region)
+
+    async def _deliver(self, state: _State, response: Response, send: Send) -> None:
+        exchange = state.exchange
+        response.headers += ((b"x-amz-request-id", exchange.request_id.encode("ascii")), *self._constant, self._today())
+        await Delivery(exchange, state.receive, send, self._limits).deliver(response, may_reuse=self._may_reuse(state))
+
+    def _may_reuse(self, state: _State) -> bool:
+        """Whether the connection can carry another request: the body was read, or little of it is left to drop.
+
+        After `Expect: 100-continue` it cannot: whether the body follows a refusal is up to the client.
+        """
+        request, body = state.exchange.request, state.body
+        if body is not None and body.ended:
+            return True
+        if request is None:
+            return False
+        rest = unread(request.headers)
+        if rest == 0:
+            return True
+        return rest is not None and rest <= self._limits.small_rest and "expect" not in request.headers
+
+    def _today(self) -> HeaderPair:
+        second = int(self._clock())
+        if second != self._date[0]:
+            self._date = second, (b"date", http_date(second).encode("ascii"))
+        return self._date[1]
+
+    def _refusal(self, state: _State, error: Exception) -> Response:
+        """The answer that tells of an error."""
+        exchange = state.exchange
+        shown = errors.as_aws_error(error) or AwsError("InternalError")
+        exchange.error = shown.code
+        if shown.status >= 500 and shown.code != "NotImplemented":
+            log.error(
+                "%s: %s",
+                exchange.operation or exchange.method,
+                error,
+                exc_info=error,
+                extra={"request_id": exchange.request_id, "operation": exchange.operation},
+            )
+        headers = [(name.lower().encode("ascii"), header_value(value)) for name, value in shown.headers.items()]
+        if not errors.has_body(exchange.method, shown.status):
+            return Response(shown.status, headers, length=None)
+        request = exchange.request
+        if request is not None:
+            _name_resource(shown, request)
+        body = errors.document(
+            shown,
+            resource=request.resource if request else "/",
+            request_id=exchange.request_id,
+            host_id=self._host_id,
+        )
+        return Response(shown.status, [*headers, XML_HEADER], body, len(body))
+
+
+async def _take_body(call: Call, compiled: _Compiled) -> None:
+    """Make ready what the handler reads: a document's members, or a stream whose claims can be read."""
+    body, parser = call.body, compiled.parser
+    if parser.streams:
+        _ = body.length, body.claims  # what is wrong with them is told before a byte is taken
+        return
+    data = b"" if body.ended else await body.read(compiled.operation.body_limit)
+    if not parser.documented:
+        return
+    if len(data) < LONG_DOCUMENT:
+        members = parser.document(data)
+    else:
+        members = await asyncio.to_thread(parser.document, data)
+    _require_supported(compiled, members)
+    call.members.update(members)
+
+
+def _require_supported(compiled: _Compiled, members: Members) -> None:
+    if not members.keys() <= compiled.supported:
+        refused = compiled.parser.unsupported(members, compiled.supported)
+        if refused is not None:
+            raise refused
+
+
+def _preflight(request: Request) -> AwsError:
+    """What AWS says to a browser's preflight when the bucket has no CORS configuration."""
+    if "origin" not in request.headers:
+        return AwsError("BadRequest", "Insufficient information. Origin request header needed.")
+    if "access-control-request-method" not in request.headers:
+        return AwsError("BadRequest", "Invalid Access-Control-Request-Method: null")
+    kind = "BUCKET" if request.key is None else "OBJECT"
+    method = request.headers["access-control-request-method"]
+    return AwsError("AccessForbidden", Method=method, ResourceType=kind)
+
+
+def _name_resource(error: AwsError, request: Request) -> None:
+    """Say which bucket or key it is about, as AWS does for these codes."""
+    if error.code in ("NoSuchKey", "NoSuchVersion") and request.key is not None:
+        error.detail.setdefault("Key", request.key)
+    if error.code in ("NoSuchBucket", "BucketAlreadyExists", "BucketAlreadyOwnedByYou", "BucketNotEmpty"):
+        error.detail.setdefault("BucketName", request.bucket or "")
