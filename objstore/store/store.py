@@ -1,19 +1,29 @@
 """The store: every verb of buckets, objects and uploads, as the wire above calls it.
 
 A verb that writes bytes makes them durable first and publishes them by one catalog transaction, in which everything
-that decides is looked at; when that transaction refuses, the bytes go to the garbage. Verbs that only look at a few rows
-are plain functions (a point read takes microseconds); pages of listings are read on a thread.
+that decides is looked at; when that transaction refuses, the bytes go to the garbage. Verbs that only look at a few
+rows are plain functions (a point read takes microseconds); pages of listings are read on a thread.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from objstore.blobs.blobs import Blobs
 from objstore.catalog.catalog import Catalog
+from objstore.catalog.transaction import Transaction
+from objstore.store import buckets, completing, copying, listing, objects, repair, uploads, usage, versions
+from objstore.store.completing import Completion
+from objstore.store.content import Content, drafted
+from objstore.store.errors import StoreError
 from objstore.store.types import (
     ALWAYS,
+    MAX_OBJECT,
+    MAX_PART,
     Acl,
     Bucket,
     Buffer,
@@ -41,7 +51,8 @@ from objstore.store.types import (
     Version,
     VersionEntry,
 )
-from objstore.store.errors import StoreError
+
+T = TypeVar("T")
 
 
 def now_us() -> int:
@@ -52,7 +63,11 @@ def now_us() -> int:
 class Store:
     """Buckets and objects over a catalog and blobs. `clock` gives microseconds since 1970."""
 
-    def __init__(self, catalog: Catalog, blobs: Blobs, *, clock: Callable[[], int] = now_us) -> None: ...
+    def __init__(self, catalog: Catalog, blobs: Blobs, *, clock: Callable[[], int] = now_us) -> None:
+        self._catalog = catalog
+        self._clock = clock
+        self._content = Content(catalog, blobs, clock)
+        self._pages = ThreadPoolExecutor(max_workers=2, thread_name_prefix="pages")
 
     # buckets
 
@@ -60,29 +75,31 @@ class Store:
         self, name: str, owner: Owner, *, region: str = "", acl: Acl = (), ownership: str = "", versioning: str = ""
     ) -> Bucket:
         """Make a bucket. Raises BucketAlreadyOwnedByYou, BucketAlreadyExists."""
-        ...
+        new = Bucket(0, name, owner, self._clock(), versioning, region, acl, ownership)
+        return await self._catalog.write(lambda tx: buckets.create(tx, new))
 
     def bucket(self, name: str) -> Bucket:
         """The bucket; raises NoSuchBucket."""
-        ...
+        return self._catalog.read(lambda tx: buckets.require(tx, name))
 
     async def delete_bucket(self, name: str) -> None:
         """Delete an empty bucket and its uploads. Raises NoSuchBucket, BucketNotEmpty."""
-        ...
+        while not await self._catalog.write(lambda tx: buckets.delete(tx, name, self._clock())):
+            pass
 
     def list_buckets(
         self, *, owner: str | None = None, prefix: str = "", after: str = "", limit: int = 10_000
     ) -> Page[Bucket]:
         """Buckets by name, of one owner id or of all, behind the name `after`. `next` is the last name given."""
-        ...
+        return self._catalog.read(lambda tx: buckets.page(tx, owner, prefix, after, limit))
 
     async def set_versioning(self, name: str, status: str) -> Bucket:
         """Set versioning to Enabled or Suspended. Raises NoSuchBucket, IllegalVersioningConfiguration."""
-        ...
+        return await self._catalog.write(lambda tx: buckets.set_versioning(tx, name, status))
 
     async def update_bucket(self, name: str, change: Callable[[Bucket], Bucket]) -> Bucket:
         """Replace a bucket's record by `change` of it, in one transaction. Its id and name stay."""
-        ...
+        return await self._catalog.write(lambda tx: buckets.update(tx, name, change))
 
     # objects
 
@@ -91,7 +108,14 @@ class Store:
     ) -> Published:
         """Write an object. Raises NoSuchBucket, IncompleteBody, EntityTooLarge, PreconditionFailed, NoSuchKey (If-Match
         of a key that is not there), and what `source.finish` raises; nothing is visible then."""
-        ...
+        self.bucket(bucket)
+        stamp = self._content.stamp()
+        stored = await self._content.take(source, new.storage_class, (bucket, key, stamp.version_id), limit=MAX_OBJECT)
+        draft = drafted(new, stored, stamp._replace(now_us=self._clock()))
+        written = stored.written
+        return await self._content.publish(
+            written, draft.ord, lambda tx: objects.publish(tx, bucket, key, draft, written, conditions)
+        )
 
     def current(self, bucket: str, key: str, version_id: str | None = None) -> Version:
         """The current version, or the one of that id ("null" for the null version), whole: what `read` needs is in it.
@@ -99,11 +123,15 @@ class Store:
         Raises NoSuchBucket; NoSuchKey (with `marker` when a delete marker is current); NoSuchVersion; MethodNotAllowed
         (with `marker`) when the version of that id is a delete marker; InvalidArgument for an id that cannot be one.
         """
-        ...
+
+        def look(tx: Transaction) -> Version:
+            return versions.whole(tx, versions.require(tx, buckets.require(tx, bucket), key, version_id))
+
+        return self._catalog.read(look)
 
     def read(self, version: Version, start: int = 0, length: int | None = None) -> AsyncIterator[Buffer]:
         """The verified bytes [start, start + length) of a version that `current` gave; to its end without `length`."""
-        ...
+        return self._content.read(version, start, length)
 
     async def delete(
         self, bucket: str, key: str, version_id: str | None = None, conditions: Preconditions = ALWAYS
@@ -112,11 +140,13 @@ class Store:
 
         Raises NoSuchBucket, PreconditionFailed.
         """
-        ...
+        item, stamp = DeleteItem(key, version_id, conditions), self._content.stamp()
+        return await self._catalog.write(lambda tx: objects.delete(tx, buckets.require(tx, bucket), item, stamp))
 
     async def delete_many(self, bucket: str, items: Sequence[DeleteItem]) -> list[Deleted | StoreError]:
         """Delete in one transaction; for each item its outcome. Raises NoSuchBucket."""
-        ...
+        stamped = [(item, self._content.stamp()) for item in items]
+        return await self._catalog.write(lambda tx: objects.delete_many(tx, bucket, stamped))
 
     async def copy(
         self,
@@ -129,13 +159,13 @@ class Store:
         conditions: Preconditions = ALWAYS,
         digester: Callable[[Version], Digester | None] | None = None,
     ) -> Copied[Published]:
-        """Copy an object without moving bytes; `change` says, of the source, what the copy carries (pure, may run again).
+        """Copy an object without moving bytes; `change` of the source says what the copy carries (it may run again).
 
         Bytes are read and written again where the storage class has another geometry, and read where `digester` of the
-        source is not None: its checksum then replaces the source's. ETag and parts stay the source's. Errors as `current`
-        (source) and `put`; PreconditionFailed for any source condition that fails.
+        source is not None: its checksum then replaces the source's. ETag and parts stay the source's. Errors as
+        `current` (source) and `put`; PreconditionFailed for any source condition that fails.
         """
-        ...
+        return await copying.copy(self._content, source, bucket, key, change, source_conditions, conditions, digester)
 
     async def rename(
         self,
@@ -150,13 +180,18 @@ class Store:
 
         In a bucket with versioning the target gets a new version, the source a delete marker.
         """
-        ...
+        stamp = self._content.stamp()
+
+        def move(tx: Transaction) -> Published:
+            return objects.rename(tx, bucket, key, target, stamp, source_conditions, conditions)
+
+        return await self._catalog.write(move)
 
     async def update_version(
         self, bucket: str, key: str, version_id: str | None, change: Callable[[Version], Version]
     ) -> Version:
         """Replace what a version says of itself (ACL, later tags and locks); not its bytes. Errors as `current`."""
-        ...
+        return await self._catalog.write(lambda tx: objects.update(tx, bucket, key, version_id, change))
 
     # listings
 
@@ -164,7 +199,9 @@ class Store:
         self, bucket: str, *, prefix: str = "", delimiter: str = "", after: str = "", limit: int = 1000
     ) -> Page[Entry]:
         """Keys behind `after` (a key, or a prefix given before), keys with the delimiter behind `prefix` rolled up."""
-        ...
+        return await self._page(
+            lambda tx: listing.list_objects(tx, buckets.require(tx, bucket), prefix, delimiter, after, limit)
+        )
 
     async def list_versions(
         self,
@@ -176,8 +213,12 @@ class Store:
         version_id_marker: str | None = None,
         limit: int = 1000,
     ) -> MarkedPage[VersionEntry]:
-        """All versions and delete markers by key, newest first, behind the markers. Raises InvalidArgument for a marker."""
-        ...
+        """All versions and delete markers by key, newest first, behind the markers. Raises InvalidArgument."""
+        return await self._page(
+            lambda tx: listing.list_versions(
+                tx, buckets.require(tx, bucket), prefix, delimiter, key_marker, version_id_marker, limit
+            )
+        )
 
     async def list_uploads(
         self,
@@ -190,21 +231,50 @@ class Store:
         limit: int = 1000,
     ) -> MarkedPage[Upload]:
         """Uploads in progress by key and time, behind the markers (`upload_id_marker` only beside a key marker)."""
-        ...
+        return await self._page(
+            lambda tx: listing.list_uploads(
+                tx, buckets.require(tx, bucket), prefix, delimiter, key_marker, upload_id_marker, limit
+            )
+        )
 
     # multipart uploads
 
     async def create_upload(self, bucket: str, key: str, new: NewUpload) -> Upload:
         """Begin a multipart upload. Raises NoSuchBucket."""
-        ...
+        stamp = self._content.stamp()
+        upload = Upload(
+            id=stamp.version_id,
+            key=key,
+            initiated_us=stamp.now_us,
+            owner=new.owner,
+            initiator=new.initiator,
+            storage_class=new.storage_class,
+            metadata=new.metadata,
+            headers=new.headers,
+            checksum_algorithm=new.checksum_algorithm,
+            checksum_type=new.checksum_type,
+            acl=new.acl,
+        )
+        return await self._catalog.write(lambda tx: uploads.begin(tx, buckets.require(tx, bucket), upload))
 
     def upload(self, bucket: str, key: str, upload_id: str) -> Upload:
         """The upload; raises NoSuchBucket, NoSuchUpload."""
-        ...
+        return self._catalog.read(lambda tx: uploads.require(tx, buckets.require(tx, bucket), key, upload_id))
 
     async def put_part(self, bucket: str, key: str, upload_id: str, number: int, source: Source) -> Part:
         """Write a part, in place of an earlier one of that number. Raises NoSuchUpload and as `put`."""
-        ...
+        upload = self.upload(bucket, key, upload_id)
+        describe = (bucket, key, f"{upload_id}.{number}")
+        stored = await self._content.take(source, upload.storage_class, describe, limit=MAX_PART)
+        now_us, written, digest = self._clock(), stored.written, stored.digest
+        extents = written.extents if written is not None else ()
+        part = Part(number, stored.size, digest.etag, now_us, digest.checksum, extents)
+
+        def enter(tx: Transaction) -> Part:
+            known = buckets.require(tx, bucket)
+            return uploads.enter(tx, known, key, upload_id, part, stored.content, written, now_us)
+
+        return await self._content.publish(written, now_us, enter)
 
     async def copy_part(
         self,
@@ -223,7 +293,9 @@ class Store:
         With a `digester` the bytes are read for MD5 and checksum; without, the ETag is the source's (whole) or one made
         of the source's ETag and the span. Raises InvalidRange and as `copy`.
         """
-        ...
+        return await copying.copy_part(
+            self._content, bucket, key, upload_id, number, source, span, source_conditions, digester
+        )
 
     async def complete(
         self,
@@ -239,24 +311,40 @@ class Store:
         """Make the object of an upload's parts. Done again with the same parts it tells the same.
 
         `combine` computes (and compares) the object's checksum of the parts chosen; `size` is what the client expects.
-        Raises NoSuchUpload, InvalidPart, InvalidPartOrder, EntityTooSmall, InvalidRequest, PreconditionFailed, NoSuchKey.
+        Raises NoSuchUpload, InvalidPart, InvalidPartOrder, EntityTooSmall, InvalidRequest, PreconditionFailed,
+        NoSuchKey.
         """
-        ...
+        asked = Completion(
+            upload_id=upload_id, parts=parts, given=conditions, combine=combine, size=size, stamp=self._content.stamp()
+        )
+        return await self._catalog.write(lambda tx: completing.complete(tx, bucket, key, asked))
 
     async def abort(self, bucket: str, key: str, upload_id: str) -> None:
         """Forget an upload and its parts. Raises NoSuchBucket, NoSuchUpload."""
-        ...
+        now_us = self._clock()
+        await self._catalog.write(lambda tx: uploads.abort(tx, buckets.require(tx, bucket), key, upload_id, now_us))
 
-    async def list_parts(self, bucket: str, key: str, upload_id: str, *, after: int = 0, limit: int = 1000) -> PartsPage:
+    async def list_parts(
+        self, bucket: str, key: str, upload_id: str, *, after: int = 0, limit: int = 1000
+    ) -> PartsPage:
         """Parts by number behind `after`. Raises NoSuchUpload."""
-        ...
+
+        def look(tx: Transaction) -> PartsPage:
+            upload = uploads.require(tx, buckets.require(tx, bucket), key, upload_id)
+            return uploads.page_of_parts(tx, upload, after, limit)
+
+        return await self._page(look)
 
     # accounts
 
     def usage(self, bucket: str) -> Usage:
         """Exact counts of a bucket. Raises NoSuchBucket."""
-        ...
+        return self._catalog.read(lambda tx: usage.of(tx, buckets.require(tx, bucket).id))
 
     async def counters(self) -> Counters:
         """Counts of the whole store."""
-        ...
+        return await self._page(repair.counters)
+
+    async def _page(self, look: Callable[[Transaction], T]) -> T:
+        """Read what takes longer than the loop may wait on a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._pages, self._catalog.read, look)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -28,6 +28,9 @@ MAX_OBJECT = 50 << 40
 
 NULL = "null"
 """The public id of the null version."""
+
+ENABLED = "Enabled"
+SUSPENDED = "Suspended"
 
 
 class Owner(msgspec.Struct, frozen=True, array_like=True):
@@ -112,6 +115,18 @@ class Version(msgspec.Struct, frozen=True, array_like=True):
     manifest: int | None = None
     part_count: int = 0
     content: bytes | None = None
+
+
+class Stamp(NamedTuple):
+    """The moment of a write and eight random bytes in hex: what a new public id is made of."""
+
+    now_us: int
+    suffix: str
+
+    @property
+    def version_id(self) -> str:
+        """The id that the version gets, if the key has no newer one."""
+        return f"{self.now_us:016x}{self.suffix}"
 
 
 class Upload(msgspec.Struct, frozen=True, array_like=True):

@@ -1,0 +1,96 @@
+"""Buckets: transaction functions over `buckets` and the counts that belong to each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from objstore.catalog.records import pack, unpack
+from objstore.catalog.transaction import Transaction
+from objstore.store import uploads
+from objstore.store.errors import (
+    BucketAlreadyExists,
+    BucketAlreadyOwnedByYou,
+    BucketNotEmpty,
+    IllegalVersioningConfiguration,
+    NoSuchBucket,
+)
+from objstore.store.types import ENABLED, SUSPENDED, Bucket, Page
+
+_PURGE = 1000
+
+
+def find(tx: Transaction, name: str) -> Bucket | None:
+    """The bucket of that name."""
+    row = tx.one("SELECT record FROM buckets WHERE name = ?", name.encode())
+    return unpack(row[0], Bucket) if row is not None else None
+
+
+def require(tx: Transaction, name: str) -> Bucket:
+    """The bucket of that name; raises NoSuchBucket."""
+    bucket = find(tx, name)
+    if bucket is None:
+        raise NoSuchBucket(BucketName=name)
+    return bucket
+
+
+def create(tx: Transaction, new: Bucket) -> Bucket:
+    """Enter a bucket (its `id` is chosen here). Raises BucketAlreadyOwnedByYou, BucketAlreadyExists."""
+    known = find(tx, new.name)
+    if known is not None:
+        mine = known.owner.id == new.owner.id
+        raise (BucketAlreadyOwnedByYou if mine else BucketAlreadyExists)(BucketName=new.name)
+    name = new.name.encode()
+    tx.run("INSERT INTO buckets (name, owner, record) VALUES (?, ?, ?)", name, new.owner.id.encode(), b"")
+    row = tx.one("SELECT id FROM buckets WHERE name = ?", name)
+    assert row is not None, "the bucket was entered just now"
+    bucket = msgspec.structs.replace(new, id=row[0])
+    tx.run("UPDATE buckets SET record = ? WHERE id = ?", pack(bucket), bucket.id)
+    tx.run("INSERT INTO usage (bucket) VALUES (?)", bucket.id)
+    return bucket
+
+
+def update(tx: Transaction, name: str, change: Callable[[Bucket], Bucket]) -> Bucket:
+    """Replace a bucket's record; its id and name stay."""
+    old = require(tx, name)
+    bucket = change(old)
+    assert (bucket.id, bucket.name) == (old.id, old.name), "a bucket keeps its id and its name"
+    if bucket != old:
+        tx.run(
+            "UPDATE buckets SET owner = ?, record = ? WHERE id = ?", bucket.owner.id.encode(), pack(bucket), bucket.id
+        )
+    return bucket
+
+
+def set_versioning(tx: Transaction, name: str, status: str) -> Bucket:
+    """Enable or suspend versioning."""
+    if status not in (ENABLED, SUSPENDED):
+        raise IllegalVersioningConfiguration(f"The versioning status {status!r} is neither Enabled nor Suspended")
+    return update(tx, name, lambda bucket: msgspec.structs.replace(bucket, versioning=status))
+
+
+def delete(tx: Transaction, name: str, now_us: int) -> bool:
+    """Delete an empty bucket. Its uploads go first, some at a time: False says that it is to be called again."""
+    bucket = require(tx, name)
+    for table in ("objects", "versions"):
+        if tx.one(f"SELECT 1 FROM {table} WHERE bucket = ? LIMIT 1", bucket.id) is not None:
+            raise BucketNotEmpty(BucketName=name)
+    if uploads.purge(tx, bucket.id, _PURGE, now_us):
+        return False
+    tx.run("DELETE FROM usage WHERE bucket = ?", bucket.id)
+    tx.run("DELETE FROM buckets WHERE id = ?", bucket.id)
+    return True
+
+
+def page(tx: Transaction, owner: str | None, prefix: str, after: str, limit: int) -> Page[Bucket]:
+    """Buckets by name, of one owner or of all."""
+    start = max(prefix.encode(), after.encode() + b"\0" if after else b"")
+    end = prefix.encode() + b"\xff"
+    sql, params = "SELECT record FROM buckets WHERE name >= ? AND name < ?", [start, end]
+    if owner is not None:
+        sql, params = sql + " AND owner = ?", [*params, owner.encode()]
+    rows = tx.all(sql + " ORDER BY name LIMIT ?", *params, limit + 1)
+    items = [unpack(record, Bucket) for (record,) in rows[:limit]]
+    more = len(rows) > limit and bool(items)
+    return Page(items, next=items[-1].name if more else None)

@@ -1,0 +1,147 @@
+"""The bytes of objects: taken in with a record that describes them, read, cut, and published or thrown away.
+
+Publishing is one transaction. When it refuses, the same transaction puts the bytes into the garbage, so a write that
+loses leaves nothing behind, even if its client is gone by then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from objstore.blobs.geometry import reduced_parity
+from objstore.blobs.records import Record, pack_record
+from objstore.blobs.types import Extent, Written
+from objstore.catalog.transaction import Transaction
+from objstore.store import extents
+from objstore.store.errors import StoreError
+from objstore.store.ingest import Stored, ingest
+from objstore.store.types import (
+    INLINE,
+    Buffer,
+    Digest,
+    Digester,
+    NewObject,
+    Source,
+    Stamp,
+    Version,
+)
+
+if TYPE_CHECKING:
+    from objstore.blobs.blobs import Blobs, Writer
+    from objstore.catalog.catalog import Catalog
+
+T = TypeVar("T")
+
+
+class Content:
+    """Bytes over `blobs`, made visible through `catalog`. `clock` gives microseconds since 1970."""
+
+    def __init__(self, catalog: Catalog, blobs: Blobs, clock: Callable[[], int]) -> None:
+        self.catalog = catalog
+        self._blobs = blobs
+        self._clock = clock
+
+    def stamp(self) -> Stamp:
+        """A fresh stamp of a write."""
+        return Stamp(self._clock(), os.urandom(8).hex())
+
+    def parity(self, storage_class: str) -> int:
+        """The parity that a storage class promises; classes other than REDUCED_REDUNDANCY are as safe as STANDARD."""
+        parity = self._blobs.pool.parity
+        return reduced_parity(parity) if storage_class == "REDUCED_REDUNDANCY" else parity
+
+    async def take(
+        self, source: Source, storage_class: str, describe: tuple[str, str, str], *, limit: int, inline: int = INLINE
+    ) -> Stored:
+        """Make a body durable. `describe` is bucket, key and version id (or upload and part) for its record."""
+        bucket, key, version_id = describe
+
+        def writer(length: int | None) -> Writer:
+            return self._blobs.writer(self.parity(storage_class), length)
+
+        def record(size: int, digest: Digest) -> bytes:
+            checksum = f"{digest.checksum.algorithm}:{digest.checksum.value}" if digest.checksum is not None else ""
+            return pack_record(Record(bucket, key.encode(), version_id, size, digest.etag, checksum))
+
+        return await ingest(source, writer, record, limit=limit, inline=inline)
+
+    async def publish(self, stored: Written | None, now_us: int, fn: Callable[[Transaction], T]) -> T:
+        """Run a transaction function that publishes bytes; what it refuses becomes garbage in the same transaction.
+
+        `fn` looks first and writes after: a StoreError from it means that it wrote nothing.
+        """
+        if stored is None:
+            return await self.catalog.write(fn)
+
+        def attempt(tx: Transaction) -> T | StoreError:
+            try:
+                return fn(tx)
+            except StoreError as error:
+                extents.discard(tx, stored, now_us)
+                return error
+
+        outcome = await self.catalog.write(attempt)
+        if isinstance(outcome, StoreError):
+            raise outcome
+        return outcome
+
+    def read(self, version: Version, start: int = 0, length: int | None = None) -> AsyncIterator[Buffer]:
+        """The bytes [start, start + length) of a whole version."""
+        end = version.size if length is None else start + length
+        assert 0 <= start <= end <= version.size, "a range lies inside its object"
+        tail = version.content or b""
+        covered = version.size - len(tail)
+        if end <= covered:
+            return self._blobs.read(version.extents, start, end - start)
+        rest = memoryview(tail)[max(start, covered) - covered : end - covered]
+        return self._with_tail(version, start, covered, rest)
+
+    async def _with_tail(self, version: Version, start: int, covered: int, rest: memoryview) -> AsyncIterator[Buffer]:
+        if start < covered:
+            async for chunk in self._blobs.read(version.extents, start, covered - start):
+                yield chunk
+        yield rest
+
+    async def digest(self, version: Version, start: int, length: int, digester: Digester) -> Digest:
+        """Read a range through a digester, on threads."""
+        async for chunk in self.read(version, start, length):
+            await asyncio.to_thread(digester.update, chunk)
+        return digester.finish()
+
+
+def drafted(new: NewObject, stored: Stored, stamp: Stamp) -> Version:
+    """The draft of the version of a body taken in."""
+    return Version(
+        version_id=stamp.version_id,
+        ord=stamp.now_us,
+        is_null=False,
+        delete_marker=False,
+        etag=stored.digest.etag,
+        size=stored.size,
+        modified_us=stamp.now_us,
+        owner=new.owner,
+        storage_class=new.storage_class,
+        metadata=new.metadata,
+        headers=new.headers,
+        checksum=stored.digest.checksum,
+        extents=stored.written.extents if stored.written is not None else (),
+        acl=new.acl,
+        content=stored.content,
+    )
+
+
+def cut(version: Version, start: int, length: int) -> tuple[tuple[Extent, ...], bytes]:
+    """The extents, and the bytes behind them, that hold [start, start + length) of a whole version."""
+    found = []
+    position = 0
+    for extent in version.extents:
+        first = max(start, position)
+        last = min(start + length, position + extent.length)
+        if first < last:
+            found.append(extent.slice(first - position, last - first))
+        position += extent.length
+    tail = version.content or b""
+    return tuple(found), bytes(tail[max(start - position, 0) : max(start + length - position, 0)])

@@ -1,0 +1,235 @@
+"""Copies: another record that refers to the same bytes.
+
+Bytes move only where they must: to a storage class of another geometry they are written again, and a checksum that the
+source does not have needs them read. What was looked at before the transaction is looked at again inside it; when the
+source has changed in between the copy starts over.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+import msgspec
+
+from objstore.catalog.transaction import Transaction
+from objstore.store import buckets, extents, objects, uploads
+from objstore.store.content import Content, cut
+from objstore.store.errors import InvalidRange, InvalidRequest, OperationAborted
+from objstore.store.ingest import Stored
+from objstore.store.types import (
+    INLINE,
+    MAX_OBJECT,
+    MAX_PART,
+    Copied,
+    Digest,
+    Digester,
+    NewObject,
+    ObjectName,
+    Part,
+    Preconditions,
+    Published,
+    Source,
+    Stamp,
+    Upload,
+    Version,
+)
+
+_TRIES = 4
+
+Change = Callable[[Version], NewObject]
+
+
+async def copy(
+    content: Content,
+    source: ObjectName,
+    bucket: str,
+    key: str,
+    change: Change,
+    source_given: Preconditions,
+    given: Preconditions,
+    digester: Callable[[Version], Digester | None] | None,
+) -> Copied[Published]:
+    """As `Store.copy`."""
+    for _ in range(_TRIES):
+        from_bucket, version = content.catalog.read(lambda tx: objects.source_of(tx, source, source_given))
+        wanted = digester(version) if digester is not None else None
+        new = change(version)
+        if version.extents and content.parity(new.storage_class) != content.parity(version.storage_class):
+            published = await _rewritten(content, version, bucket, key, new, wanted, given)
+            return Copied(published, version, version.version_id if from_bucket.versioning else None)
+        digest = await content.digest(version, 0, version.size, wanted) if wanted is not None else None
+        copied = await _shared(content, source, bucket, key, change, version, digest, source_given, given)
+        if copied is not None:
+            return copied
+    raise OperationAborted("The source of the copy keeps changing")
+
+
+async def _shared(
+    content: Content,
+    source: ObjectName,
+    bucket: str,
+    key: str,
+    change: Change,
+    seen: Version,
+    digest: Digest | None,
+    source_given: Preconditions,
+    given: Preconditions,
+) -> Copied[Published] | None:
+    """Publish a record that refers to the source's bytes; None if the source is another than what was seen."""
+    stamp = content.stamp()
+
+    def draft(version: Version) -> Version | None:
+        if (version.ord, version.version_id) != (seen.ord, seen.version_id):
+            return None
+        return _with_digest(objects.drafted_copy(version, change(version), stamp), digest)
+
+    return await content.catalog.write(lambda tx: objects.copy(tx, source, bucket, key, draft, source_given, given))
+
+
+async def _rewritten(
+    content: Content,
+    version: Version,
+    bucket: str,
+    key: str,
+    new: NewObject,
+    wanted: Digester | None,
+    given: Preconditions,
+) -> Published:
+    """Write the source's bytes again, in the geometry of the target."""
+    stamp = content.stamp()
+    body = _body(content, version, 0, version.size, wanted or Digester(_ignore, lambda: Digest(version.etag)))
+    stored = await content.take(body, new.storage_class, (bucket, key, stamp.version_id), limit=MAX_OBJECT)
+    draft = msgspec.structs.replace(
+        objects.drafted_copy(version, new, stamp),
+        extents=stored.written.extents if stored.written is not None else (),
+        content=stored.content,
+    )
+    draft = _with_digest(draft, stored.digest if wanted is not None else None)
+    return await content.publish(
+        stored.written,
+        stamp.now_us,
+        lambda tx: objects.publish(tx, bucket, key, draft, stored.written, given),
+    )
+
+
+def _with_digest(draft: Version, digest: Digest | None) -> Version:
+    """The draft with the checksum of the whole that was computed, and without those of its parts."""
+    if digest is None:
+        return draft
+    parts = draft.parts and tuple(msgspec.structs.replace(part, checksum=None) for part in draft.parts)
+    return msgspec.structs.replace(draft, checksum=digest.checksum, parts=parts)
+
+
+async def copy_part(
+    content: Content,
+    bucket: str,
+    key: str,
+    upload_id: str,
+    number: int,
+    source: ObjectName,
+    span: tuple[int, int] | None,
+    source_given: Preconditions,
+    digester: Callable[[Upload], Digester | None] | None,
+) -> Copied[Part]:
+    """As `Store.copy_part`."""
+
+    def look(tx: Transaction) -> tuple[Upload, bool, Version]:
+        upload = uploads.require(tx, buckets.require(tx, bucket), key, upload_id)
+        from_bucket, version = objects.source_of(tx, source, source_given)
+        return upload, bool(from_bucket.versioning), version
+
+    for _ in range(_TRIES):
+        upload, versioned, version = content.catalog.read(look)
+        start, length = _span(version, span)
+        stamp = content.stamp()
+        wanted = digester(upload) if digester is not None else None
+        part, stored = await _made(content, bucket, upload, number, version, start, length, wanted, stamp)
+
+        def enter(tx: Transaction, seen: Version = version, part: Part = part, stored: Stored | None = stored) -> bool:
+            bound = uploads.require(tx, buckets.require(tx, bucket), key, upload_id)
+            shared = part.extents[: len(part.extents) - _own(stored)]
+            if shared and objects.source_of(tx, source, source_given)[1].extents != seen.extents:
+                return False
+            extents.acquire(tx, shared)
+            if stored is not None and stored.written is not None:
+                extents.record(tx, stored.written)
+            uploads.put_part(tx, bound, part, stored.content if stored is not None else None, part.modified_us)
+            return True
+
+        written = stored.written if stored is not None else None
+        if await content.publish(written, stamp.now_us, enter):
+            return Copied(part, version, version.version_id if versioned else None)
+        if written is not None:
+            await content.catalog.write(lambda tx, w=written: extents.discard(tx, w, stamp.now_us))
+    raise OperationAborted("The source of the copy keeps changing")
+
+
+def _own(stored: Stored | None) -> int:
+    """How many of a part's extents, the last ones, were written for it."""
+    return len(stored.written.extents) if stored is not None and stored.written is not None else 0
+
+
+def _span(version: Version, span: tuple[int, int] | None) -> tuple[int, int]:
+    """The range of the source, checked."""
+    start, length = span if span is not None else (0, version.size)
+    if start < 0 or length < 0 or start + length > version.size:
+        raise InvalidRange(ActualObjectSize=str(version.size), RangeRequested=f"bytes={start}-{start + length - 1}")
+    if length > MAX_PART:
+        raise InvalidRequest(
+            f"The specified copy source is larger than the maximum allowable size for a copy source: {MAX_PART}"
+        )
+    return start, length
+
+
+async def _made(
+    content: Content,
+    bucket: str,
+    upload: Upload,
+    number: int,
+    version: Version,
+    start: int,
+    length: int,
+    wanted: Digester | None,
+    stamp: Stamp,
+) -> tuple[Part, Stored | None]:
+    """A part of a range of a version: shared extents, then what had to be written (`Stored`) for it.
+
+    A small tail behind extents is written to a blob: only the last part of an object may have bytes in the catalog.
+    """
+    describe = (bucket, upload.key, f"{upload.id}.{number}")
+    listed, tail = cut(version, start, length)
+    stored: Stored | None = None
+    if listed and content.parity(upload.storage_class) != content.parity(version.storage_class):
+        body = _body(content, version, start, length, wanted or _md5())
+        stored = await content.take(body, upload.storage_class, describe, limit=MAX_PART)
+        digest, listed = stored.digest, ()
+    else:
+        digest = await content.digest(version, start, length, wanted) if wanted is not None else None
+        digest = digest or Digest(_etag(version, start, length))
+        if tail:
+            body = _body(content, version, start + length - len(tail), len(tail), _md5())
+            inline = INLINE if not listed else -1
+            stored = await content.take(body, upload.storage_class, describe, limit=MAX_PART, inline=inline)
+    own = stored.written.extents if stored is not None and stored.written is not None else ()
+    return Part(number, length, digest.etag, stamp.now_us, digest.checksum, (*listed, *own)), stored
+
+
+def _etag(version: Version, start: int, length: int) -> str:
+    """The source's own MD5 where the whole of it is copied; else a name that the source and the range determine."""
+    if (start, length) == (0, version.size) and "-" not in version.etag:
+        return version.etag
+    return hashlib.md5(f"{version.etag}:{start}+{length}".encode(), usedforsecurity=False).hexdigest()
+
+
+def _body(content: Content, version: Version, start: int, length: int, digester: Digester) -> Source:
+    return Source(content.read(version, start, length), length, digester.update, digester.finish)
+
+
+def _md5() -> Digester:
+    digest = hashlib.md5(usedforsecurity=False)
+    return Digester(digest.update, lambda: Digest(digest.hexdigest()))
+
+
+def _ignore(_: object) -> None:
+    """What a rewrite with a known digest does with its bytes."""

@@ -1,0 +1,95 @@
+"""Who refers to which bytes.
+
+A row of `extents` is one append of a blob with the number of references to it: one for each extent in a record of a
+version or a part. A copy adds references and moves nothing. When the last one goes the row moves to `garbage`, from
+where the reaper punches it out of the shard files after a grace time, so that reads that run now can finish.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from objstore.blobs.ids import instance_of
+from objstore.blobs.types import BlobInfo, Extent, Written
+from objstore.catalog.records import pack
+from objstore.catalog.transaction import Transaction
+
+
+def record(tx: Transaction, written: Written) -> None:
+    """Enter what a write left: one reference to each of its appends, its blobs, and what is missing on their drives."""
+    for info in written.blobs:
+        note_blob(tx, info)
+    spans = {(span.blob, span.offset): span.span for span in written.spans}
+    for extent in written.extents:
+        tx.run(
+            "INSERT INTO extents (blob, offset, span, head, size, refs) VALUES (?, ?, ?, ?, ?, 1)",
+            extent.blob,
+            extent.offset,
+            spans[extent.blob, extent.offset],
+            extent.head,
+            extent.size,
+        )
+
+
+def discard(tx: Transaction, written: Written, now_us: int) -> None:
+    """Put what a write left into the garbage: it was durable, and is not to be published."""
+    for info in written.blobs:
+        note_blob(tx, info)
+    for span in written.spans:
+        _condemn(tx, span.blob, span.offset, span.span, now_us)
+
+
+def note_blob(tx: Transaction, info: BlobInfo) -> None:
+    """Enter a blob, or what is newly known of one: that it is sealed, and from where its shards lack bytes."""
+    row = tx.one("SELECT sealed FROM blobs WHERE id = ?", info.id)
+    if row is None:
+        tx.run(
+            "INSERT INTO blobs (id, record, sealed, instance, length) VALUES (?, ?, ?, ?, ?)",
+            info.id,
+            pack(BlobInfo(info.id, info.geometry, info.drives)),
+            int(info.sealed),
+            instance_of(info.id),
+            info.length,
+        )
+        for index, drive in enumerate(info.drives):
+            tx.run("INSERT INTO shards (blob, idx, drive) VALUES (?, ?, ?)", info.id, index, drive.encode())
+    elif info.sealed and not row[0]:
+        tx.run("UPDATE blobs SET sealed = 1, length = ? WHERE id = ?", info.length, info.id)
+    for shard, offset in info.missing.items():
+        mark_missing(tx, info.id, shard, offset)
+
+
+def mark_missing(tx: Transaction, blob: bytes, shard: int, offset: int = 0) -> bool:
+    """Queue a shard for repair: it lacks what was appended from `offset` on. The lowest offset told stays."""
+    changed = tx.run(
+        "UPDATE shards SET missing = ? WHERE blob = ? AND idx = ? AND (missing IS NULL OR missing > ?)",
+        offset,
+        blob,
+        shard,
+        offset,
+    )
+    return changed > 0
+
+
+def acquire(tx: Transaction, extents: Sequence[Extent]) -> None:
+    """One more reference to each, for a record that is about to be written."""
+    for extent in extents:
+        found = tx.run("UPDATE extents SET refs = refs + 1 WHERE blob = ? AND offset = ?", extent.blob, extent.offset)
+        assert found == 1, f"extent {extent.blob.hex()}@{extent.offset} of a record has no row"
+
+
+def release(tx: Transaction, extents: Sequence[Extent], now_us: int) -> None:
+    """One reference to each less; what nothing refers to any more is garbage."""
+    for extent in extents:
+        row = tx.one("SELECT refs, span FROM extents WHERE blob = ? AND offset = ?", extent.blob, extent.offset)
+        assert row is not None, f"extent {extent.blob.hex()}@{extent.offset} of a record has no row"
+        refs, span = row
+        if refs > 1:
+            tx.run("UPDATE extents SET refs = refs - 1 WHERE blob = ? AND offset = ?", extent.blob, extent.offset)
+            continue
+        tx.run("DELETE FROM extents WHERE blob = ? AND offset = ?", extent.blob, extent.offset)
+        _condemn(tx, extent.blob, extent.offset, span, now_us)
+
+
+def _condemn(tx: Transaction, blob: bytes, offset: int, span: int, now_us: int) -> None:
+    tx.run("INSERT INTO garbage (blob, offset, span, since) VALUES (?, ?, ?, ?)", blob, offset, span, now_us)

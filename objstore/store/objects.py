@@ -1,0 +1,201 @@
+"""What put, delete, copy and rename mean: transaction functions, checks first, writes after.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/Versioning.html,
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html and conditional-deletes.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from objstore.blobs.types import Written
+from objstore.catalog.transaction import Transaction
+from objstore.store import buckets, extents, versions
+from objstore.store.errors import StoreError
+from objstore.store.preconditions import check_delete, check_source, check_write, conditional
+from objstore.store.types import (
+    ALWAYS,
+    Bucket,
+    Copied,
+    Deleted,
+    DeleteItem,
+    NewObject,
+    ObjectName,
+    Preconditions,
+    Published,
+    Stamp,
+    Version,
+)
+
+
+def publish(
+    tx: Transaction,
+    name: str,
+    key: str,
+    draft: Version,
+    written: Written | None,
+    given: Preconditions,
+) -> Published:
+    """Make bytes that are durable the current object of a key."""
+    bucket = buckets.require(tx, name)
+    there = versions.place(tx, bucket, key.encode())
+    check_write(given, key, there.current)
+    if written is not None:
+        extents.record(tx, written)
+    return shown(bucket, versions.put(tx, bucket, key.encode(), there, draft))
+
+
+def shown(bucket: Bucket, version: Version) -> Published:
+    """A version with the id that an answer tells of it."""
+    return Published(version, version.version_id if bucket.versioning else None)
+
+
+def delete(
+    tx: Transaction,
+    bucket: Bucket,
+    item: DeleteItem,
+    stamp: Stamp,
+) -> Deleted:
+    """Delete one key or version; `stamp` names the delete marker, in a bucket that needs one.
+
+    What is not there is deleted well. With a condition, and nothing at all at the key, no marker is made either.
+    """
+    key = item.key.encode()
+    if item.version_id is not None:
+        version = versions.by_id(tx, bucket, key, item.version_id)
+        if version is None:
+            return Deleted(item.version_id, False)
+        check_delete(item.conditions, version)
+        versions.remove(tx, bucket, key, version, stamp.now_us)
+        return Deleted(version.version_id, version.delete_marker)
+    there = versions.place(tx, bucket, key)
+    if there.newest is not None:
+        check_delete(item.conditions, there.newest)
+    elif conditional(item.conditions):
+        return Deleted()
+    if bucket.versioning:
+        made = versions.put(tx, bucket, key, there, _marker(bucket, stamp))
+        return Deleted(made.version_id, True)
+    if there.current is not None:
+        versions.remove(tx, bucket, key, there.current, stamp.now_us)
+    return Deleted()
+
+
+def _marker(bucket: Bucket, stamp: Stamp) -> Version:
+    """The draft of a delete marker."""
+    return Version(stamp.version_id, stamp.now_us, False, True, "", 0, stamp.now_us, bucket.owner)
+
+
+def delete_many(tx: Transaction, name: str, items: Sequence[tuple[DeleteItem, Stamp]]) -> list[Deleted | StoreError]:
+    """Delete each item; its outcome, or why not. A refused item has written nothing."""
+    bucket = buckets.require(tx, name)
+    outcome: list[Deleted | StoreError] = []
+    for item, stamp in items:
+        try:
+            outcome.append(delete(tx, bucket, item, stamp))
+        except StoreError as error:
+            outcome.append(error)
+    return outcome
+
+
+def source_of(tx: Transaction, source: ObjectName, given: Preconditions) -> tuple[Bucket, Version]:
+    """The whole version that a copy is made of, with its bucket; raises as `versions.require`."""
+    bucket = buckets.require(tx, source.bucket)
+    version = versions.require(tx, bucket, source.key, source.version_id)
+    check_source(given, version)
+    return bucket, versions.whole(tx, version)
+
+
+def copy(
+    tx: Transaction,
+    source: ObjectName,
+    name: str,
+    key: str,
+    draft: Callable[[Version], Version | None],
+    source_given: Preconditions,
+    given: Preconditions,
+) -> Copied[Published] | None:
+    """Publish a copy that shares the source's bytes. None where `draft` of it is: the source must be looked at again."""
+    from_bucket, version = source_of(tx, source, source_given)
+    bucket = buckets.require(tx, name)
+    there = versions.place(tx, bucket, key.encode())
+    check_write(given, key, there.current)
+    made = draft(version)
+    if made is None:
+        return None
+    extents.acquire(tx, made.extents)
+    published = shown(bucket, versions.put(tx, bucket, key.encode(), there, made))
+    return Copied(published, version, version.version_id if from_bucket.versioning else None)
+
+
+def drafted_copy(source: Version, new: NewObject, stamp: Stamp) -> Version:
+    """The draft of a copy: the source's bytes, ETag, parts and checksum, and what `new` says."""
+    return msgspec.structs.replace(
+        source,
+        version_id=stamp.version_id,
+        ord=stamp.now_us,
+        modified_us=stamp.now_us,
+        owner=new.owner,
+        storage_class=new.storage_class,
+        metadata=new.metadata,
+        headers=new.headers,
+        acl=new.acl,
+        payload=None,
+        manifest=None,
+        upload_id=None,
+    )
+
+
+def rename(
+    tx: Transaction,
+    name: str,
+    key: str,
+    target: str,
+    stamp: Stamp,
+    source_given: Preconditions,
+    given: Preconditions,
+) -> Published:
+    """Give the current object another key: the target shares its bytes, then the source is deleted as usual."""
+    bucket = buckets.require(tx, name)
+    version = versions.whole(tx, versions.require(tx, bucket, key, None))
+    check_source(source_given, version)
+    there = versions.place(tx, bucket, target.encode())
+    check_write(given, target, there.current)
+    if key == target:
+        return shown(bucket, version)
+    made = msgspec.structs.replace(
+        version,
+        version_id=stamp.version_id,
+        ord=stamp.now_us,
+        modified_us=stamp.now_us,
+        payload=None,
+        manifest=None,
+    )
+    extents.acquire(tx, made.extents)
+    published = shown(bucket, versions.put(tx, bucket, target.encode(), there, made))
+    delete(tx, bucket, DeleteItem(key, None, ALWAYS), stamp)
+    return published
+
+
+def update(
+    tx: Transaction, name: str, key: str, version_id: str | None, change: Callable[[Version], Version]
+) -> Version:
+    """Replace what a version says of itself."""
+    bucket = buckets.require(tx, name)
+    old = versions.require(tx, bucket, key, version_id)
+    new = change(old)
+    if new != old:
+        versions.rewrite(tx, bucket, key.encode(), old, new)
+    return new
+
+
+def completed_by(tx: Transaction, bucket: Bucket, key: str, upload_id: str) -> Version | None:
+    """The version that an upload became, among the newest few of its key."""
+    now = versions.current(tx, bucket.id, key.encode())
+    if now is not None and now.upload_id == upload_id:
+        return now
+    if bucket.versioning:
+        return versions.recent_upload(tx, bucket.id, key.encode(), upload_id)
+    return None

@@ -1,0 +1,224 @@
+"""What the jobs process works through: shards to heal, bytes to punch, blobs to seal. All queues are rows.
+
+Heal: shards whose `missing` is set. Reap: rows of `garbage` older than the grace time; a sealed blob without any extent
+is unlinked whole. Seal: open blobs of instances that are gone. A sealed blob may have gaps, bytes of writes that were
+never published; once no write can still be on its way they are garbage too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import msgspec
+
+from objstore.blobs.types import Append, BlobInfo, Span
+from objstore.catalog.records import unpack
+from objstore.catalog.transaction import Transaction
+from objstore.store.extents import mark_missing
+from objstore.store.types import Counters
+
+
+class MissingShard(msgspec.Struct, frozen=True):
+    """A shard to heal: `missing` is the offset from which it lacks what was appended."""
+
+    blob: bytes
+    shard: int
+    drive: str
+    missing: int
+
+
+def blob(tx: Transaction, blob_id: bytes) -> BlobInfo | None:
+    """What is known of a blob: the `lookup` of the blobs below."""
+    row = tx.one("SELECT record, sealed, length FROM blobs WHERE id = ?", blob_id)
+    if row is None:
+        return None
+    shards = tx.all("SELECT idx, drive, missing FROM shards WHERE blob = ? ORDER BY idx", blob_id)
+    return msgspec.structs.replace(
+        unpack(row[0], BlobInfo),
+        drives=tuple(drive.decode() for _, drive, _ in shards),
+        missing={index: missing for index, _, missing in shards if missing is not None},
+        sealed=bool(row[1]),
+        length=row[2],
+    )
+
+
+# heal
+
+
+def missing_shards(
+    tx: Transaction, after: tuple[bytes, int] = (b"", -1), limit: int = 100, sealed: bool = True
+) -> list[MissingShard]:
+    """Shards to heal behind `after` (blob, shard); only of sealed blobs: an open one would lack more again at once."""
+    rows = tx.all(
+        "SELECT shards.blob, shards.idx, shards.drive, shards.missing FROM shards JOIN blobs ON blobs.id = shards.blob"
+        " WHERE shards.missing IS NOT NULL AND (shards.blob, shards.idx) > (?, ?) AND blobs.sealed >= ?"
+        " ORDER BY shards.blob, shards.idx LIMIT ?",
+        *after,
+        int(sealed),
+        limit,
+    )
+    return [MissingShard(blob_id, index, drive.decode(), missing) for blob_id, index, drive, missing in rows]
+
+
+def shards_on(tx: Transaction, drive: str, after: bytes = b"", limit: int = 1000) -> list[tuple[bytes, int]]:
+    """(blob, shard) of the shards that a drive should hold, by blob behind `after`."""
+    return [
+        (blob_id, index)
+        for blob_id, index in tx.all(
+            "SELECT blob, idx FROM shards WHERE drive = ? AND blob > ? ORDER BY blob, idx LIMIT ?",
+            drive.encode(),
+            after,
+            limit,
+        )
+    ]
+
+
+def count_on(tx: Transaction, drive: str) -> int:
+    """How many shards a drive should hold."""
+    row = tx.one("SELECT count(*) FROM shards WHERE drive = ?", drive.encode())
+    return int(row[0]) if row is not None else 0
+
+
+def drive_lost(tx: Transaction, drive: str, after: bytes = b"", limit: int = 1000) -> bytes | None:
+    """Queue shards of a drive that came back empty, some at a time: the blob to go on behind, None at the end."""
+    found = shards_on(tx, drive, after, limit)
+    for blob_id, index in found:
+        mark_missing(tx, blob_id, index)
+    return found[-1][0] if len(found) == limit else None
+
+
+def healed(tx: Transaction, blob_id: bytes, shard: int, drive: str, offsets: Collection[int]) -> bool:
+    """A shard is whole on `drive`, made of the appends at `offsets`. False, and it stays queued, if others came since."""
+    if any(append.offset not in offsets for append in appends(tx, blob_id)):
+        return False
+    changed = tx.run(
+        "UPDATE shards SET drive = ?, missing = NULL WHERE blob = ? AND idx = ?", drive.encode(), blob_id, shard
+    )
+    return changed > 0
+
+
+def appends(tx: Transaction, blob_id: bytes) -> list[Append]:
+    """The appends of a blob that something refers to, by offset: what a heal copies and a scrub reads."""
+    rows = tx.all("SELECT offset, head, size FROM extents WHERE blob = ? ORDER BY offset", blob_id)
+    return [Append(*row) for row in rows]
+
+
+def blob_ids(tx: Transaction, after: bytes = b"", limit: int = 1000) -> list[bytes]:
+    """Ids of all blobs, by age: for a scrub, and to tell orphaned shard files."""
+    return [row[0] for row in tx.all("SELECT id FROM blobs WHERE id > ? ORDER BY id LIMIT ?", after, limit)]
+
+
+# seal
+
+
+def open_blobs(tx: Transaction, living: Collection[bytes] = ()) -> list[bytes]:
+    """Ids of open blobs whose instance is not among those living."""
+    rows = tx.all("SELECT id, instance FROM blobs WHERE sealed = 0 ORDER BY id")
+    return [blob_id for blob_id, instance in rows if instance not in living]
+
+
+def seal(tx: Transaction, blob_id: bytes, length: int, now_us: int) -> None:
+    """Close a blob at `length` bytes of its shard files. One that holds nothing becomes garbage whole."""
+    tx.run("UPDATE blobs SET sealed = 1, length = ? WHERE id = ?", length, blob_id)
+    if not alive(tx, blob_id):
+        condemn(tx, [Span(blob_id, 0, length)], now_us)
+
+
+def end_of(tx: Transaction, blob_id: bytes) -> int:
+    """The end of the last append known: the length to seal a blob at whose writer is gone; 0 where there is none."""
+    ends = [
+        tx.one(f"SELECT offset + span FROM {table} WHERE blob = ? ORDER BY offset DESC LIMIT 1", blob_id)
+        for table in ("extents", "garbage")
+    ]
+    return max((int(row[0]) for row in ends if row is not None), default=0)
+
+
+def gaps(tx: Transaction, blob_id: bytes, start: int, end: int) -> list[Span]:
+    """Ranges of [start, end) that neither an extent nor garbage covers. For a blob long sealed: nobody will claim them.
+
+    What was punched before is a gap as well: punching it again is harmless, so a caller does this once for each blob.
+    """
+    covered = tx.all(
+        "SELECT offset, span FROM extents WHERE blob = ? UNION ALL SELECT offset, span FROM garbage WHERE blob = ?"
+        " ORDER BY 1",
+        blob_id,
+        blob_id,
+    )
+    found = []
+    for offset, span in [*covered, (end, 0)]:
+        if offset > start:
+            found.append(Span(blob_id, start, min(offset, end) - start))
+        start = max(start, offset + span)
+    return [span for span in found if span.span > 0]
+
+
+# reap
+
+
+def condemn(tx: Transaction, spans: Sequence[Span], now_us: int) -> None:
+    """Put ranges that nothing refers to into the garbage."""
+    for span in spans:
+        tx.run(
+            "INSERT INTO garbage (blob, offset, span, since) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", *span, now_us
+        )
+
+
+def garbage_due(tx: Transaction, before_us: int, limit: int = 1000) -> dict[bytes, list[tuple[int, int]]]:
+    """Ranges (offset, span) by blob that have been garbage since before that time."""
+    due: dict[bytes, list[tuple[int, int]]] = {}
+    for blob_id, offset, span in tx.all(
+        "SELECT blob, offset, span FROM garbage WHERE since < ? ORDER BY since, blob, offset LIMIT ?", before_us, limit
+    ):
+        due.setdefault(blob_id, []).append((offset, span))
+    return due
+
+
+def alive(tx: Transaction, blob_id: bytes) -> bool:
+    """Whether anything refers to bytes of the blob, or it may still be appended to."""
+    row = tx.one("SELECT sealed FROM blobs WHERE id = ?", blob_id)
+    if row is not None and not row[0]:
+        return True
+    return tx.one("SELECT 1 FROM extents WHERE blob = ? LIMIT 1", blob_id) is not None
+
+
+def removable(tx: Transaction, blob_id: bytes, before_us: int) -> bool:
+    """Whether the blob may be unlinked: nothing alive, and nothing that died after that time."""
+    young = tx.one("SELECT 1 FROM garbage WHERE blob = ? AND since >= ? LIMIT 1", blob_id, before_us)
+    return young is None and not alive(tx, blob_id)
+
+
+def punched(tx: Transaction, blob_id: bytes, offsets: Sequence[int]) -> None:
+    """Forget garbage that was punched on every drive that is there."""
+    for offset in offsets:
+        tx.run("DELETE FROM garbage WHERE blob = ? AND offset = ?", blob_id, offset)
+
+
+def removed(tx: Transaction, blob_id: bytes) -> bool:
+    """Forget a blob that was unlinked; False, and nothing is forgotten, if something is alive."""
+    if alive(tx, blob_id):
+        return False
+    for table, column in (("garbage", "blob"), ("shards", "blob"), ("blobs", "id")):
+        tx.run(f"DELETE FROM {table} WHERE {column} = ?", blob_id)
+    return True
+
+
+# counting
+
+
+def counters(tx: Transaction) -> Counters:
+    """Counts of the whole store. Linear in blobs and garbage: for people and metrics, not for requests."""
+
+    def count(sql: str) -> int:
+        row = tx.one(sql)
+        return int(row[0] or 0) if row is not None else 0
+
+    return Counters(
+        buckets=count("SELECT count(*) FROM buckets"),
+        objects=count("SELECT sum(objects) FROM usage"),
+        versions=count("SELECT sum(versions) FROM usage"),
+        bytes=count("SELECT sum(bytes) FROM usage"),
+        uploads=count("SELECT count(*) FROM uploads"),
+        blobs=count("SELECT count(*) FROM blobs"),
+        missing_shards=count("SELECT count(*) FROM shards WHERE missing IS NOT NULL"),
+        garbage_bytes=count("SELECT sum(span) FROM garbage"),
+    )

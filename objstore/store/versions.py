@@ -1,0 +1,270 @@
+"""Where the versions of a key are, and how they move.
+
+`objects` holds the newest version of a key if that is a real object; `versions` holds all others, newest first, delete
+markers among them. So a key without a row in `objects` has a delete marker as its newest version, or nothing. `ord`
+grows with every version of a key. The public id of a version is its ord with eight random bytes, so that a version is
+found by its id with a point read; the null version of a key, of which there is at most one, is found by an index.
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/Versioning.html
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from objstore.blobs.types import Extent
+from objstore.catalog.records import pack, unpack
+from objstore.catalog.transaction import Transaction
+from objstore.store import extents, payloads, usage
+from objstore.store.errors import InvalidArgument, MethodNotAllowed, NoSuchKey, NoSuchVersion
+from objstore.store.types import ENABLED, NULL, SUSPENDED, Bucket, PartInfo, Version
+
+_LONG = 8
+"""A record lists so many extents or parts itself; more go to a manifest, so that listings stay light."""
+
+
+class Manifest(msgspec.Struct, frozen=True, array_like=True):
+    """The extents and parts of a version that has many."""
+
+    extents: tuple[Extent, ...]
+    parts: tuple[PartInfo, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What is at a key before a write: the current object, or else the newest delete marker."""
+
+    current: Version | None
+    marker: Version | None = None
+
+    @property
+    def newest(self) -> Version | None:
+        return self.current or self.marker
+
+
+def ord_of(version_id: str) -> int:
+    """The ord in a public id; raises InvalidArgument for what cannot be one."""
+    try:
+        if len(version_id) != 32:
+            raise ValueError
+        return int.from_bytes(bytes.fromhex(version_id)[:8], "big") & (1 << 63) - 1
+    except ValueError:
+        raise InvalidArgument(
+            "Invalid version id specified", ArgumentName="versionId", ArgumentValue=version_id
+        ) from None
+
+
+# reading
+
+
+def current(tx: Transaction, bucket: int, key: bytes) -> Version | None:
+    """The current object."""
+    row = tx.one("SELECT record FROM objects WHERE bucket = ? AND key = ?", bucket, key)
+    return unpack(row[0], Version) if row is not None else None
+
+
+def newest_archived(tx: Transaction, bucket: int, key: bytes) -> Version | None:
+    """The newest row of `versions`."""
+    row = tx.one("SELECT record FROM versions WHERE bucket = ? AND key = ? ORDER BY ord DESC LIMIT 1", bucket, key)
+    return unpack(row[0], Version) if row is not None else None
+
+
+def place(tx: Transaction, bucket: Bucket, key: bytes) -> Place:
+    """What is at a key."""
+    now = current(tx, bucket.id, key)
+    if now is not None or not bucket.versioning:
+        return Place(now)
+    return Place(None, newest_archived(tx, bucket.id, key))
+
+
+def by_id(tx: Transaction, bucket: Bucket, key: bytes, version_id: str) -> Version | None:
+    """The version or delete marker of that id ("null": the null version); raises InvalidArgument."""
+    ord_ = None if version_id == NULL else ord_of(version_id)
+    now = current(tx, bucket.id, key)
+    if now is not None and now.version_id == version_id:
+        return now
+    if not bucket.versioning:
+        return None
+    if ord_ is None:
+        return archived_null(tx, bucket.id, key)
+    row = tx.one("SELECT record FROM versions WHERE bucket = ? AND key = ? AND ord = ?", bucket.id, key, ord_)
+    found = unpack(row[0], Version) if row is not None else None
+    return found if found is not None and found.version_id == version_id else None
+
+
+def archived_null(tx: Transaction, bucket: int, key: bytes) -> Version | None:
+    """The null version, where it is not the current object."""
+    row = tx.one("SELECT record FROM versions WHERE bucket = ? AND key = ? AND is_null = 1", bucket, key)
+    return unpack(row[0], Version) if row is not None else None
+
+
+def recent_upload(tx: Transaction, bucket: int, key: bytes, upload_id: str) -> Version | None:
+    """The noncurrent version that an upload became, among the newest 16 of its key."""
+    rows = tx.all("SELECT record FROM versions WHERE bucket = ? AND key = ? ORDER BY ord DESC LIMIT 16", bucket, key)
+    found = (unpack(record, Version) for (record,) in rows)
+    return next((version for version in found if version.upload_id == upload_id), None)
+
+
+def require(tx: Transaction, bucket: Bucket, key: str, version_id: str | None) -> Version:
+    """The current object, or the version of that id; raises NoSuchKey, NoSuchVersion, MethodNotAllowed."""
+    if version_id is not None:
+        version = by_id(tx, bucket, key.encode(), version_id)
+        if version is None:
+            raise NoSuchVersion(Key=key, VersionId=version_id)
+        if version.delete_marker:
+            raise MethodNotAllowed(marker=version, Method="GET", ResourceType="DeleteMarker")
+        return version
+    there = place(tx, bucket, key.encode())
+    if there.current is None:
+        raise NoSuchKey(marker=there.marker, Key=key)
+    return there.current
+
+
+def whole(tx: Transaction, version: Version) -> Version:
+    """A version with its extents, parts and inline bytes, wherever they are kept."""
+    if version.manifest is None and version.payload is None:
+        return version
+    listed, parts = version.extents, version.parts
+    if version.manifest is not None:
+        manifest = unpack(payloads.get(tx, version.manifest), Manifest)
+        listed, parts = manifest.extents, manifest.parts
+    content = payloads.get(tx, version.payload) if version.payload is not None else None
+    return msgspec.structs.replace(version, extents=listed, parts=parts, content=content)
+
+
+# writing
+
+
+def put(tx: Transaction, bucket: Bucket, key: bytes, there: Place, draft: Version) -> Version:
+    """Make `draft` the newest version of the key, and what it replaces noncurrent, or garbage.
+
+    `draft.version_id` gives the random half of its public id, `draft.ord` the time and so its earliest ord;
+    `draft.content` is stored. References to its extents were taken before.
+    """
+    now_us = draft.ord
+    newest = there.newest
+    ord_ = draft.ord if newest is None else max(draft.ord, newest.ord + 1)
+    is_null = bucket.versioning != ENABLED
+    version_id = NULL if is_null else f"{ord_:016x}{draft.version_id[16:]}"
+    version = _store(tx, msgspec.structs.replace(draft, ord=ord_, is_null=is_null, version_id=version_id), now_us)
+    objects, archived, size = _make_way(tx, bucket, key, there, now_us)
+    if version.delete_marker:
+        if there.current is not None:
+            tx.run("DELETE FROM objects WHERE bucket = ? AND key = ?", bucket.id, key)
+        _archive(tx, bucket.id, key, version)
+        archived += 1
+    else:
+        _make_current(tx, bucket.id, key, version)
+        objects += 1
+    usage.add(tx, bucket.id, objects=objects, versions=archived, size=size + version.size)
+    return version
+
+
+def _make_way(tx: Transaction, bucket: Bucket, key: bytes, there: Place, now_us: int) -> tuple[int, int, int]:
+    """Move or drop what a new version replaces; how the counts change. The row of `objects` itself is left."""
+    objects = archived = size = 0
+    replaces_null = bucket.versioning != ENABLED
+    old = there.current
+    if old is not None:
+        objects -= 1
+        if replaces_null and old.is_null:
+            drop(tx, old, now_us)
+            return objects, 0, -old.size
+        _archive(tx, bucket.id, key, old)
+        archived += 1
+    if bucket.versioning == SUSPENDED:
+        null = archived_null(tx, bucket.id, key)
+        if null is not None:
+            _unarchive(tx, bucket.id, key, null)
+            drop(tx, null, now_us)
+            archived -= 1
+            size -= null.size
+    return objects, archived, size
+
+
+def remove(tx: Transaction, bucket: Bucket, key: bytes, version: Version, now_us: int) -> None:
+    """Delete a version or delete marker for good; the next newest becomes current if it is an object."""
+    objects = archived = 0
+    now = current(tx, bucket.id, key)
+    if now is not None and now.ord == version.ord:
+        tx.run("DELETE FROM objects WHERE bucket = ? AND key = ?", bucket.id, key)
+        objects -= 1
+        now = None
+    else:
+        _unarchive(tx, bucket.id, key, version)
+        archived -= 1
+    if now is None and bucket.versioning:
+        next_ = newest_archived(tx, bucket.id, key)
+        if next_ is not None and not next_.delete_marker:
+            _unarchive(tx, bucket.id, key, next_)
+            _make_current(tx, bucket.id, key, next_)
+            objects += 1
+            archived -= 1
+    drop(tx, version, now_us)
+    usage.add(tx, bucket.id, objects=objects, versions=archived, size=-version.size)
+
+
+def rewrite(tx: Transaction, bucket: Bucket, key: bytes, old: Version, new: Version) -> None:
+    """Replace the record of a version in its place; what it refers to stays."""
+    assert (old.ord, old.version_id, old.extents, old.payload, old.manifest, old.size) == (
+        new.ord,
+        new.version_id,
+        new.extents,
+        new.payload,
+        new.manifest,
+        new.size,
+    ), "only what a version says of itself changes in its place"
+    record = pack(new)
+    if not tx.run(
+        "UPDATE objects SET record = ? WHERE bucket = ? AND key = ? AND ord = ?", record, bucket.id, key, old.ord
+    ):
+        tx.run(
+            "UPDATE versions SET record = ? WHERE bucket = ? AND key = ? AND ord = ?", record, bucket.id, key, old.ord
+        )
+
+
+def drop(tx: Transaction, version: Version, now_us: int) -> None:
+    """Give back what a record that is gone referred to."""
+    extents.release(tx, whole(tx, version).extents if version.manifest is not None else version.extents, now_us)
+    for payload in (version.payload, version.manifest):
+        if payload is not None:
+            payloads.drop(tx, payload)
+
+
+def _store(tx: Transaction, version: Version, now_us: int) -> Version:
+    """The version as its record has it: inline bytes and long lists in payloads."""
+    payload = payloads.add(tx, version.content, now_us) if version.content else version.payload
+    listed, parts, manifest = version.extents, version.parts, None
+    if len(listed) > _LONG or len(parts or ()) > _LONG:
+        manifest = payloads.add(tx, pack(Manifest(listed, parts)), now_us)
+        listed, parts = (), None
+    return msgspec.structs.replace(
+        version, payload=payload, content=None, extents=listed, parts=parts, manifest=manifest
+    )
+
+
+def _make_current(tx: Transaction, bucket: int, key: bytes, version: Version) -> None:
+    tx.run(
+        "INSERT INTO objects (bucket, key, ord, record) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (bucket, key) DO UPDATE SET ord = excluded.ord, record = excluded.record",
+        bucket,
+        key,
+        version.ord,
+        pack(version),
+    )
+
+
+def _archive(tx: Transaction, bucket: int, key: bytes, version: Version) -> None:
+    tx.run(
+        "INSERT INTO versions (bucket, key, ord, is_null, record) VALUES (?, ?, ?, ?, ?)",
+        bucket,
+        key,
+        version.ord,
+        int(version.is_null),
+        pack(version),
+    )
+
+
+def _unarchive(tx: Transaction, bucket: int, key: bytes, version: Version) -> None:
+    tx.run("DELETE FROM versions WHERE bucket = ? AND key = ? AND ord = ?", bucket, key, version.ord)
