@@ -2,6 +2,6 @@
 
 A blob has a layout, `data + parity` drives and one shard file on each. Small and middling writes are packed into the
 open blob of this process, many in one batch; a large one has a blob of its own. What is written is found again by an
-*extent*, and the catalog, which is not known here, says what is alive: `Blobs` is given a lookup and tells what it finds
-damaged.
+*extent*, and the catalog, which is not known here, says what is alive: `Blobs` is given a lookup and tells what it
+finds damaged.
 """

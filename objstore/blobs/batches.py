@@ -1,8 +1,8 @@
 """One open blob that many objects are packed into, in batches.
 
-Whoever appends is given a range at the tail, encodes for that place, and hands the shards' buffers in. While a batch is
-on its way to the drives the next one gathers; then all of it goes to each drive as one long write with one sync, however
-many objects are in it. So the cost of a durable append is shared by all that wait.
+Whoever appends is given a range at the tail, encodes for that place, and hands the shards' buffers in. While a batch
+is on its way to the drives the next one gathers; then all of it goes to each drive as one long write with one sync,
+however many objects are in it. So the cost of a durable append is shared by all that wait.
 """
 
 import asyncio
@@ -13,7 +13,9 @@ from erasure import SHARD_HEADER, Buffer
 from objstore.blobs.container import Container
 from objstore.blobs.quorum import settle
 from objstore.blobs.types import PAGE
+from objstore.drives.drive import Drive
 from objstore.drives.errors import DriveError
+from objstore.drives.state import DriveState
 
 PIPELINE = 2
 """Batches on their way at once: one being synced, one that the drives already have in hand."""
@@ -50,7 +52,7 @@ class OpenBlob:
 
     def fits(self, span: int) -> bool:
         """Whether it takes an append of `span` bytes: it is open, not full, and none of its drives has failed."""
-        return not self.closed and self._tail + span <= self._limit and all(d.online for d in self.blob.drives)
+        return not self.closed and self._tail + span <= self._limit and all(map(_online, self.blob.drives))
 
     def reserve(self, span: int) -> int:
         """The offset of an append of `span` bytes; `submit` may follow, `release` must."""
@@ -71,7 +73,8 @@ class OpenBlob:
     def submit(
         self, offset: int, span: int, used: int, shards: list[list[Buffer]]
     ) -> "asyncio.Future[dict[int, DriveError]]":
-        """Put the append in the next batch. The future gives the drives' failures by shard, already noted in the blob."""
+        """Put the append in the next batch. The future gives the drives' failures by shard, already noted in the
+        blob."""
         done: asyncio.Future[dict[int, DriveError]] = asyncio.get_running_loop().create_future()
         self._waiting.append(Waiting(offset, span, used, shards, done))
         if self._batches < PIPELINE:
@@ -116,10 +119,10 @@ class OpenBlob:
         try:
             calls = {shard: self._write(shard, batch) for shard in blob.alive()}
             failures = {**blob.failed, **await settle(calls, blob.quorum)}
-        except BaseException as error:
+        except BaseException as bug:
             for item in batch:
                 if not item.done.done():
-                    item.done.set_exception(error)
+                    item.done.set_exception(bug)
             raise
         for shard, error in failures.items():
             blob.fail(shard, error, batch[0].offset)
@@ -136,8 +139,13 @@ class OpenBlob:
         await asyncio.gather(*(drive.append(blob_id, shard, at, run) for at, run in runs(batch, shard)))
 
 
+def _online(drive: Drive) -> bool:
+    return drive.state is DriveState.ONLINE
+
+
 def runs(batch: Sequence[Waiting], shard: int) -> list[tuple[int, list[Buffer]]]:
-    """What to write of one shard file: (offset, buffers) of neighbours joined, the gaps between them filled with zeros."""
+    """What to write of one shard file: (offset, buffers) of neighbours joined, the gaps between them filled with
+    zeros."""
     found: list[tuple[int, list[Buffer]]] = []
     end = -1
     for item in batch:

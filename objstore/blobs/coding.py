@@ -1,7 +1,7 @@
 """Encoding without stopping the event loop for long.
 
-ISA-L codes a stripe in a fraction of a millisecond but holds the GIL, so a thread would only add hops: stripes are coded
-on the loop, which gets its turn between them. zfec is slower and lets the GIL go: it has a thread.
+ISA-L codes a stripe in a fraction of a millisecond but holds the GIL, so a thread would only add hops: stripes are
+coded on the loop, which gets its turn between them. zfec is slower and lets the GIL go: it has a thread.
 """
 
 import asyncio

@@ -1,7 +1,8 @@
 """A blob that this process is writing: its name, its drives, the shard files made, and what they lack so far.
 
-Making one asks placement for drives and creates all shard files at once. A drive that fails at that moment costs nothing,
-since there are no bytes yet: it is left out and the blob is made anew on the others, in the layout they allow.
+Making one asks placement for drives and creates all shard files at once. A drive that fails at that moment costs
+nothing, since there are no bytes yet: it is left out and the blob is made anew on the others, in the layout they
+allow.
 """
 
 import random
@@ -18,7 +19,7 @@ from objstore.drives.drive import Drive
 from objstore.drives.errors import DriveError, DriveFull
 from objstore.drives.pool import Pool
 
-_rng = random.Random()  # noqa: S311 - placement is no secret
+_rng = random.Random()
 
 
 class Container:
@@ -71,8 +72,8 @@ def choose_drives(
 
     Drives whose ids are in `faulty` or `full` just refused it. Raises NotEnoughDrives, OutOfSpace.
     """
-    online = [drive for drive in pool.online() if drive.id is not None and drive.id not in faulty]
-    choice = [drive for drive in roomy(online, room) if drive.id not in full]
+    online = [drive for drive in pool.online() if not drive.read_only and drive.id not in faulty]
+    choice = [drive for drive in roomy(online, room) if drive.writable and drive.id not in full]
     if len(choice) <= parity < len(online):
         raise OutOfSpace(len(online) - len(choice), parity)
     return choose_layout(len(choice), parity), choice

@@ -30,7 +30,8 @@ class Directory:
         return self.refresh(blob)
 
     def refresh(self, blob: bytes) -> BlobInfo:
-        """The blob's info as the catalog has it now; what this process wrote but nobody published yet stays as it is."""
+        """The blob's info as the catalog has it now; what this process wrote but nobody published yet stays as it
+        is."""
         info = self._lookup(blob)
         if info is not None:
             self.put(info)

@@ -1,8 +1,9 @@
 """What can go wrong with blobs, as one tree.
 
-A caller needs to tell four situations apart: no blob may be written now (`NotEnoughDrives`, `OutOfSpace`), this write is
-not durable enough to be acknowledged (`WriteQuorumLost`), these bytes cannot be had now (`Unreadable`), and the catalog
-does not know the blob (`BlobUnknown`). Errors of one drive never come through: they are what the blobs exist to survive.
+A caller needs to tell four situations apart: no blob may be written now (`NotEnoughDrives`, `OutOfSpace`), this write
+is not durable enough to be acknowledged (`WriteQuorumLost`), these bytes cannot be had now (`Unreadable`), and the
+catalog does not know the blob (`BlobUnknown`). Errors of one drive never come through: they are what the blobs exist
+to survive.
 """
 
 
@@ -23,7 +24,9 @@ class OutOfSpace(BlobError):
     """Too few of the online drives have room left for a new blob."""
 
     def __init__(self, full: int, parity: int) -> None:
-        super().__init__(f"{full} drives are full; what is left cannot hold data with parity {parity}: add or empty drives")
+        super().__init__(
+            f"{full} drives are full; what is left cannot hold data with parity {parity}: add or empty drives"
+        )
         self.full = full
         self.parity = parity
 

@@ -1,8 +1,8 @@
 """Which layout a new blob gets: the widest that the drives online allow, with the parity promised.
 
-There are no fixed erasure sets. Four drives with parity 2 give 2+2; when one of them is gone, a new blob is 1+2, so that
-a write during an outage is as safe as any other. A write counts when `data` shards are durable, one more when data
-equals parity: otherwise two halves of a split pool could both say yes.
+There are no fixed erasure sets. Four drives with parity 2 give 2+2; when one of them is gone, a new blob is 1+2, so
+that a write during an outage is as safe as any other. A write counts when `data` shards are durable, one more when
+data equals parity: otherwise two halves of a split pool could both say yes.
 """
 
 from erasure import Layout, default_codec

@@ -1,7 +1,7 @@
 """Small and middling writes: packed into the open blob of this process, one for each parity.
 
-An open blob is sealed when it is full, old, or one of its drives failed, and whenever the drives online would give a new
-blob another layout: when a drive is back, writes get their full width again at once.
+An open blob is sealed when it is full, old, or one of its drives failed, and whenever the drives online would give a
+new blob another layout: when a drive is back, writes get their full width again at once.
 """
 
 import asyncio

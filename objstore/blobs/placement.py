@@ -1,8 +1,8 @@
 """On which drives a new blob goes: distinct ones, weighted by free space, in random order.
 
-A drive with twice the free space of another is chosen twice as often, so drives of different sizes and drives added later
-fill up evenly. The order matters too: reads prefer the data shards, so which drive holds them is drawn anew for every blob.
-(Weighted sampling without replacement: Efraimidis and Spirakis, Information Processing Letters 97, 2006.)
+A drive with twice the free space of another is chosen twice as often, so drives of different sizes and drives added
+later fill up evenly. The order matters too: reads prefer the data shards, so which drive holds them is drawn anew for
+every blob. (Weighted sampling without replacement: Efraimidis and Spirakis, Information Processing Letters 97, 2006.)
 """
 
 import math
@@ -11,14 +11,24 @@ from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 RESERVE = 64 << 20
-"""Bytes that a drive must have free to be given a new blob: catalogs and running appends live there too."""
+"""Bytes that a new blob leaves free on a drive, a twentieth of a small one: catalogs and running appends live there
+too."""
+
+
+class Space(Protocol):
+    """Bytes of a file system."""
+
+    @property
+    def total(self) -> int: ...
+    @property
+    def free(self) -> int: ...
 
 
 class HasSpace(Protocol):
     """What placement needs to know of a drive."""
 
     @property
-    def free(self) -> int: ...
+    def usage(self) -> Space: ...
 
 
 D = TypeVar("D", bound=HasSpace)
@@ -26,7 +36,11 @@ D = TypeVar("D", bound=HasSpace)
 
 def roomy(drives: Sequence[D], needed: int = 0) -> list[D]:
     """The drives with room for `needed` more bytes beside the reserve."""
-    return [drive for drive in drives if drive.free >= needed + RESERVE]
+    return [drive for drive in drives if _spare(drive.usage) >= needed]
+
+
+def _spare(space: Space) -> int:
+    return space.free - min(RESERVE, space.total // 20)
 
 
 def place(drives: Sequence[D], width: int, rng: random.Random) -> list[D]:
@@ -34,7 +48,7 @@ def place(drives: Sequence[D], width: int, rng: random.Random) -> list[D]:
     assert width <= len(drives), "a layout is no wider than the drives it was chosen for"
 
     def rank(drive: D) -> float:
-        return -math.log(1.0 - rng.random()) / max(1, drive.free)
+        return -math.log(1.0 - rng.random()) / max(1, drive.usage.free)
 
     chosen = sorted(drives, key=rank)[:width]
     rng.shuffle(chosen)

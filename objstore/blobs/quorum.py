@@ -1,7 +1,7 @@
 """Waiting for shards to become durable: for all of them, but not for ever.
 
-A write counts as soon as its quorum is durable, yet what did not arrive has to be healed. So once the quorum is there the
-others get a short grace; a drive that does not make it is treated like one that failed, and the write goes on.
+A write counts as soon as its quorum is durable, yet what did not arrive has to be healed. So once the quorum is there
+the others get a short grace; a drive that does not make it is treated like one that failed, and the write goes on.
 """
 
 import asyncio

@@ -1,18 +1,17 @@
 """The self-describing record in front of every append.
 
-If every mirror of the catalog were lost, the drives still tell what they hold: each append begins, in every shard file,
-with this record: magic (4 bytes), length of the body (4), xxh3_64 of the body (8), the body in MessagePack, zeros up to a
-multiple of 64 bytes. A blob of its own reserves one page for it and fills the page in when the ETag is known.
+If every mirror of the catalog were lost, the drives still tell what they hold: each append begins, in every shard
+file, with this record: magic (4 bytes), length of the body (4), xxh3_64 of the body (8), the body in MessagePack,
+zeros up to a multiple of 64 bytes. A blob of its own reserves one page for it and fills the page in when the ETag is
+known.
 """
 
 import struct
-
 
 import msgspec
 import xxhash
 
 from erasure import Buffer
-
 from objstore.blobs.errors import RecordCorrupt
 
 MAGIC = b"ObRc"
@@ -22,7 +21,8 @@ _PAD = 64
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True):
-    """What an append is: enough to list the object again without a catalog. `size` in bytes, `checksum` may be empty."""
+    """What an append is: enough to list the object again without a catalog. `size` in bytes, `checksum` may be
+    empty."""
 
     bucket: str
     key: bytes

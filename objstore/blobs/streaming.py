@@ -94,7 +94,9 @@ class Stream:
 
     async def _sync(self) -> None:
         blob = self.blob
-        self._note(await settle({shard: blob.drives[shard].sync(blob.id, shard) for shard in blob.alive()}, blob.quorum))
+        self._note(
+            await settle({shard: blob.drives[shard].sync(blob.id, shard) for shard in blob.alive()}, blob.quorum)
+        )
 
     def _note(self, failures: dict[int, DriveError]) -> None:
         for shard, error in failures.items():

@@ -27,7 +27,7 @@ class Extent(msgspec.Struct, frozen=True, array_like=True):
 
     def slice(self, start: int, length: int) -> "Extent":
         """The part [start, start + length) of this extent, as an extent."""
-        assert 0 <= start and 0 <= length and start + length <= self.length, "a slice lies inside its extent"
+        assert start >= 0 and length >= 0 and start + length <= self.length, "a slice lies inside its extent"
         return Extent(self.blob, self.offset, self.head, self.size, self.start + start, length)
 
     def span(self, layout: Layout) -> int:
@@ -83,8 +83,8 @@ class Span(NamedTuple):
 class Written:
     """What a finished write left: to be recorded in the transaction that publishes it.
 
-    `blobs` tells for every blob touched what is known to be missing now; a later write of the same blob may tell more, so
-    a recorder keeps the lower offset of each shard and the greater length.
+    `blobs` tells for every blob touched what is known to be missing now; a later write of the same blob may tell
+    more, so a recorder keeps the lower offset of each shard and the greater length.
     """
 
     extents: tuple[Extent, ...] = ()

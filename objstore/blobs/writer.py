@@ -35,7 +35,8 @@ class Writer:
         self._packed: tuple[Container, Span] | None = None
 
     async def write(self, data: Buffer) -> None:
-        """Take the next bytes; waits while the drives are behind. Raises WriteQuorumLost, NotEnoughDrives, OutOfSpace."""
+        """Take the next bytes; waits while the drives are behind. Raises WriteQuorumLost, NotEnoughDrives,
+        OutOfSpace."""
         if not len(data):
             return
         self._held.append(data)

@@ -1,0 +1,140 @@
+"""The blobs of one process: write, read, heal, reap. What `store` and `jobs` hold."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+from erasure import SHARD_HEADER, Buffer
+from objstore.blobs import reading, rebuild
+from objstore.blobs.directory import Directory
+from objstore.blobs.ids import INSTANCE_BYTES
+from objstore.blobs.packing import LIMIT, Packer
+from objstore.blobs.rebuild import Problem
+from objstore.blobs.shards import Damaged, Shards
+from objstore.blobs.types import Append, BlobInfo, Extent, Written
+from objstore.blobs.writer import Writer
+from objstore.drives.drive import Drive
+from objstore.drives.errors import DriveError, ShardNotFound
+from objstore.drives.pool import Pool
+from objstore.drives.shardfiles import Punched
+
+
+class Blobs:
+    """Bytes on the drives of `pool`, for one event loop.
+
+    `instance` is this process life's tag (`new_instance`). `lookup` gives the catalog's row of a blob, synchronously
+    and quickly. `damaged(blob, shard, reason)` is told of every shard found bad, possibly many times. `sealed(info)`
+    is told when an open blob of this process takes no more; it may have been published before as open.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        instance: bytes,
+        lookup: Callable[[bytes], BlobInfo | None],
+        damaged: Damaged,
+        sealed: Callable[[BlobInfo], None] | None = None,
+        limit: int = LIMIT,
+    ) -> None:
+        assert len(instance) == INSTANCE_BYTES, "an instance tag has four bytes"
+        self.pool = pool
+        self.instance = instance
+        self.directory = Directory(lookup)
+        self._sealed = sealed
+        self._limit = limit
+        self._packers: dict[int, Packer] = {}
+        self._shards = Shards(pool, self.directory, damaged)
+
+    # --- write
+
+    def writer(self, parity: int, size: int | None = None) -> Writer:
+        """Begin a write with `parity` shards to spare; `size` in bytes when it is known. Nothing happens yet."""
+        return Writer(self, self._packer(parity), parity, size)
+
+    async def discard(self, written: Written) -> None:
+        """Leave nothing of a write that was finished and will not be published."""
+        for info, span in zip(written.blobs, written.spans, strict=True):
+            if info.sealed and span.offset == SHARD_HEADER and span.offset + span.span == info.length:
+                await self.remove(info)  # there is nothing else in it
+            else:
+                await self.reap(info, [(span.offset, span.span)])
+
+    async def seal_open(self) -> list[BlobInfo]:
+        """Seal the open blobs of this process and wait for what runs in the background; what was sealed."""
+        sealed = [info for packer in self._packers.values() if (info := await packer.seal()) is not None]
+        for packer in self._packers.values():
+            await packer.drain()
+        return sealed
+
+    # --- read
+
+    def read(self, extents: Sequence[Extent], start: int, length: int) -> AsyncIterator[Buffer]:
+        """The verified bytes [start, start + length) of the extents put together, in pieces.
+
+        Raises Unreadable, BlobUnknown while it is iterated. Close it (`aclose`) when it is left early.
+        """
+        assert start >= 0 and length >= 0 and start + length <= sum(e.length for e in extents), "inside the extents"
+        return reading.read(self._shards, extents, start, length)
+
+    def read_now(self, extents: Sequence[Extent], start: int, length: int) -> list[memoryview] | None:
+        """The same bytes at once when they are few, in the page cache and good; else None: then `read`."""
+        return reading.read_now(self._shards, extents, start, length)
+
+    # --- keep
+
+    async def rebuild(self, info: BlobInfo, shard: int, target: Drive, appends: Sequence[Append]) -> int:
+        """Make a shard of a sealed blob again on `target`, proved by reading it back; how many frames verified.
+
+        `appends` are all of the blob that are alive. Raises Unreadable, DriveError; nothing is changed then. The caller
+        records the shard's new drive and drops the old file.
+        """
+        return await rebuild.rebuild(self._shards, info, shard, target, appends)
+
+    async def verify_shard(self, info: BlobInfo, shard: int, appends: Sequence[Append]) -> list[Problem]:
+        """Everything wrong with a shard file and these appends in it. Raises DriveError when the drive is not there."""
+        return await rebuild.verify(self._shards, info, shard, appends)
+
+    async def reap(self, info: BlobInfo, ranges: Sequence[tuple[int, int]]) -> dict[int, str]:
+        """Give ranges (offset, span) of a blob back on every drive; shards where that failed, with the reason."""
+        return await self._everywhere(info, lambda drive, shard: drive.punch(info.id, shard, ranges))
+
+    async def remove(self, info: BlobInfo) -> dict[int, str]:
+        """Unlink every shard file of a blob; shards where that failed, with the reason."""
+        failed = await self._everywhere(info, lambda drive, shard: drive.unlink(info.id, shard))
+        self.directory.forget(info.id)
+        return failed
+
+    async def cut(self, info: BlobInfo) -> dict[int, str]:
+        """Cut the shard files of a blob to its length: what was preallocated by an instance that died goes back."""
+        return await self._everywhere(info, lambda drive, shard: drive.finish(info.id, shard, info.length))
+
+    async def _everywhere(self, info: BlobInfo, call: Callable[[Drive, int], Awaitable[object]]) -> dict[int, str]:
+        """Call for every shard at once; a shard file that is not there has nothing to be done."""
+        drives = [self.pool.by_id(drive_id) for drive_id in info.drives]
+        calls = [call(drive, shard) for shard, drive in enumerate(drives) if drive is not None]
+        done = iter(await asyncio.gather(*calls, return_exceptions=True))
+        failed: dict[int, str] = {}
+        for shard, drive in enumerate(drives):
+            outcome = next(done) if drive is not None else "its drive is not in the pool"
+            if outcome is Punched.UNSUPPORTED:
+                failed[shard] = "the file system cannot punch holes"
+            elif isinstance(outcome, DriveError) and not isinstance(outcome, ShardNotFound):
+                failed[shard] = str(outcome)
+            elif isinstance(outcome, BaseException) and not isinstance(outcome, DriveError):
+                raise outcome
+            elif isinstance(outcome, str):
+                failed[shard] = outcome
+        return failed
+
+    def _packer(self, parity: int) -> Packer:
+        packer = self._packers.get(parity)
+        if packer is None:
+            packer = self._packers[parity] = Packer(self.pool, self.instance, parity, self._changed, self._limit)
+        return packer
+
+    def _changed(self, info: BlobInfo) -> None:
+        self.directory.put(info)
+        if info.sealed and self._sealed is not None:
+            self._sealed(info)

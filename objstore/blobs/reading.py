@@ -1,0 +1,112 @@
+"""Reads: extents to verified bytes, in steps, one step ahead of the consumer.
+
+A step is a few stripes of one append: one read of each shard file that is needed. A small step whose frames are in
+the page cache is finished at once on the event loop; everything else goes through the drives' threads, and while the
+consumer is busy with one step the next is on its way. So a stream holds two steps, whatever the size of the object.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import NamedTuple
+
+import erasure
+from erasure import Buffer, Layout
+from objstore.blobs.errors import Unreadable
+from objstore.blobs.gathering import gather, gather_now
+from objstore.blobs.shards import Frames, Range, Shards
+from objstore.blobs.types import BlobInfo, Extent
+
+STEP = 4 << 20
+"""Logical bytes of one step of a stream."""
+NOW_MAX = 512 << 10
+"""Bytes of a step that may be read on the event loop when they are in memory."""
+
+
+class Step(NamedTuple):
+    """One step: a range of one append. `blob` is looked up when its turn comes, because a heal may move shards."""
+
+    info: BlobInfo
+    layout: Layout
+    place: Range
+
+
+def steps(shards: Shards, extents: Sequence[Extent], start: int, length: int) -> Iterator[Step]:
+    """The steps that give bytes [start, start + length) of the extents put together."""
+    end = start + length
+    at = 0
+    for extent in extents:
+        first, last = max(start, at), min(end, at + extent.length)
+        if first < last:
+            layout = shards.directory.get(extent.blob).layout
+            stripes = max(1, STEP // layout.block_size)
+            for plan in erasure.steps(layout, extent.size, extent.start + first - at, last - first, stripes):
+                info = shards.directory.get(extent.blob)
+                yield Step(info, layout, Range(extent.offset, extent.head, plan))
+        at += extent.length
+
+
+def read_now(shards: Shards, extents: Sequence[Extent], start: int, length: int) -> list[memoryview] | None:
+    """The bytes, when they are few, in memory and good: no waiting, no thread. Else None, and `read` will do it."""
+    views: list[memoryview] = []
+    if length > NOW_MAX:
+        return None
+    for step in steps(shards, extents, start, length):
+        found = _step_now(shards, step)
+        if found is None:
+            return None
+        views += found
+    return views
+
+
+async def read(shards: Shards, extents: Sequence[Extent], start: int, length: int) -> AsyncIterator[Buffer]:
+    """The bytes in order, in pieces of up to a shard block. Raises Unreadable, BlobUnknown."""
+    suspects: dict[bytes, set[int]] = {}
+    ahead: asyncio.Task[list[memoryview]] | None = None
+    try:
+        for step in steps(shards, extents, start, length):
+            views = _step_now(shards, step) if ahead is None else None
+            if views is None:
+                following = asyncio.create_task(_fetch(shards, step, suspects.setdefault(step.info.id, set())))
+                if ahead is not None:
+                    ready, ahead = ahead, following
+                    views = await ready
+                else:
+                    ahead = following
+                    continue
+            for view in views:
+                yield view
+        if ahead is not None:
+            for view in await ahead:
+                yield view
+    finally:
+        if ahead is not None and not ahead.done():
+            ahead.cancel()
+
+
+def _step_now(shards: Shards, step: Step) -> list[memoryview] | None:
+    if step.place.plan.take > NOW_MAX:
+        return None
+    found = gather_now(shards, step.info, step.layout, step.place)
+    return None if found is None else _decode(step.layout, step.place, found)
+
+
+async def _fetch(shards: Shards, step: Step, suspects: set[int]) -> list[memoryview]:
+    info, layout, place = step
+    try:
+        return _decode(layout, place, await gather(shards, info, layout, place, suspects))
+    except Unreadable:
+        if place.plan.count == 1:
+            raise
+    # several shards may each be bad in another stripe: by itself every stripe may still have enough good ones
+    views: list[memoryview] = []
+    first = place.plan.first * layout.block_size + place.plan.skip
+    for plan in erasure.steps(layout, place.plan.size, first, place.plan.take, 1):
+        one = Range(place.offset, place.head, plan)
+        views += _decode(layout, one, await gather(shards, info, layout, one, set()))
+    return views
+
+
+def _decode(layout: Layout, place: Range, found: dict[int, Frames]) -> list[memoryview]:
+    return erasure.decode(layout, place.plan, {shard: frames.payloads for shard, frames in found.items()})

@@ -1,0 +1,145 @@
+"""Healing and checking: a shard made again from the others, and a shard looked through.
+
+A rebuild writes the whole shard file under a temporary name on the target drive, in steps, reads all of it back and
+counts the frames that verify, and only then gives it its name. So a heal either is proved or has changed nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import erasure
+from erasure import SHARD_HEADER, Buffer, HeaderCorrupt, HeaderTooNew, Layout, ShardCorrupt
+from objstore.blobs.errors import RecordCorrupt, Unreadable
+from objstore.blobs.gathering import gather
+from objstore.blobs.reading import STEP
+from objstore.blobs.records import unpack_record
+from objstore.blobs.shards import Range, Shards
+from objstore.blobs.types import Append, BlobInfo
+from objstore.drives.drive import Drive
+from objstore.drives.errors import DriveError, ShardError
+
+
+class Problem(NamedTuple):
+    """Something wrong in a shard file: where, and what."""
+
+    offset: int
+    reason: str
+
+
+async def rebuild(shards: Shards, info: BlobInfo, shard: int, target: Drive, appends: Sequence[Append]) -> int:
+    """Make the shard again on `target` and return how many verified frames it has.
+
+    Raises Unreadable when too few others are good, DriveError when the target fails; nothing is changed then.
+    """
+    layout = info.layout
+    try:
+        header = erasure.pack_header(info.id, shard, layout)
+        await target.create(info.id, shard, header, info.length, temporary=True)
+        for append in appends:
+            record = await _record(shards, info, append, shard)
+            await target.write(info.id, shard, append.offset, [record], temporary=True)
+            suspects: set[int] = set()
+            for place in _steps(layout, append):
+                found = await gather(shards, info, layout, place, suspects, exclude=shard)
+                frames = _frames(layout, info, shard, place, {index: one.raw for index, one in found.items()})
+                await target.write(info.id, shard, place.start, frames, temporary=True)
+        await target.finish(info.id, shard, info.length, temporary=True)
+        problems, count = await _look_through(info, shard, target, appends, temporary=True)
+        if problems:
+            raise Unreadable(info.id, problems[0].offset, {shard: f"rebuilt, but {problems[0].reason}"})
+        await target.place(info.id, shard)
+    except BaseException:
+        with contextlib.suppress(DriveError):
+            await target.unlink(info.id, shard, temporary=True)
+        raise
+    return count
+
+
+async def verify(shards: Shards, info: BlobInfo, shard: int, appends: Sequence[Append]) -> list[Problem]:
+    """Everything wrong in a shard file: header, records, frames. Raises DriveError when the drive does not answer."""
+    drive = shards.pool.by_id(info.drives[shard])
+    if drive is None:
+        return [Problem(0, f"drive {info.drives[shard]} is not in the pool")]
+    present = [append for append in appends if info.has(shard, append.offset)]
+    problems, _ = await _look_through(info, shard, drive, present)
+    return problems
+
+
+async def _look_through(
+    info: BlobInfo, shard: int, drive: Drive, appends: Sequence[Append], *, temporary: bool = False
+) -> tuple[list[Problem], int]:
+    layout = info.layout
+    problems: list[Problem] = []
+    count = 0
+
+    async def look(offset: int, length: int) -> Buffer | None:
+        try:
+            return await drive.read(info.id, shard, offset, length, temporary=temporary)
+        except ShardError as error:
+            problems.append(Problem(offset, error.reason))
+            return None
+
+    header = await look(0, SHARD_HEADER)
+    if header is not None and (reason := _header_problem(info, shard, header)):
+        problems.append(Problem(0, reason))
+    for append in appends:
+        record = await look(append.offset, append.head)
+        if record is not None:
+            try:
+                unpack_record(record)
+            except RecordCorrupt as error:
+                problems.append(Problem(append.offset, str(error)))
+        for place in _steps(layout, append):
+            plan = place.plan
+            raw = await look(place.start, plan.length)
+            if raw is None:
+                continue
+            try:
+                erasure.verify(layout, info.id, shard, place.frames, raw, plan.size, plan.first, plan.count)
+                count += plan.count
+            except ShardCorrupt as error:
+                problems.append(Problem(error.offset, error.reason))
+    return problems, count
+
+
+def _header_problem(info: BlobInfo, shard: int, header: Buffer) -> str:
+    try:
+        found = erasure.unpack_header(header)
+    except (HeaderCorrupt, HeaderTooNew) as error:
+        return str(error)
+    if (found.blob_id, found.index, found.layout) != (info.id, shard, info.layout):
+        return f"the file says it is shard {found.index} of blob {found.blob_id.hex()}"
+    return ""
+
+
+def _steps(layout: Layout, append: Append) -> Iterator[Range]:
+    for plan in erasure.steps(layout, append.size, 0, append.size, max(1, STEP // layout.block_size)):
+        yield Range(append.offset, append.head, plan)
+
+
+def _frames(layout: Layout, info: BlobInfo, shard: int, place: Range, raw: dict[int, Buffer]) -> list[Buffer]:
+    plan = place.plan
+    made = erasure.reconstruct(
+        layout, info.id, place.frames, plan.size, raw, [shard], first=plan.first, count=plan.count
+    )
+    return made[shard]
+
+
+async def _record(shards: Shards, info: BlobInfo, append: Append, exclude: int) -> Buffer:
+    """The record of an append from any shard that has it whole: every shard file holds the same."""
+    reasons: dict[int, str] = {}
+    for shard in shards.order(info, append.offset):
+        drive = shards.drive(info, shard)
+        if shard == exclude or drive is None:
+            continue
+        try:
+            record = await drive.read(info.id, shard, append.offset, append.head)
+            unpack_record(record)
+        except (DriveError, RecordCorrupt) as error:
+            reasons[shard] = str(error)
+        else:
+            return record
+    raise Unreadable(info.id, append.offset, reasons)

@@ -1,0 +1,145 @@
+"""Frames of one shard: read from the drive that has them and verified, or the reason why not.
+
+This is the one place where damage is noticed. A shard that is not where it should be may only have been moved, so the
+blob is looked up again first; what is still wrong then is told to `damaged`, which queues it for repair.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import erasure
+from erasure import Buffer, Layout, Plan, ShardCorrupt
+from objstore.blobs.directory import Directory
+from objstore.blobs.types import BlobInfo
+from objstore.drives.drive import Drive
+from objstore.drives.errors import DriveError, ShardError
+from objstore.drives.pool import Pool
+from objstore.drives.state import DriveState
+
+Damaged = Callable[[bytes, int, str], None]
+
+SLOW_SECONDS = 5.0
+"""So long a drive that was hedged against is asked last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """What to read of each shard: the planned frames of the append at `offset`."""
+
+    offset: int
+    head: int
+    plan: Plan
+
+    @property
+    def frames(self) -> int:
+        """Where the frames of the whole append begin in the shard files."""
+        return self.offset + self.head
+
+    @property
+    def start(self) -> int:
+        """Where the frames of the plan begin in the shard files."""
+        return self.offset + self.head + self.plan.offset
+
+
+class Frames(NamedTuple):
+    """Verified frames of one shard: as they stand in the file, and the payload of each stripe."""
+
+    raw: Buffer
+    payloads: list[memoryview]
+
+
+class ShardLost(Exception):
+    """This shard does not give these frames now; the message says why."""
+
+
+class Shards:
+    """Reads of verified frames, and what is learned on the way: which drives are slow, which shards are damaged."""
+
+    def __init__(self, pool: Pool, directory: Directory, damaged: Damaged) -> None:
+        self.pool = pool
+        self.directory = directory
+        self._damaged = damaged
+        self._usual: dict[str, float] = {}
+        self._slow_until: dict[str, float] = {}
+
+    def drive(self, info: BlobInfo, shard: int) -> Drive | None:
+        """The drive of the shard when it is online."""
+        drive = self.pool.by_id(info.drives[shard])
+        return drive if drive is not None and drive.state is DriveState.ONLINE else None
+
+    def order(self, info: BlobInfo, offset: int, suspects: frozenset[int] | set[int] = frozenset()) -> list[int]:
+        """Shards to try for the append at `offset`, best first: data before parity, slow drives and suspects last."""
+        now = time.monotonic()
+        usable = [s for s in range(len(info.drives)) if info.has(s, offset) and self.drive(info, s) is not None]
+        if self._slow_until or suspects:
+            usable.sort(key=lambda s: (s in suspects, self._slow_until.get(info.drives[s], 0.0) > now))
+        return usable
+
+    def now(self, info: BlobInfo, layout: Layout, shard: int, place: Range) -> Frames | None:
+        """The frames if they are in memory, without waiting; None also when anything is wrong: `fetch` will tell."""
+        drive = self.drive(info, shard)
+        if drive is None:
+            return None
+        plan = place.plan
+        raw = drive.read_now(info.id, shard, place.start, plan.length)
+        if raw is None:
+            return None
+        try:
+            return Frames(
+                raw, erasure.verify(layout, info.id, shard, place.frames, raw, plan.size, plan.first, plan.count)
+            )
+        except ShardCorrupt:
+            return None
+
+    async def fetch(self, info: BlobInfo, shard: int, place: Range) -> Frames:
+        """The frames from the drive; raises ShardLost. Damage is reported before."""
+        try:
+            return await self._read(info, shard, place)
+        except ShardCorrupt as error:
+            reason = error.reason
+            if (drive := self.drive(info, shard)) is not None:
+                drive.forget(info.id, shard)  # another process may have healed it
+        except ShardError as error:
+            reason = error.reason
+        except DriveError as error:
+            raise ShardLost(str(error)) from error
+        return await self._again(info.id, shard, place, reason)
+
+    async def _again(self, blob: bytes, shard: int, place: Range, reason: str) -> Frames:
+        fresh = self.directory.refresh(blob)
+        if not fresh.has(shard, place.offset):
+            raise ShardLost("waits for repair")
+        try:
+            return await self._read(fresh, shard, place)
+        except (ShardCorrupt, ShardError) as error:
+            self._damaged(blob, shard, error.reason)
+            raise ShardLost(reason) from error
+        except DriveError as error:
+            raise ShardLost(str(error)) from error
+
+    async def _read(self, info: BlobInfo, shard: int, place: Range) -> Frames:
+        drive = self.drive(info, shard)
+        if drive is None:
+            raise ShardLost(f"drive {info.drives[shard]} is not online")
+        plan = place.plan
+        began = time.monotonic()
+        raw = await drive.read(info.id, shard, place.start, plan.length)
+        self._learn(info.drives[shard], time.monotonic() - began)
+        payloads = erasure.verify(info.layout, info.id, shard, place.frames, raw, plan.size, plan.first, plan.count)
+        return Frames(raw, payloads)
+
+    def patience(self, info: BlobInfo, shards: list[int], least: float) -> float:
+        """Seconds after which these shards are late: twice what their drives usually take, at least `least`."""
+        return max(least, *(2 * self._usual.get(info.drives[shard], 0.0) for shard in shards))
+
+    def slow(self, info: BlobInfo, shard: int) -> None:
+        """The shard's drive kept a read waiting: for a while others are asked before it."""
+        self._slow_until[info.drives[shard]] = time.monotonic() + SLOW_SECONDS
+
+    def _learn(self, drive: str, seconds: float) -> None:
+        usual = self._usual.get(drive, seconds)
+        self._usual[drive] = usual + (seconds - usual) / 8
