@@ -1,0 +1,175 @@
+"""Drives that are not what they should be: taken, swapped, somebody else's, full, read-only, rotten."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.faults.cluster import BUCKET, Load, body, check, command, fill, info, refused_start, states, stopped
+from tests.front.wire import until
+from tests.harness import Running, serving
+
+
+def test_a_second_server_on_the_same_drives_is_refused(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        keys = fill(server, 3)
+        said = refused_start(server)
+        assert str(server.drives[0]) in said and "another" in said.lower()
+        one = Running(drives=server.drives[2:3], log=tmp_path / "second.log")
+        assert str(server.drives[2]) in refused_start(one)
+        check(server, keys)
+
+
+def test_two_drives_that_changed_places_work(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        keys = fill(server, 10)
+        with stopped(server):
+            aside = tmp_path / "aside"
+            server.drives[0].rename(aside)
+            server.drives[2].rename(server.drives[0])
+            aside.rename(server.drives[2])
+        assert states(server) == ["online"] * 4
+        check(server, keys)
+        with Load(server, "swapped") as load:
+            load.progress(5)
+        assert load.failed_writes == []
+        check(server, load.acknowledged)
+
+
+def test_a_drive_of_another_deployment_is_never_written(tmp_path: Path) -> None:
+    with serving(tmp_path / "other", drives=1) as other:
+        fill(other, 2)
+        other.stop()
+        with serving(tmp_path / "ours") as server:
+            keys = fill(server, 6)
+            server.drives[1].rename(tmp_path / "ours1")
+            shutil.copytree(other.drives[0], server.drives[1])
+            before = snapshot(server.drives[1])
+            until(lambda: states(server)[1] == "foreign", "the foreign drive is noticed")
+            drive = info(server)["drives"][1]
+            assert "another deployment" in drive["problem"]
+            with Load(server, "load") as load:
+                load.progress(5)
+            assert load.failed_writes == []
+            check(server, keys + load.acknowledged)
+            assert snapshot(server.drives[1]) == before
+            server.stop()
+            said = command("server", "--address", "127.0.0.1:0", str(server.drives[0]), str(server.drives[1]))
+            assert said.returncode != 0
+            assert str(server.drives[1]) in said.stdout + said.stderr
+            assert snapshot(server.drives[1]) == before
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_folder_with_other_files_is_not_taken(tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis.txt").write_text("do not touch")
+    said = refused_start(Running(drives=[mine], log=tmp_path / "log"))
+    assert str(mine) in said and "empty" in said
+    assert [path.name for path in mine.iterdir() if path.name != "lock"] == ["thesis.txt"]
+
+
+def test_rotten_shards_read_back_right(tmp_path: Path) -> None:
+    """Bytes flipped, a file cut short, a file gone, each on up to two drives of four."""
+    with serving(tmp_path) as server:
+        keys = fill(server, 20)
+        with Load(server, "more") as load:
+            load.progress(10)
+        chance, counts = random.Random(1), [0, 0, 0]
+        for drive in server.drives[:2]:
+            for file in sorted(path for path in (drive / "shards").rglob("*") if path.is_file()):
+                kind = chance.randrange(3)
+                counts[kind] += 1
+                if kind == 0:
+                    flip(file, chance)
+                elif kind == 1:
+                    os.truncate(file, file.stat().st_size // 2)
+                else:
+                    file.unlink()
+        assert all(counts), counts
+        check(server, keys + load.acknowledged)
+        server.stop()
+        server.start()
+        check(server, keys + load.acknowledged)
+
+
+def flip(file: Path, chance: random.Random) -> None:
+    """Turn a bit in every block of 4 KiB behind the header."""
+    with file.open("r+b") as handle:
+        for offset in range(4096, file.stat().st_size, 4096):
+            place = offset + chance.randrange(4096)
+            handle.seek(place)
+            old = handle.read(1)
+            if old:
+                handle.seek(place)
+                handle.write(bytes([old[0] ^ 1 << chance.randrange(8)]))
+
+
+@contextlib.contextmanager
+def mounted(folder: Path, *arguments: str) -> Iterator[None]:
+    """Something mounted on `folder`; skips where that is not allowed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if subprocess.run(["mount", *arguments, str(folder)], capture_output=True).returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_full_drives_refuse_writes_and_serve_reads(tmp_path: Path) -> None:
+    with (
+        mounted(tmp_path / "small", "-t", "tmpfs", "-o", "size=96m", "objstore-test"),
+        serving(tmp_path / "small" / "drives") as server,
+    ):
+        s3 = server.client()
+        s3.create_bucket(Bucket=BUCKET)
+        kept, refusals = [], []
+        for number in range(200):
+            key = f"k{number}"
+            try:
+                s3.put_object(Bucket=BUCKET, Key=key, Body=body(key))
+                kept.append(key)
+            except ClientError as error:
+                refusals.append(error.response)
+                if len(refusals) > 3:
+                    break
+        assert kept and len(refusals) > 3
+        assert {one["ResponseMetadata"]["HTTPStatusCode"] for one in refusals} <= {503, 507}
+        assert {one["Error"]["Code"] for one in refusals} == {"StorageFull"}
+        check(server, kept)
+        for key in kept[: len(kept) // 2]:
+            s3.delete_object(Bucket=BUCKET, Key=key)
+        check(server, kept[len(kept) // 2 :])
+        server.stop()
+        server.start()
+        check(server, kept[len(kept) // 2 :])
+
+
+def test_a_read_only_drive_is_worked_around(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(serving(tmp_path))
+        keys = fill(server, 6)
+        with stopped(server):
+            drive = server.drives[1]
+            stack.enter_context(mounted(drive, "--bind", str(drive)))
+            subprocess.run(["mount", "-o", "remount,bind,ro", str(drive)], check=True)
+        check(server, keys)
+        with Load(server, "load", keys) as load:
+            load.progress(10, 10)
+        assert (load.failed_writes, load.failed_reads) == ([], [])
+        check(server, load.acknowledged)
+        assert states(server)[1] != "online" or info(server)["drives"][1]["problem"]
+        server.stop()
