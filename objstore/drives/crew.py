@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable
 from queue import SimpleQueue
 from typing import Any
 
-from objstore.drives.errors import DriveError
+from objstore.drives.errors import DriveError, DriveOffline
 
 BATCH_BYTES = 64 << 20
 
@@ -34,7 +34,7 @@ class Job:
         self.future = future
         self.outbox = outbox
         self.patience = patience
-        self.due = time.monotonic() + patience
+        self.due = _watchdog.clock + patience
         self.size = 0
         self.result: Any = None
         self.error = error
@@ -123,7 +123,8 @@ class Seat:
 
 class Crew:
     """A queue of jobs and up to `size` threads. `perform` gets the jobs (all that wait when `greedy`, else one) and
-    sets `result` or `error` on each; `late` is told of a missed deadline and makes the error of the jobs lost by it."""
+    sets `result` or `error` on each; `late` is told of a missed deadline and makes the error of the jobs lost by it.
+    A job may wait `queueing` seconds longer than its own patience for those before it."""
 
     def __init__(
         self,
@@ -133,8 +134,10 @@ class Crew:
         late: Callable[[str], DriveError],
         *,
         greedy: bool = False,
+        queueing: float = 0.0,
     ) -> None:
         self.name = name
+        self._queueing = queueing
         self._size = size
         self._perform = perform
         self._late = late
@@ -156,7 +159,9 @@ class Crew:
         """Queue a job; its future is resolved when it is done. From any thread."""
         self._waiting.append(job)
         self._tokens.put(None)
-        if len(self._seats) < self._size and self._waiting:
+        if self._closed:
+            self.fail_waiting(DriveOffline(self.name, "is closed"))
+        elif len(self._seats) < self._size and self._waiting:
             self._hire()
 
     def close(self) -> None:
@@ -183,7 +188,7 @@ class Crew:
             if seat.since and now - seat.since > seat.patience:
                 self._abandon(seat)
         try:
-            late = now > self._waiting[0].due
+            late = now > self._waiting[0].due + self._queueing
         except IndexError:
             return
         if late:
@@ -238,7 +243,7 @@ class Crew:
                 continue
             seat.jobs = jobs
             seat.patience = max(job.patience for job in jobs)
-            seat.since = time.monotonic()
+            seat.since = _watchdog.clock
             try:
                 self._perform(jobs)
             except BaseException as error:  # a bug must not leave callers waiting for ever
@@ -254,11 +259,15 @@ class Crew:
 
 
 class _Watchdog:
-    """The thread that looks at every crew of the process; it sleeps for good when there is none."""
+    """The thread that looks at every crew of the process; it ends when there is none.
+
+    It has a clock of its own that stands still while the process does (stopped, suspended, starved of CPU): time in
+    which nobody could have worked is no drive's fault."""
 
     PAUSE = 0.1
 
     def __init__(self) -> None:
+        self.clock = 1.0
         self._crews: weakref.WeakSet[Crew] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -271,17 +280,20 @@ class _Watchdog:
                 self._thread.start()
 
     def _run(self) -> None:
+        before = time.monotonic()
         while True:
             time.sleep(self.PAUSE)
+            now = time.monotonic()
+            self.clock += min(now - before, 2 * self.PAUSE)
+            before = now
             with self._lock:
                 crews = list(self._crews)
                 if not crews:
                     self._thread = None
                     return
-            now = time.monotonic()
             for crew in crews:
-                crew.check(now)
-            crews.clear()
+                crew.check(self.clock)
+            del crews
 
 
 _watchdog = _Watchdog()

@@ -1,7 +1,7 @@
 """One drive, for the event loop: shard operations as awaitables, each on the drive's own threads.
 
 Three crews keep kinds of work out of each other's way: one thread *appends*, taking all that wait as one batch; a few
-*read*; two *work* on everything else. A call on a drive that is not online fails at once. Before anything is called
+*read*; a few *work* on everything else. A call on a drive that is not online fails at once. Before anything is called
 durable the drive's identity is looked at: bytes that went into a folder which is no longer this drive are not safe.
 
 All methods that return a Future start at once and may be gathered; they raise only through it. `offset` and `length`
@@ -14,56 +14,31 @@ import asyncio
 import concurrent.futures
 import errno
 import os
-import threading
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
-from objstore.drives import appends, inspection
+from objstore.drives import appends
 from objstore.drives.appends import Append
 from objstore.drives.crew import Call, Crew, Outbox, outbox_of
-from objstore.drives.errors import (
-    DriveError,
-    DriveFaulty,
-    DriveForeign,
-    DriveFull,
-    DriveOffline,
-    DriveReadOnly,
-    FormatCorrupt,
-    ShardNotFound,
-    ShardUnreadable,
-)
-from objstore.drives.format import FORMAT_FILE, Ballot, Format, read_ballot, read_format, write_ballot
+from objstore.drives.errors import DriveError, ShardUnreadable
+from objstore.drives.format import Ballot, Format, format_drive, read_ballot, write_ballot
+from objstore.drives.health import Health, Usage
 from objstore.drives.inspection import Inspection
-from objstore.drives.shardfiles import Buffer, Key, Punched, ShardFiles, ShardStat
+from objstore.drives.shardfiles import Buffer, Key, Punched, ShardFiles, ShardStat, named
 from objstore.drives.state import DriveState
 from objstore.drives.system import System
 
 T = TypeVar("T")
 
 DEADLINE = 10.0
-READERS, WORKERS = 4, 2
+READERS, WORKERS = 4, 4
 _PATIENT = 6  # a sync of a large stream, a listing: so many deadlines
 _READ_ERRORS = 3  # so many unreadable places in a row are a faulty drive
-_USAGE_SECONDS = 1.0
-_FULL_SECONDS = 30.0
-_FULL_MARGIN = 1 << 20
-_GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.ENODEV, errno.ENOTCONN})
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-_REFUSED = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
-_OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})  # this host is short of something, the drive is well
+_UNSUPPORTED = frozenset({errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS})
 
 
-class Usage(NamedTuple):
-    """Bytes of the file system that holds the drive; `free` is what we may take."""
-
-    total: int
-    used: int
-    free: int
-
-
-class Drive:
+class Drive(Health):
     """The drive at one slot of the pool. A folder with another identity is another Drive."""
 
     def __init__(
@@ -76,31 +51,18 @@ class Drive:
         system: System | None = None,
         on_change: Callable[[Drive, DriveState, DriveState], None] | None = None,
     ) -> None:
-        self.path: Path = found.path
-        self.format: Format | None = found.format if found.state is DriveState.ONLINE else None
-        self.id: str | None = self.format.drive if self.format else None
-        self.state = found.state
-        self.problem = found.problem
-        self.read_only = False
-        self.full = False
-        self.faults = 0
+        super().__init__(found, system or System(), self._changed)
         self.deadline = deadline
-        self._system = system or System()
         self._files = ShardFiles(found.path, self._system, strict=strict, open_files=open_files)
         self._on_change = on_change
-        self._changing = threading.Lock()
-        self._identity: tuple[int, int, int] | None = None
         self._nowait = hasattr(os, "RWF_NOWAIT")
         self._read_errors = 0
-        self._full_at = (0.0, 0)
-        self._usage = Usage(0, 0, 0)
-        self._usage_due = 0.0
         self._home: tuple[asyncio.AbstractEventLoop | None, Outbox | None] = (None, None)
         name = found.path.name
-        self._appender = Crew(f"append-{name}", 1, self._perform_appends, self._late, greedy=True)
-        self._readers = Crew(f"read-{name}", READERS, self._perform, self._late)
-        self._workers = Crew(f"work-{name}", WORKERS, self._perform, self._late)
-        self._scout = Crew(f"probe-{name}", 1, self._perform_unasked, self._late)
+        self._appender = Crew(f"append-{name}", 1, self._perform_appends, self.fault, greedy=True)
+        self._readers = Crew(f"read-{name}", READERS, self._perform, self.fault)
+        self._workers = Crew(f"work-{name}", WORKERS, self._perform, self.fault, queueing=_PATIENT * deadline)
+        self._scout = Crew(f"probe-{name}", 1, self._perform_unasked, self.fault)
 
     def __repr__(self) -> str:
         return f"<Drive {self.path} {self.id} {self.state}>"
@@ -160,7 +122,7 @@ class Drive:
         except BlockingIOError:
             return None
         except OSError as error:
-            if error.errno in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+            if error.errno in _UNSUPPORTED:
                 self._nowait = False
             return None  # `read` will meet the error again, and name it
         return buffer if got == length else None
@@ -233,11 +195,11 @@ class Drive:
     def usage(self) -> Usage:
         """Bytes of the drive's file system, about a second old. Zeros until it answered for the first time."""
         now = time.monotonic()
-        if now > self._usage_due and self.state is DriveState.ONLINE:
-            self._usage_due = now + _USAGE_SECONDS
+        if now > self.measure_due and self.state is DriveState.ONLINE:
+            self.measure_due = now + self.deadline  # asked once; `measure` sets the next time
             nobody: concurrent.futures.Future[None] = concurrent.futures.Future()
             self._workers.submit(Call(nobody, None, self.deadline, self._guarded, (None, self.measure)))
-        return self._usage
+        return self.measured
 
     @property
     def used(self) -> int:
@@ -254,40 +216,22 @@ class Drive:
         """Whether a new shard should be placed here: online, not read-only, not known to be full."""
         return self.state is DriveState.ONLINE and not self.read_only and not self.full
 
-    def refusal(self) -> DriveError:
-        """The error that a call gets now, the drive not being online."""
-        reason = f"is {self.state}" + (f": {self.problem}" if self.problem else "")
-        kinds: dict[DriveState, type[DriveError]] = {
-            DriveState.FAULTY: DriveFaulty,
-            DriveState.FOREIGN: DriveForeign,
-        }
-        return kinds.get(self.state, DriveOffline)(str(self.path), reason)
+    def close(self) -> None:
+        """Refuse further calls and let the drive's threads end."""
+        self.state, self.problem = DriveState.MISSING, "closed"
+        for crew in (self._appender, self._readers, self._workers, self._scout):
+            crew.close()
+        self._files.forget_all()
 
-    def change(self, state: DriveState, problem: str | None = None) -> None:
-        """Enter a state and tell who listens; descriptors of a drive that is left are closed. From any thread."""
-        with self._changing:
-            old, self.state, self.problem = self.state, state, problem
-            if state is not DriveState.ONLINE:
-                self._identity = None
-            if old is state:
-                return
-            if state is DriveState.FAULTY:
-                self.faults += 1
-        if state is DriveState.ONLINE:
+    def _changed(self, old: DriveState, new: DriveState) -> None:
+        if new is DriveState.ONLINE:
             self._read_errors = 0
-            self._usage_due = 0.0
         else:
             self._files.forget_all()
             for crew in (self._appender, self._readers, self._workers):
                 crew.fail_waiting(self.refusal())
         if self._on_change is not None:
-            self._on_change(self, old, state)
-
-    def close(self) -> None:
-        """Let the drive's threads end."""
-        for crew in (self._appender, self._readers, self._workers, self._scout):
-            crew.close()
-        self._files.forget_all()
+            self._on_change(self, old, new)
 
     def look(self) -> asyncio.Future[Inspection]:
         """What is at the path now, with a trial of its disk when it was faulty; see `Pool.probe`."""
@@ -296,64 +240,22 @@ class Drive:
             future: asyncio.Future[Inspection] = outbox.loop.create_future()
             future.set_result(Inspection(self.path, DriveState.FAULTY, problem="does not answer: check the disk"))
             return future
-        return self._enqueue(self._scout, 1, self._inspect, ())
+        return self._enqueue(self._scout, 1, self.examine, ())
 
-    def measure(self) -> Usage:
-        """Ask the file system for its usage. Blocks."""
-        found = self._system.statvfs(self.path)
-        unit = found.f_frsize
-        self._usage = Usage(found.f_blocks * unit, (found.f_blocks - found.f_bfree) * unit, found.f_bavail * unit)
-        self._usage_due = time.monotonic() + _USAGE_SECONDS
-        since, free = self._full_at
-        if self.full and (self._usage.free > free + _FULL_MARGIN or time.monotonic() > since + _FULL_SECONDS):
-            self.full = False
-        return self._usage
+    def make_new(self, deployment: str) -> asyncio.Future[Format]:
+        """Format the empty folder; see `Pool.format_new`."""
+        return self._enqueue(self._scout, _PATIENT, self._guarded, (None, format_drive, self.path, deployment))
 
     # --- on the drive's threads
-
-    def _inspect(self) -> Inspection:
-        found = inspection.look(self.path)
-        if found.state is not DriveState.ONLINE:
-            return found
-        try:
-            if self.state is DriveState.FAULTY or self.read_only:
-                self._try_disk()
-            self.measure()
-        except OSError as error:
-            return Inspection(self.path, DriveState.FAULTY, found.format, problem=f"does not work: {error.strerror}")
-        return found
-
-    def _try_disk(self) -> None:
-        """Write, sync and read a file. A full or read-only drive answers too."""
-        path = f"{self.path}/probe.{os.getpid()}"
-        try:
-            fd = self._system.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            if error.errno not in _FULL | _REFUSED:
-                raise
-            self.read_only = error.errno in _REFUSED
-            return
-        try:
-            self._system.pwritev(fd, [b"probe"], 0)
-            self._system.fsync(fd)
-            if self._system.pread(fd, 5, 0) != b"probe":
-                raise OSError(errno.EIO, "what was written does not come back")
-            self.read_only = False
-        except OSError as error:
-            if error.errno not in _FULL | _REFUSED:
-                raise
-        finally:
-            os.close(fd)
-            self._system.unlink(path)
 
     def _perform_appends(self, jobs: list[Append]) -> None:
         if self.state is not DriveState.ONLINE:
             for job in jobs:
                 job.error = self.refusal()
             return
-        appends.perform(self._system, self._files, jobs, self._explain)
+        appends.perform(self._system, self._files, jobs, self.explain)
         try:
-            self._confirm()
+            self.confirm()
         except DriveError as error:
             for job in jobs:
                 job.error = job.error or error.again()
@@ -378,17 +280,17 @@ class Drive:
         try:
             return work(*arguments)
         except OSError as error:
-            raise self._explain(error, key) from error
+            raise self.explain(error, key) from error
 
     def _durable(self, key: Key | None, work: Callable[..., T], *arguments: Any) -> T:
         """What `work` made durable counts only on a drive that is still itself."""
         result = self._guarded(key, work, *arguments)
-        self._confirm()
+        self.confirm()
         return result
 
     def _present(self, key: Key | None, work: Callable[..., T], *arguments: Any) -> T:
         """Nothing is removed from, or found missing on, a folder that is not this drive."""
-        self._confirm()
+        self.confirm()
         return self._guarded(key, work, *arguments)
 
     def _read(self, key: Key, offset: int, length: int) -> Buffer:
@@ -396,62 +298,14 @@ class Drive:
             data = self._files.read(key, offset, length)
         except OSError as error:
             if error.errno != errno.EIO:
-                raise self._explain(error, key) from error
+                raise self.explain(error, key) from error
             self._files.forget(key)
             self._read_errors += 1
             if self._read_errors >= _READ_ERRORS:
-                raise self._explain(error, key) from error
-            raise ShardUnreadable(str(self.path), f"{_named(key)} at {offset}: {error.strerror}") from error
+                raise self.explain(error, key) from error
+            raise ShardUnreadable(str(self.path), f"{named(key)} at {offset}: {error.strerror}") from error
         self._read_errors = 0
         return data
-
-    def _confirm(self) -> None:
-        """DriveOffline unless the folder still is this drive; one `stat` when nothing happened."""
-        try:
-            found = self._system.stat(f"{self.path}/{FORMAT_FILE}")
-            identity = (found.st_dev, found.st_ino, found.st_mtime_ns)
-            if identity == self._identity:
-                return
-            present = read_format(self.path)
-        except (OSError, FormatCorrupt) as error:
-            code = getattr(error, "errno", None)
-            if code is not None and code not in _GONE:
-                raise self._fault(f"{FORMAT_FILE}: {error}") from error
-            self.change(DriveState.MISSING, f"{FORMAT_FILE} is gone or damaged")
-            raise DriveOffline(str(self.path), f"{FORMAT_FILE} is gone or damaged") from error
-        if self.format is None or present.drive != self.id or present.deployment != self.format.deployment:
-            self.change(DriveState.MISSING, "another drive is at this path")
-            raise DriveOffline(str(self.path), "another drive is at this path")
-        self._identity = identity
-
-    def _explain(self, error: OSError, key: Key | None) -> DriveError:
-        """What an OSError means here; changes the state where the drive is to blame."""
-        path, text = str(self.path), error.strerror or str(error)
-        if key is not None:
-            text = f"{_named(key)}: {text}"
-        if error.errno in _GONE:
-            try:
-                self._confirm()
-            except DriveError as gone:
-                return gone
-            if error.errno == errno.ENOENT and key is not None:
-                return ShardNotFound(path, text)
-        if error.errno in _FULL:
-            self.full, self._full_at = True, (time.monotonic(), self._usage.free)
-            return DriveFull(path, text)
-        if error.errno in _REFUSED:
-            self.read_only = True
-            return DriveReadOnly(path, text)
-        if error.errno in _OURS:
-            return DriveFaulty(path, text)
-        return self._fault(text)
-
-    def _fault(self, reason: str) -> DriveFaulty:
-        self.change(DriveState.FAULTY, reason)
-        return DriveFaulty(str(self.path), reason)
-
-    def _late(self, reason: str) -> DriveError:
-        return self._fault(reason)
 
     # --- on the loop
 
@@ -480,7 +334,3 @@ class Drive:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         future.set_exception(self.refusal())
         return future
-
-
-def _named(key: Key) -> str:
-    return f"shard {key[0].hex()}.{key[1]}"

@@ -7,17 +7,19 @@ lock on the folder and never over a later one, so not even a writer that hung fo
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import time
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 from xxhash import xxh3_64_hexdigest
 
-from objstore.drives.errors import BallotSuperseded, FormatCorrupt
+from objstore.drives.errors import BallotSuperseded, DriveForeign, FormatCorrupt
 
 FORMAT_FILE, BALLOT_FILE, SHARDS, LOCK_FILE = "format.json", "ballot", "shards", "lock"
 _VERSION = 1
@@ -54,16 +56,21 @@ def new_id() -> str:
 def format_drive(path: Path, deployment: str) -> Format:
     """Make the folder a new drive of `deployment`, durably; the folder is created where it is absent.
 
-    The caller has made sure (by `inspect`) that the folder holds nothing of value.
-    """
+    The caller has made sure (by `inspect`) that the folder holds nothing of value. If somebody else formatted it
+    meanwhile the answer is their drive. Raises DriveForeign when that one is of another deployment, OSError."""
     path.mkdir(parents=True, exist_ok=True)
-    for number in range(256):  # all folders now: none has to be made, and made durable, in the middle of a write
-        (path / SHARDS / f"{number:02x}").mkdir(parents=True, exist_ok=True)
-    _sync_folder(path / SHARDS)
-    created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    new = Format(deployment, new_id(), created, os.path.ismount(path))
-    (path / BALLOT_FILE).unlink(missing_ok=True)
-    write_durably(path / FORMAT_FILE, _seal(new))
+    with _locked(path):
+        if (path / FORMAT_FILE).exists():
+            present = read_format(path)
+            if present.deployment != deployment:
+                raise DriveForeign(str(path), f"belongs to another deployment ({present.deployment})")
+            return present
+        for number in range(256):  # all folders now: none has to be made, and made durable, in the middle of a write
+            (path / SHARDS / f"{number:02x}").mkdir(parents=True, exist_ok=True)
+        _sync_folder(path / SHARDS)
+        created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        new = Format(deployment, new_id(), created, os.path.ismount(path))
+        write_durably(path / FORMAT_FILE, _seal(new))
     _sync_folder(path.parent)
     return new
 
@@ -87,9 +94,7 @@ def read_ballot(path: Path) -> Ballot | None:
 def write_ballot(path: Path, ballot: Ballot) -> None:
     """Make `ballot` the drive's, durably. Raises BallotSuperseded when the drive knows a later or another one of
     the same epoch, OSError when the drive fails."""
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
+    with _locked(path):
         try:
             known = read_ballot(path)
         except FormatCorrupt:
@@ -97,6 +102,14 @@ def write_ballot(path: Path, ballot: Ballot) -> None:
         if known is not None and (known.epoch > ballot.epoch or (known.epoch == ballot.epoch and known != ballot)):
             raise BallotSuperseded(str(path), f"ballot of epoch {ballot.epoch} comes after one of epoch {known.epoch}")
         write_durably(path / BALLOT_FILE, _seal(ballot))
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
     finally:
         os.close(folder)
 

@@ -165,7 +165,7 @@ class Pool:
             )
         if self.deployment is None:
             self.deployment = new_id()
-        await asyncio.to_thread(format_drive, drive.path, self.deployment)
+        await drive.make_new(self.deployment)
         await self.probe()
         return self.drives[slot]
 
@@ -207,6 +207,7 @@ class Pool:
         if one.format and one.format.mount:
             self._mounts.add(one.path)
         before = old.state if old.state in (DriveState.NEW, DriveState.MISSING) else DriveState.MISSING
+        new.measured = old.measured
         self.drives[slot] = new
         old.change(DriveState.MISSING, "another drive is at this path")
         old.close()

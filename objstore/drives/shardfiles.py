@@ -12,6 +12,7 @@ import contextlib
 import enum
 import errno
 import os
+import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ Key = tuple[bytes, int, bool]
 
 IOV_MAX = 1024
 _WRITEBACK_FROM = 1 << 20
+_TRUSTED_SECONDS = 2.0
 
 
 class Punched(enum.Enum):
@@ -42,14 +44,20 @@ ShardStat = tuple[bytes, int, int, float]
 class OpenFile:
     """A descriptor that closes itself when nobody refers to it."""
 
-    __slots__ = ("fd", "writable")
+    __slots__ = ("checked", "fd", "writable")
 
     def __init__(self, fd: int, writable: bool) -> None:
         self.fd = fd
         self.writable = writable
+        self.checked = time.monotonic()
 
     def __del__(self) -> None:
         os.close(self.fd)
+
+
+def named(key: Key) -> str:
+    """The shard, for people."""
+    return f"shard {key[0].hex()}.{key[1]}" + (" (temporary)" if key[2] else "")
 
 
 def length_of(buffer: Buffer) -> int:
@@ -104,18 +112,18 @@ class ShardFiles:
         return f"{self._root}/{SHARDS}/{blob[-1]:02x}/{blob.hex()}.{index}" + (".tmp" if temporary else "")
 
     def cached(self, key: Key) -> OpenFile | None:
-        """The open file, if it is open. Does not block: single operations on the dictionary are atomic."""
+        """The open file, if it is open and was lately seen to be the one of that name. Does not block, takes no lock:
+        single operations on the dictionary are atomic."""
         file = self._open.get(key)
-        if file is not None:
-            try:
-                self._open.move_to_end(key)
-            except KeyError:
-                return None  # evicted by another thread just now
+        if file is None or time.monotonic() - file.checked > _TRUSTED_SECONDS:
+            return None
+        with contextlib.suppress(KeyError):  # evicted by another thread just now; we hold a reference
+            self._open.move_to_end(key)
         return file
 
     def file(self, key: Key) -> OpenFile:
         """The open file, opened where it is not yet; for reading only where writing is refused."""
-        file = self.cached(key)
+        file = self.cached(key) or self._linked(key)
         if file is None:
             path = self.path(key)
             try:
@@ -127,12 +135,24 @@ class ShardFiles:
             self._keep(key, file)
         return file
 
+    def _linked(self, key: Key) -> OpenFile | None:
+        """The open file, looked at again: another process may have placed a rebuilt one over it."""
+        file = self._open.get(key)
+        if file is None:
+            return None
+        if self._system.fstat(file.fd).st_nlink == 0:
+            self.forget(key)
+            return None
+        file.checked = time.monotonic()
+        return file
+
     def to_write(self, key: Key) -> OpenFile:
         """As `file`, but an OSError where writing is refused."""
         file = self.file(key)
         if not file.writable:
-            self.forget(key)
-            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+            self.forget(key)  # opened while the drive was read-only; it may not be any more
+            file = OpenFile(self._system.open(self.path(key), os.O_RDWR | os.O_CLOEXEC), True)
+            self._keep(key, file)
         return file
 
     def forget(self, key: Key) -> None:
@@ -162,7 +182,7 @@ class ShardFiles:
             self._make_folder(os.path.dirname(path))  # noqa: PTH120 - str paths on the hot side
             fd = self._system.open(path, flags, 0o600)
         except FileExistsError as error:
-            raise ShardExists(self._root, f"shard {key[0].hex()}.{key[1]} exists already") from error
+            raise ShardExists(self._root, f"{named(key)} exists already") from error
         file = OpenFile(fd, True)
         try:
             if preallocate > 0:
@@ -172,7 +192,8 @@ class ShardFiles:
                 self._system.fsync(fd)
                 self._sync_folder(os.path.dirname(path))  # noqa: PTH120
         except OSError:
-            self._system.unlink(path)
+            with contextlib.suppress(OSError):
+                self._system.unlink(path)
             raise
         self._keep(key, file)
 
@@ -205,15 +226,13 @@ class ShardFiles:
 
     def read(self, key: Key, offset: int, length: int) -> Buffer:
         """Exactly `length` bytes at `offset`. Raises ShardShort where the file ends before."""
-        known = self.cached(key)
-        data = self._read_up_to(known or self.file(key), offset, length)
-        if len(data) < length and known is not None:
-            self.forget(key)  # another process may have placed a rebuilt file
+        file = self.file(key)
+        data = self._read_up_to(file, offset, length)
+        if len(data) < length and self._system.fstat(file.fd).st_nlink == 0:
+            self.forget(key)  # another process has placed a rebuilt file
             data = self._read_up_to(self.file(key), offset, length)
         if len(data) < length:
-            raise ShardShort(
-                self._root, f"shard {key[0].hex()}.{key[1]} ends at {offset + len(data)}, wanted {offset + length}"
-            )
+            raise ShardShort(self._root, f"{named(key)} ends at {offset + len(data)}, wanted {offset + length}")
         return data
 
     def _read_up_to(self, file: OpenFile, offset: int, length: int) -> Buffer:
