@@ -5,3 +5,7 @@ open blob of this process, many in one batch; a large one has a blob of its own.
 *extent*, and the catalog, which is not known here, says what is alive: `Blobs` is given a lookup and tells what it
 finds damaged.
 """
+
+from objstore.blobs.blobs import Blobs
+
+__all__ = ["Blobs"]

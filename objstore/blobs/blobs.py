@@ -68,6 +68,10 @@ class Blobs:
             await packer.drain()
         return sealed
 
+    async def close(self) -> None:
+        """Seal what is open; nothing may be written afterwards."""
+        await self.seal_open()
+
     # --- read
 
     def read(self, extents: Sequence[Extent], start: int, length: int) -> AsyncIterator[Buffer]:

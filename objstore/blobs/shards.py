@@ -24,6 +24,9 @@ Damaged = Callable[[bytes, int, str], None]
 
 SLOW_SECONDS = 5.0
 """So long a drive that was hedged against is asked last."""
+REPORT_SECONDS = 60.0
+"""So often the same damaged shard is reported."""
+_REPORTED = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class Shards:
         self.pool = pool
         self.directory = directory
         self._damaged = damaged
+        self._reported: dict[tuple[bytes, int], float] = {}
         self._usual: dict[str, float] = {}
         self._slow_until: dict[str, float] = {}
 
@@ -116,7 +120,7 @@ class Shards:
         try:
             return await self._read(fresh, shard, place)
         except (ShardCorrupt, ShardError) as error:
-            self._damaged(blob, shard, error.reason)
+            self._report(blob, shard, error.reason)
             raise ShardLost(reason) from error
         except DriveError as error:
             raise ShardLost(str(error)) from error
@@ -131,6 +135,16 @@ class Shards:
         self._learn(info.drives[shard], time.monotonic() - began)
         payloads = erasure.verify(info.layout, info.id, shard, place.frames, raw, plan.size, plan.first, plan.count)
         return Frames(raw, payloads)
+
+    def _report(self, blob: bytes, shard: int, reason: str) -> None:
+        """Tell of damage once in a while, not at every read of it."""
+        now = time.monotonic()
+        if now < self._reported.get((blob, shard), 0.0):
+            return
+        if len(self._reported) >= _REPORTED:
+            self._reported.clear()
+        self._reported[blob, shard] = now + REPORT_SECONDS
+        self._damaged(blob, shard, reason)
 
     def patience(self, info: BlobInfo, shards: list[int], least: float) -> float:
         """Seconds after which these shards are late: twice what their drives usually take, at least `least`."""
