@@ -42,11 +42,11 @@ class Content:
     def __init__(self, catalog: Catalog, blobs: Blobs, clock: Callable[[], int]) -> None:
         self.catalog = catalog
         self._blobs = blobs
-        self._clock = clock
+        self.clock = clock
 
     def stamp(self) -> Stamp:
         """A fresh stamp of a write."""
-        return Stamp(self._clock(), os.urandom(8).hex())
+        return Stamp(self.clock(), os.urandom(8).hex())
 
     def parity(self, storage_class: str) -> int:
         """The parity that a storage class promises; classes other than REDUCED_REDUNDANCY are as safe as STANDARD."""
@@ -112,7 +112,7 @@ class Content:
         return digester.finish()
 
 
-def drafted(new: NewObject, stored: Stored, stamp: Stamp) -> Version:
+def drafted(new: NewObject, stored: Stored, stamp: Stamp, now_us: int) -> Version:
     """The draft of the version of a body taken in."""
     return Version(
         version_id=stamp.version_id,
@@ -121,7 +121,7 @@ def drafted(new: NewObject, stored: Stored, stamp: Stamp) -> Version:
         delete_marker=False,
         etag=stored.digest.etag,
         size=stored.size,
-        modified_us=stamp.now_us,
+        modified_us=now_us,
         owner=new.owner,
         storage_class=new.storage_class,
         metadata=new.metadata,

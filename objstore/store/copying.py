@@ -30,7 +30,6 @@ from objstore.store.types import (
     Preconditions,
     Published,
     Source,
-    Stamp,
     Upload,
     Version,
 )
@@ -102,13 +101,14 @@ async def _rewritten(
     stored = await content.take(body, new.storage_class, (bucket, key, stamp.version_id), limit=MAX_OBJECT)
     draft = msgspec.structs.replace(
         objects.drafted_copy(version, new, stamp),
+        modified_us=content.clock(),
         extents=stored.written.extents if stored.written is not None else (),
         content=stored.content,
     )
     draft = _with_digest(draft, stored.digest if wanted is not None else None)
     return await content.publish(
         stored.written,
-        stamp.now_us,
+        draft.modified_us,
         lambda tx: objects.publish(tx, bucket, key, draft, stored.written, given),
     )
 
@@ -142,32 +142,41 @@ async def copy_part(
     for _ in range(_TRIES):
         upload, versioned, version = content.catalog.read(look)
         start, length = _span(version, span)
-        stamp = content.stamp()
         wanted = digester(upload) if digester is not None else None
-        part, stored = await _made(content, bucket, upload, number, version, start, length, wanted, stamp)
-
-        def enter(tx: Transaction, seen: Version = version, part: Part = part, stored: Stored | None = stored) -> bool:
-            bound = uploads.require(tx, buckets.require(tx, bucket), key, upload_id)
-            shared = part.extents[: len(part.extents) - _own(stored)]
-            if shared and objects.source_of(tx, source, source_given)[1].extents != seen.extents:
-                return False
-            extents.acquire(tx, shared)
-            if stored is not None and stored.written is not None:
-                extents.record(tx, stored.written)
-            uploads.put_part(tx, bound, part, stored.content if stored is not None else None, part.modified_us)
-            return True
-
-        written = stored.written if stored is not None else None
-        if await content.publish(written, stamp.now_us, enter):
+        part, stored = await _made(content, bucket, upload, number, version, start, length, wanted)
+        if await _enter(content, bucket, upload, source, version, part, stored, source_given):
             return Copied(part, version, version.version_id if versioned else None)
-        if written is not None:
-            await content.catalog.write(lambda tx, w=written: extents.discard(tx, w, stamp.now_us))
     raise OperationAborted("The source of the copy keeps changing")
 
 
-def _own(stored: Stored | None) -> int:
-    """How many of a part's extents, the last ones, were written for it."""
-    return len(stored.written.extents) if stored is not None and stored.written is not None else 0
+async def _enter(
+    content: Content,
+    bucket: str,
+    upload: Upload,
+    source: ObjectName,
+    seen: Version,
+    part: Part,
+    stored: Stored | None,
+    source_given: Preconditions,
+) -> bool:
+    """Enter a part whose last extents were written for it (`stored`); False if the source is not what was seen."""
+    written = stored.written if stored is not None else None
+    own = len(written.extents) if written is not None else 0
+    shared = part.extents[: len(part.extents) - own]
+
+    def enter(tx: Transaction) -> bool:
+        bound = uploads.require(tx, buckets.require(tx, bucket), upload.key, upload.id)
+        if shared and objects.source_of(tx, source, source_given)[1].extents != seen.extents:
+            if written is not None:
+                extents.discard(tx, written, part.modified_us)
+            return False
+        extents.acquire(tx, shared)
+        if written is not None:
+            extents.record(tx, written)
+        uploads.put_part(tx, bound, part, stored.content if stored is not None else None, part.modified_us)
+        return True
+
+    return await content.publish(written, part.modified_us, enter)
 
 
 def _span(version: Version, span: tuple[int, int] | None) -> tuple[int, int]:
@@ -191,7 +200,6 @@ async def _made(
     start: int,
     length: int,
     wanted: Digester | None,
-    stamp: Stamp,
 ) -> tuple[Part, Stored | None]:
     """A part of a range of a version: shared extents, then what had to be written (`Stored`) for it.
 
@@ -200,19 +208,20 @@ async def _made(
     describe = (bucket, upload.key, f"{upload.id}.{number}")
     listed, tail = cut(version, start, length)
     stored: Stored | None = None
+    digest: Digest | None
     if listed and content.parity(upload.storage_class) != content.parity(version.storage_class):
         body = _body(content, version, start, length, wanted or _md5())
         stored = await content.take(body, upload.storage_class, describe, limit=MAX_PART)
         digest, listed = stored.digest, ()
     else:
         digest = await content.digest(version, start, length, wanted) if wanted is not None else None
-        digest = digest or Digest(_etag(version, start, length))
+        digest = digest if digest is not None else Digest(_etag(version, start, length))
         if tail:
             body = _body(content, version, start + length - len(tail), len(tail), _md5())
             inline = INLINE if not listed else -1
             stored = await content.take(body, upload.storage_class, describe, limit=MAX_PART, inline=inline)
     own = stored.written.extents if stored is not None and stored.written is not None else ()
-    return Part(number, length, digest.etag, stamp.now_us, digest.checksum, (*listed, *own)), stored
+    return Part(number, length, digest.etag, content.clock(), digest.checksum, (*listed, *own)), stored
 
 
 def _etag(version: Version, start: int, length: int) -> str:

@@ -1,8 +1,8 @@
 """Taking a body in: from the wire to durable bytes and digests, in bounded memory, each byte looked at once.
 
 A small body becomes a payload and needs no blob. A larger one goes to a writer of the blobs in steps of a few MiB; its
-digests are computed on a thread beside the coding, for MD5 is slower than everything else. Digests of middling bodies are
-computed where they are: a thread would cost more than it saves.
+digests are computed on a thread beside the coding, for MD5 is slower than everything else. Digests of middling bodies
+are computed where they are: a thread would cost more than it saves.
 """
 
 from __future__ import annotations

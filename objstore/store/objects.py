@@ -30,6 +30,13 @@ from objstore.store.types import (
 )
 
 
+def check(tx: Transaction, name: str, key: str, given: Preconditions) -> None:
+    """Refuse early what `publish` would refuse now: no need to take a body in for it. What counts is decided there."""
+    bucket = buckets.require(tx, name)
+    if given is not ALWAYS:
+        check_write(given, key, versions.current(tx, bucket.id, key.encode()))
+
+
 def publish(
     tx: Transaction,
     name: str,
@@ -117,7 +124,7 @@ def copy(
     source_given: Preconditions,
     given: Preconditions,
 ) -> Copied[Published] | None:
-    """Publish a copy that shares the source's bytes. None where `draft` of it is: the source must be looked at again."""
+    """Publish a copy that shares the source's bytes. None where `draft` of it is: look at it again."""
     from_bucket, version = source_of(tx, source, source_given)
     bucket = buckets.require(tx, name)
     there = versions.place(tx, bucket, key.encode())

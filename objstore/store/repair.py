@@ -88,7 +88,7 @@ def drive_lost(tx: Transaction, drive: str, after: bytes = b"", limit: int = 100
 
 
 def healed(tx: Transaction, blob_id: bytes, shard: int, drive: str, offsets: Collection[int]) -> bool:
-    """A shard is whole on `drive`, made of the appends at `offsets`. False, and it stays queued, if others came since."""
+    """A shard is whole on `drive`, made of the appends at `offsets`; False, and it stays queued, if it has others."""
     if any(append.offset not in offsets for append in appends(tx, blob_id)):
         return False
     changed = tx.run(

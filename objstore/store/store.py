@@ -108,13 +108,13 @@ class Store:
     ) -> Published:
         """Write an object. Raises NoSuchBucket, IncompleteBody, EntityTooLarge, PreconditionFailed, NoSuchKey (If-Match
         of a key that is not there), and what `source.finish` raises; nothing is visible then."""
-        self.bucket(bucket)
+        self._catalog.read(lambda tx: objects.check(tx, bucket, key, conditions))
         stamp = self._content.stamp()
         stored = await self._content.take(source, new.storage_class, (bucket, key, stamp.version_id), limit=MAX_OBJECT)
-        draft = drafted(new, stored, stamp._replace(now_us=self._clock()))
+        draft = drafted(new, stored, stamp, self._clock())
         written = stored.written
         return await self._content.publish(
-            written, draft.ord, lambda tx: objects.publish(tx, bucket, key, draft, written, conditions)
+            written, draft.modified_us, lambda tx: objects.publish(tx, bucket, key, draft, written, conditions)
         )
 
     def current(self, bucket: str, key: str, version_id: str | None = None) -> Version:

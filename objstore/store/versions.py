@@ -139,10 +139,10 @@ def whole(tx: Transaction, version: Version) -> Version:
 def put(tx: Transaction, bucket: Bucket, key: bytes, there: Place, draft: Version) -> Version:
     """Make `draft` the newest version of the key, and what it replaces noncurrent, or garbage.
 
-    `draft.version_id` gives the random half of its public id, `draft.ord` the time and so its earliest ord;
+    `draft.version_id` gives the random half of its public id, `draft.ord` its earliest ord, `draft.modified_us` is now;
     `draft.content` is stored. References to its extents were taken before.
     """
-    now_us = draft.ord
+    now_us = draft.modified_us
     newest = there.newest
     ord_ = draft.ord if newest is None else max(draft.ord, newest.ord + 1)
     is_null = bucket.versioning != ENABLED

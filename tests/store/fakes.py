@@ -1,0 +1,139 @@
+"""An engine in memory with the real schema, and blobs that are dictionaries: what the meaning of the store is tested on."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from types import SimpleNamespace
+from typing import Any, TypeVar
+
+import apsw
+
+from objstore.blobs.ids import new_blob_id
+from objstore.blobs.types import BlobInfo, Extent, Span, Written
+from objstore.catalog.schema import MIGRATIONS
+from objstore.store.store import Store
+from objstore.store.types import Digest, Owner, Source
+
+T = TypeVar("T")
+
+OWNER = Owner("0123abcd", "somebody")
+INSTANCE = b"test"
+
+
+class MemoryCatalog:
+    """The transaction protocol over one SQLite database in memory; also its own transaction."""
+
+    def __init__(self) -> None:
+        self.db = apsw.Connection(":memory:")
+        self.statements = 0
+        for migration in MIGRATIONS:
+            for sql in migration:
+                self.db.execute(sql)
+
+    def one(self, sql: str, *params: Any) -> tuple[Any, ...] | None:
+        self.statements += 1
+        return next(iter(self.db.execute(sql, params)), None)
+
+    def all(self, sql: str, *params: Any) -> list[tuple[Any, ...]]:
+        self.statements += 1
+        return list(self.db.execute(sql, params))
+
+    def run(self, sql: str, *params: Any) -> int:
+        self.statements += 1
+        self.db.execute(sql, params)
+        return self.db.changes()
+
+    async def write(self, fn: Callable[[Any], T]) -> T:
+        with self.db:
+            return fn(self)
+
+    def read(self, fn: Callable[[Any], T]) -> T:
+        return fn(self)
+
+
+class MemoryBlobs:
+    """Appends in a dictionary; a blob takes a few, then the next is begun. `pending` is told what was written."""
+
+    def __init__(self) -> None:
+        self.pool = SimpleNamespace(parity=2)
+        self.appends: dict[tuple[bytes, int], bytes] = {}
+        self.parities: dict[bytes, int] = {}
+        self.aborted = 0
+        self._open: dict[int, tuple[bytes, int]] = {}
+
+    def writer(self, parity: int, size: int | None = None) -> MemoryWriter:
+        return MemoryWriter(self, parity)
+
+    def place(self, parity: int, data: bytes) -> Written:
+        blob, offset = self._open.get(parity) or (new_blob_id(INSTANCE), 4096)
+        span = -(-len(data) // 4096) * 4096
+        self.appends[blob, offset] = data
+        self.parities[blob] = parity
+        sealed = offset > 40_000
+        if sealed:
+            self._open.pop(parity, None)
+        else:
+            self._open[parity] = (blob, offset + span)
+        info = BlobInfo(blob, (2, parity, 1 << 20, "isal"), ("one", "two"), {}, sealed, offset + span)
+        return Written((Extent(blob, offset, 64, len(data), 0, len(data)),), (info,), (Span(blob, offset, span),))
+
+    async def read(self, extents: Sequence[Extent], start: int, length: int) -> AsyncIterator[bytes]:
+        data = b"".join(
+            self.appends[extent.blob, extent.offset][extent.start : extent.start + extent.length] for extent in extents
+        )
+        yield data[start : start + length]
+
+
+class MemoryWriter:
+    """Collects what is written and places it when it is finished."""
+
+    def __init__(self, blobs: MemoryBlobs, parity: int) -> None:
+        self._blobs = blobs
+        self._parity = parity
+        self._data = b""
+
+    async def write(self, data: Any) -> None:
+        self._data += bytes(data)
+
+    async def finish(self, record: bytes) -> Written:
+        assert len(record) % 64 == 0
+        return self._blobs.place(self._parity, self._data)
+
+    async def abort(self) -> None:
+        self._blobs.aborted += 1
+
+
+class Clock:
+    """Microseconds that stand still now and then."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self) -> int:
+        self.calls += 1
+        return 1_700_000_000_000_000 + self.calls // 3
+
+
+def make_store() -> tuple[Store, MemoryCatalog, MemoryBlobs]:
+    """A store in memory."""
+    catalog, blobs = MemoryCatalog(), MemoryBlobs()
+    return Store(catalog, blobs, clock=Clock()), catalog, blobs  # type: ignore[arg-type]
+
+
+def source(data: bytes, *, chunk: int = 3000, length: int | None | str = "true", checksum: Any = None) -> Source:
+    """A body, in chunks; its declared length is true unless another is given."""
+    digest = hashlib.md5(usedforsecurity=False)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for start in range(0, len(data), chunk):
+            await asyncio.sleep(0)
+            yield data[start : start + chunk]
+
+    declared = len(data) if length == "true" else length
+    return Source(chunks(), declared, digest.update, lambda: Digest(digest.hexdigest(), checksum))  # type: ignore[arg-type]
+
+
+def md5(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()

@@ -1,0 +1,67 @@
+"""What must always hold between the tables, whatever was done: checked after every step of a run."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from objstore.catalog.records import unpack
+from objstore.store import versions
+from objstore.store.types import Part, Version
+from tests.store.fakes import MemoryBlobs, MemoryCatalog
+
+
+def check(catalog: MemoryCatalog, blobs: MemoryBlobs) -> None:
+    """References and counts are exact, nothing leaks, and the newest version is where it belongs."""
+    refs: Counter[tuple[bytes, int]] = Counter()
+    payloads: Counter[int] = Counter()
+    counts: dict[int, list[int]] = {bucket: [0, 0, 0] for (bucket,) in catalog.all("SELECT id FROM buckets")}
+    newest: dict[tuple[int, bytes], tuple[int, bool, bool]] = {}
+    nulls: Counter[tuple[int, bytes]] = Counter()
+    for table in ("objects", "versions"):
+        for bucket, key, ord_, record in catalog.all(f"SELECT bucket, key, ord, record FROM {table}"):
+            version = unpack(record, Version)
+            assert version.ord == ord_ and version.content is None
+            assert version.is_null == (version.version_id == "null")
+            if version.is_null:
+                nulls[bucket, key] += 1
+            else:
+                assert versions.ord_of(version.version_id) == ord_
+            assert not (table == "objects" and version.delete_marker)
+            _count(catalog, version, refs, payloads)
+            counts[bucket][table == "versions"] += 1
+            counts[bucket][2] += version.size
+            seen = (ord_, table == "objects", version.delete_marker)
+            newest[bucket, key] = max(newest.get((bucket, key), seen), seen)
+    for _, is_current, is_marker in newest.values():
+        assert is_current != is_marker, "the newest version is an object in `objects` or a marker in `versions`"
+    assert all(count == 1 for count in nulls.values()), "a key has one null version at most"
+    for (record,) in catalog.all("SELECT record FROM parts"):
+        part = unpack(record, Part)
+        refs.update((extent.blob, extent.offset) for extent in part.extents)
+        payloads.update([part.payload] if part.payload is not None else [])
+    _compare(catalog, blobs, refs, payloads)
+    assert {row[0]: list(row[1:]) for row in catalog.all("SELECT bucket, objects, versions, bytes FROM usage")} == counts
+
+
+def _count(catalog: MemoryCatalog, version: Version, refs: Counter[tuple[bytes, int]], payloads: Counter[int]) -> None:
+    whole = versions.whole(catalog, version)
+    refs.update((extent.blob, extent.offset) for extent in whole.extents)
+    payloads.update(one for one in (version.payload, version.manifest) if one is not None)
+    assert sum(extent.length for extent in whole.extents) + len(whole.content or b"") == version.size
+    if whole.parts is not None:
+        assert sum(part.size for part in whole.parts) == version.size
+        assert len(whole.parts) == version.part_count
+
+
+def _compare(
+    catalog: MemoryCatalog, blobs: MemoryBlobs, refs: Counter[tuple[bytes, int]], payloads: Counter[int]
+) -> None:
+    extents = {(blob, offset): count for blob, offset, count in catalog.all("SELECT blob, offset, refs FROM extents")}
+    garbage = {(blob, offset) for blob, offset in catalog.all("SELECT blob, offset FROM garbage")}
+    assert extents == dict(refs), "an extent has as many references as records refer to it"
+    assert not garbage & set(extents)
+    assert garbage | set(extents) == set(blobs.appends), "what was written is referred to, or is garbage"
+    assert set(payloads.values()) <= {1}, "a payload belongs to one record"
+    assert {row[0] for row in catalog.all("SELECT id FROM payloads")} == set(payloads)
+    known = {row[0] for row in catalog.all("SELECT id FROM blobs")}
+    assert {blob for blob, _ in blobs.appends} == known
