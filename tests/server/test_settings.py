@@ -66,7 +66,7 @@ def test_secrets_from_files(tmp_path: Path) -> None:
         ({}, [], {}, "drive"),
         ({}, ["/d", "/d"], {}, "twice"),
         ({}, ["/d{3...1}"], {}, "{3...1}"),
-        ({}, ["/d{a...b}"], {}, "{a...b}"),
+        ({}, ["/d{x...y}"], {}, "{x...y}"),
         ({"workers": 0}, ["/d"], {}, "workers"),
         ({"parity": 3}, ["/d{1...4}"], {}, "parity"),
         ({"durability": "maybe"}, ["/d"], {}, "durability"),
