@@ -88,7 +88,9 @@ def _info(options: argparse.Namespace) -> int:
 
 
 def _show(info: dict[str, Any], console: Console) -> None:
-    console.print(f"[bold]objstore {info['version']}[/]  deployment {info['deployment']}  durability {info['durability']}")
+    console.print(
+        f"[bold]objstore {info['version']}[/]  deployment {info['deployment']}  durability {info['durability']}"
+    )
     if info["writable"]:
         console.print("[green]reads and writes[/]", end="  ")
     else:
@@ -98,10 +100,13 @@ def _show(info: dict[str, Any], console: Console) -> None:
     for drive in info["drives"]:
         colour = "green" if drive["state"] == "online" else "red"
         state = f"[{colour}]{drive['state']}[/]" + (f" ({drive['problem']})" if drive["problem"] else "")
-        table.add_row(drive["path"], state, size(drive["used"]), size(drive["free"]), "mirror" if drive["mirror"] else "")
+        table.add_row(
+            drive["path"], state, size(drive["used"]), size(drive["free"]), "mirror" if drive["mirror"] else ""
+        )
     console.print(table)
     console.print(
-        f"{info['buckets']:,} buckets, {info['objects']:,} objects, {info['versions']:,} older versions, {size(info['bytes'])}"
+        f"{info['buckets']:,} buckets, {info['objects']:,} objects,"
+        f" {info['versions']:,} older versions, {size(info['bytes'])}"
     )
     healing = info["healing"]
     if healing["shards"]:

@@ -40,7 +40,9 @@ def _server(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("drives", nargs="*", metavar="DRIVE")
     parser.add_argument("--address", metavar="HOST:PORT", help=f"where to listen (default {DEFAULT_ADDRESS})")
     parser.add_argument("--workers", type=int, metavar="N", help="processes that serve requests (default 2)")
-    parser.add_argument("--parity", type=int, metavar="N", help="drives that may fail (default by the number of drives)")
+    parser.add_argument(
+        "--parity", type=int, metavar="N", help="drives that may fail (default by the number of drives)"
+    )
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings in TOML; the command line goes first")
     parser.add_argument("--durability", choices=("strict", "relaxed"), help="strict: on the platter before an answer")
     parser.add_argument("--tls-cert", metavar="FILE", help="certificate chain in PEM")

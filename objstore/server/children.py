@@ -7,16 +7,21 @@ no secret is ever on a command line or in an environment.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import msgspec
 
 from objstore.server.settings import Settings
+
+# Blocks of a MiB and more are reused instead of being given back to the kernel and faulted in again: glibc's defaults
+# make coding four to six times slower (measured with erasure.encode of 4 MiB at 2+2).
+MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(128 << 20)}
 
 _FIRST_DELAY, _LONGEST_DELAY, _STEADY = 0.2, 10.0, 30.0
 
@@ -53,11 +58,12 @@ class Child:
     def start(self) -> None:
         """Start the process and hand it its orders."""
         self._started = time.monotonic()
-        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        self._process = subprocess.Popen(
             [sys.executable, "-m", "objstore.server.process", self.orders.role],
             stdin=subprocess.PIPE,
             pass_fds=self._inherit,
             start_new_session=True,
+            env=os.environ | MALLOC,
         )
         assert self._process.stdin is not None
         self._process.stdin.write(msgspec.json.encode(self.orders) + b"\n")
@@ -99,18 +105,11 @@ class Child:
 
     def _discard(self) -> None:
         if self._process is not None and self._process.stdin is not None:
-            try:
+            with contextlib.suppress(OSError):
                 self._process.stdin.close()
-            except OSError:
-                pass
         self._process = None
 
 
 def describe(code: int) -> str:
     """An exit status in words: `status 1`, or the signal's name."""
     return f"status {code}" if code >= 0 else signal.Signals(-code).name
-
-
-def instance_lock(runtime: Path, tag: bytes) -> Path:
-    """The file a worker holds a lock on while it lives; jobs tells a dead instance's open blobs by it."""
-    return runtime / "instances" / tag.hex()

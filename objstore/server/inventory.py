@@ -1,4 +1,4 @@
-"""What `objstore admin info` and the metrics page show: drives, quorum, counts, healing. One picture, made on demand."""
+"""What `objstore admin info` and the metrics page show: drives, quorum, counts, healing. Made on demand."""
 
 from __future__ import annotations
 

@@ -18,8 +18,8 @@ from objstore.server.settings import Limits
 CONNECTION = "objstore.connection"
 _BODY_HIGH_WATER = 1 << 20
 _REFUSAL = (
-    "HTTP/1.1 {status}\r\ncontent-type: application/xml\r\nserver: objstore\r\nconnection: close\r\ncontent-length: {length}"
-    "\r\n\r\n{body}"
+    "HTTP/1.1 {status}\r\ncontent-type: application/xml\r\nserver: objstore\r\nconnection: close\r\n"
+    "content-length: {length}\r\n\r\n{body}"
 )
 _DOCUMENT = '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>'
 _MALFORMED = ("400 Bad Request", "BadRequest", "This is not an HTTP/1.1 request.")
@@ -93,7 +93,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._in_headers = True
         self._header_bytes = 0
-        self.scope[CONNECTION] = self  # type: ignore[typeddict-unknown-key]
+        self.scope[CONNECTION] = self  # type: ignore[literal-required]
 
     def on_headers_complete(self) -> None:
         self._in_headers = False

@@ -79,7 +79,10 @@ def split_address(address: str) -> tuple[str, int]:
 
 
 def load(
-    arguments: Mapping[str, Any], drives: Sequence[str], config: Path | None, environment: Mapping[str, str] = os.environ
+    arguments: Mapping[str, Any],
+    drives: Sequence[str],
+    config: Path | None,
+    environment: Mapping[str, str] = os.environ,
 ) -> Settings:
     """Join the sources. `arguments` holds only what the command line gave. Raises SettingsError."""
     values: dict[str, Any] = _from_file(config) if config else {}

@@ -1,0 +1,106 @@
+"""Heal: rebuild what shards lack, from the others of their blob.
+
+The queue is the `missing` column of `shards`. Writes put there what a failing drive did not take, reads what they found
+damaged, and `queue_lost` everything of a drive that is gone for good. A shard on a drive that is merely away waits.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import NamedTuple
+
+from objstore.blobs import Blobs
+from objstore.blobs.errors import BlobError
+from objstore.blobs.types import BlobInfo
+from objstore.catalog.catalog import Catalog
+from objstore.catalog.transaction import Transaction
+from objstore.drives.drive import Drive
+from objstore.drives.errors import DriveError
+from objstore.drives.pool import Pool
+from objstore.store import repair
+from objstore.store.repair import MissingShard
+
+_PAGE = 100
+_log = logging.getLogger(__name__)
+
+
+class Healed(NamedTuple):
+    """Of one pass: shards made whole, shards that could not be, shards that wait for their drive."""
+
+    whole: int
+    failed: int
+    waiting: int
+
+
+async def queue_lost(pool: Pool, catalog: Catalog) -> int:
+    """Queue all shards of drives that no slot holds any more; how many drives that were.
+
+    While a slot's drive is not known (its folder is away since before the start) an id that no slot holds may be that
+    drive's: nothing is queued until every slot has a drive with an identity.
+    """
+    if any(drive.id is None for drive in pool.drives):
+        return 0
+    known = {drive.id for drive in pool.drives}
+    lost = [drive for drive in catalog.read(_drives_of_shards) if drive not in known]
+    for drive in lost:
+        after: bytes | None = b""
+        while after is not None:
+            after = await catalog.write(lambda tx, drive=drive, after=after: _queue(tx, drive, after))  # type: ignore[misc]
+    return len(lost)
+
+
+def _queue(tx: Transaction, drive: str, after: bytes) -> bytes | None:
+    return repair.drive_lost(tx, drive, after)
+
+
+def _drives_of_shards(tx: Transaction) -> list[str]:
+    """Every drive that should hold a shard: one seek of the index for each."""
+    found: list[str] = []
+    row = tx.one("SELECT min(drive) FROM shards")
+    while row is not None and row[0] is not None:
+        found.append(row[0].decode())
+        row = tx.one("SELECT min(drive) FROM shards WHERE drive > ?", row[0])
+    return found
+
+
+async def heal(pool: Pool, catalog: Catalog, blobs: Blobs) -> Healed:
+    """One pass over the queue."""
+    whole = failed = waiting = 0
+    after = (b"", -1)
+    while page := catalog.read(lambda tx, after=after: repair.missing_shards(tx, after, _PAGE)):  # type: ignore[misc]
+        for missing in page:
+            after = (missing.blob, missing.shard)
+            info = catalog.read(lambda tx, blob=missing.blob: repair.blob(tx, blob))  # type: ignore[misc]
+            target = None if info is None else choose_target(pool, info, missing)
+            if info is None or target is None:
+                waiting += 1
+            elif await _heal_one(catalog, blobs, info, missing, target):
+                whole += 1
+            else:
+                failed += 1
+    return Healed(whole, failed, waiting)
+
+
+def choose_target(pool: Pool, info: BlobInfo, missing: MissingShard) -> Drive | None:
+    """Where the shard is made again: its own drive while that is in the pool, else the emptiest that has none of the
+    blob; None when it has to wait."""
+    own = pool.by_id(missing.drive)
+    if own is not None:
+        return own if own.writable else None
+    free = [drive for drive in pool.writable() if drive.id not in info.drives]
+    return max(free, key=lambda drive: drive.free, default=None)
+
+
+async def _heal_one(catalog: Catalog, blobs: Blobs, info: BlobInfo, missing: MissingShard, target: Drive) -> bool:
+    appends = catalog.read(lambda tx: repair.appends(tx, info.id))
+    assert target.id is not None, "a drive that is online has an identity"
+    drive = target.id
+    try:
+        await blobs.rebuild(info, missing.shard, target, appends)
+    except (BlobError, DriveError) as error:
+        _log.warning("shard %d of blob %s is not healed: %s", missing.shard, info.id.hex(), error)
+        return False
+    offsets = {append.offset for append in appends}
+    done = await catalog.write(lambda tx: repair.healed(tx, info.id, missing.shard, drive, offsets))
+    blobs.directory.forget(info.id)
+    return done

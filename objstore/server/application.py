@@ -1,0 +1,105 @@
+"""The ASGI application of a worker: the server's own pages below `/-/`, and AWS's wire for everything else."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from objstore.aws.authentication import authenticate
+from objstore.aws.domains import Domains
+from objstore.aws.errors import AwsError
+from objstore.aws.http import read_request
+from objstore.server import metrics
+from objstore.server.access import AccessLog
+from objstore.server.node import Node
+from objstore.server.settings import Settings
+
+_OWN = "/-/"
+
+
+def application(node: Node, settings: Settings, log: AccessLog) -> ASGIApp:
+    """Starlette's application for our own pages; what it does not know goes to the wire, past its router."""
+    domains = Domains(settings.domains)
+    pages = Starlette(
+        routes=[
+            Mount(
+                "/-",
+                routes=[
+                    Route("/health/live", _live, methods=["GET"]),
+                    Route("/health/ready", _Ready(node), methods=["GET"]),
+                    Route("/metrics", _Metrics(node), methods=["GET"]),
+                    Route("/admin/v1/info", _Info(node, settings, domains), methods=["GET"]),
+                ],
+            )
+        ]
+    )
+    wire = node.endpoint(settings, log)
+
+    async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
+        own = scope["path"].startswith(_OWN) and domains.bucket_of(_host(scope)) is None
+        await (pages if own else wire)(scope, receive, send)
+
+    return dispatch
+
+
+def _host(scope: Scope) -> str:
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
+
+
+async def _live(_: Request) -> Response:
+    return PlainTextResponse("live\n")
+
+
+class _Ready:
+    """200 while the write quorum holds, 503 with the reason while the store is read-only."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        reason = self._node.read_only_reason()
+        answer = PlainTextResponse(f"{reason or 'ready'}\n", 503 if reason else 200)
+        await answer(scope, receive, send)
+
+
+class _Metrics:
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        text = metrics.exposition(await self._node.inventory())
+        await Response(text, media_type="text/plain; version=0.0.4")(scope, receive, send)
+
+
+class _Info:
+    """The inventory, for root: signed as any S3 request is."""
+
+    def __init__(self, node: Node, settings: Settings, domains: Domains) -> None:
+        self._node, self._settings, self._domains = node, settings, domains
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Starlette's Mount cuts the path; the signature covers it as it was sent.
+        try:
+            request = read_request(scope, self._domains)
+            who = authenticate(
+                request, self._node.users.credential, region=self._settings.region, now=time.time()
+            ).principal
+            if not who.is_root:
+                raise AwsError("AccessDenied")
+        except AwsError as error:
+            await _refusal(error)(scope, receive, send)
+            return
+        body = msgspec.json.encode(await self._node.inventory())
+        await Response(body, media_type="application/json")(scope, receive, send)
+
+
+def _refusal(error: AwsError) -> Response:
+    body: dict[str, Any] = {"code": error.code, "message": str(error)}
+    return Response(msgspec.json.encode(body), 403, media_type="application/json")

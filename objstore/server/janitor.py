@@ -1,0 +1,101 @@
+"""The jobs process: watches the drives, and does the long work that no request should wait for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from objstore.drives.drive import Drive
+from objstore.drives.errors import DriveError
+from objstore.drives.lock import lock_drive
+from objstore.drives.state import DriveState
+from objstore.jobs.heal import heal, queue_lost
+from objstore.jobs.reap import reap
+from objstore.jobs.seal import collect_orphans, seal_abandoned
+from objstore.server.children import Orders
+from objstore.server.node import Node, open_node
+from objstore.server.runtime import hold_instance, instance_lives
+
+_log = logging.getLogger(__name__)
+_WATCH, _REAP = 1.0, 5.0
+
+
+class Janitor:
+    """The loops of the jobs process over one node."""
+
+    def __init__(self, node: Node, runtime: Path, grace: float) -> None:
+        self._node = node
+        self._runtime = runtime
+        self._grace = grace
+        self._locks: dict[Path, int] = {}
+        self._unswept: set[Drive] = set(node.pool.online())
+        node.pool.on_change(self._drive_changed)
+        for drive in node.pool.online():
+            self._lock(drive)
+
+    def _lives(self, instance: bytes) -> bool:
+        return instance_lives(self._runtime, instance)
+
+    def _drive_changed(self, drive: Drive, _: DriveState, new: DriveState) -> None:
+        if new is DriveState.ONLINE:
+            self._unswept.add(drive)
+
+    def _lock(self, drive: Drive) -> None:
+        """Lock a drive that came after the start; those that were there then are locked by the supervisor."""
+        try:
+            fd = lock_drive(drive.path)
+        except DriveError:
+            return
+        if (old := self._locks.pop(drive.path, None)) is not None:
+            os.close(old)
+        self._locks[drive.path] = fd
+
+    async def watch(self) -> None:
+        """Drives: take in new ones. Catalog: recruit mirrors, move logs. Queue what lost drives held, and heal."""
+        node = self._node
+        await node.pool.probe()
+        for drive in [drive for drive in node.pool.drives if drive.state is DriveState.NEW]:
+            self._lock(await node.pool.format_new(drive))
+        await node.catalog.maintain()
+        if node.read_only_reason() is None:
+            await queue_lost(node.pool, node.catalog)
+            await heal(node.pool, node.catalog, node.blobs)
+
+    async def sweep(self) -> None:
+        """Seal what dead instances left, collect orphans of drives that are new here, give space back."""
+        node = self._node
+        if node.read_only_reason() is not None:
+            return
+        if await seal_abandoned(node.catalog, node.blobs, self._lives):
+            self._unswept.update(node.pool.online())
+        drives, self._unswept = self._unswept, set()
+        await collect_orphans(node.catalog, drives, self._lives)
+        await reap(node.catalog, node.blobs, self._grace)
+
+
+async def work(orders: Orders) -> None:
+    """Run the loops until cancelled."""
+    runtime = Path(orders.runtime)
+    node = await open_node(orders.settings, runtime)
+    hold_instance(runtime, node.instance)
+    for drive in node.pool.online():
+        await drive.discard_temporaries()
+    janitor = Janitor(node, runtime, orders.settings.reap_grace)
+    try:
+        await asyncio.gather(_forever(janitor.watch, _WATCH), _forever(janitor.sweep, _REAP))
+    finally:
+        await node.close()
+
+
+async def _forever(job: Callable[[], Awaitable[None]], seconds: float) -> None:
+    while True:
+        try:
+            await job()
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            _log.exception("a job failed; it is tried again")
+        await asyncio.sleep(seconds)

@@ -1,0 +1,187 @@
+"""What every process of a server opens: the drives, the catalog, the blobs and the store over them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+
+from objstore import __version__
+from objstore.aws.delivery import Limits as WireLimits
+from objstore.aws.endpoint import Endpoint
+from objstore.aws.exchange import Exchange
+from objstore.blobs import Blobs
+from objstore.blobs.ids import new_instance
+from objstore.blobs.types import BlobInfo
+from objstore.catalog.catalog import Catalog, attach
+from objstore.catalog.errors import CatalogError
+from objstore.drives.drive import Drive
+from objstore.drives.pool import Pool
+from objstore.drives.state import DriveState
+from objstore.iam.context import Context
+from objstore.iam.gate import authorise
+from objstore.iam.users import Users
+from objstore.server import credentials, metrics
+from objstore.server.access import AccessLog
+from objstore.server.inventory import DriveView, Healing, Inventory
+from objstore.server.settings import Settings, SettingsError
+from objstore.store import extents, repair
+from objstore.store.store import Store
+
+import objstore.s3.operations  # noqa: F401  isort: skip - importing it registers the operations
+
+
+log = logging.getLogger(__name__)
+
+
+class Node:
+    """The rooms of one process, opened and joined. Make it with `open_node`."""
+
+    def __init__(self, settings: Settings, pool: Pool, catalog: Catalog) -> None:
+        self.settings = settings
+        self.pool = pool
+        self.catalog = catalog
+        self.instance = new_instance()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.blobs = Blobs(
+            pool,
+            instance=self.instance,
+            lookup=lambda blob: catalog.read(lambda tx: repair.blob(tx, blob)),
+            damaged=self._damaged,
+            sealed=lambda info: self._later(self._note(info)),
+        )
+        pool.on_change(self._drive_changed)
+        self.store = Store(catalog, self.blobs)
+        user, password = credentials.given(settings) or catalog.read(credentials.stored) or ("", "")
+        if not user:
+            raise SettingsError("the catalog holds no root credentials: the supervisor makes them")
+        self.users = Users(user, password, settings.users)
+
+    def endpoint(self, settings: Settings, log: AccessLog) -> Endpoint:
+        """AWS's wire over this node's store."""
+        context = Context(self.store, self.users, settings.region)
+        idle = settings.limits.idle_seconds
+        return Endpoint(
+            context,
+            credentials=self.users.credential,
+            gate=authorise,
+            domains=settings.domains,
+            region=settings.region,
+            limits=WireLimits(receive_idle=idle, send_idle=idle),
+            on_done=lambda exchange: _done(exchange, log),
+        )
+
+    def read_only_reason(self) -> str | None:
+        """Why nothing can be written now; None when all is well."""
+        return self.catalog.status().read_only
+
+    async def inventory(self) -> Inventory:
+        """The store at a glance."""
+        status = self.catalog.status()
+        counters = await self.store.counters()
+        pool = self.pool
+        drives = tuple(
+            DriveView(
+                path=str(drive.path),
+                id=drive.id,
+                state=drive.state.value,
+                used=drive.used if drive.state is DriveState.ONLINE else 0,
+                free=drive.free if drive.state is DriveState.ONLINE else 0,
+                mirror=drive.id in status.members,
+                problem=drive.problem,
+            )
+            for drive in pool.drives
+        )
+        return Inventory(
+            version=__version__,
+            deployment=pool.deployment or "",
+            drives=drives,
+            parity=pool.parity,
+            durability=self.settings.durability,
+            may_fail=pool.parity,
+            writable=status.read_only is None,
+            read_only_reason=status.read_only,
+            buckets=counters.buckets,
+            objects=counters.objects,
+            versions=counters.versions,
+            bytes=counters.bytes,
+            healing=Healing(counters.missing_shards, 0),
+        )
+
+    async def watch(self, seconds: float) -> None:
+        """Look at the drives again and again, so that one that vanished or came back is noticed."""
+        while True:
+            await self.pool.probe()
+            await asyncio.sleep(seconds)
+
+    async def close(self) -> None:
+        """Seal what is open and let all threads end."""
+        for info in await self.blobs.seal_open():
+            await self._note(info)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.to_thread(self.catalog.close)
+        self.pool.close()
+
+    def _drive_changed(self, drive: Drive, old: DriveState, new: DriveState) -> None:
+        """Open blobs end with the drive that failed, so that their shards can be healed."""
+        if old is DriveState.ONLINE:
+            self._later(self.blobs.seal_open())
+
+    def _damaged(self, blob: bytes, shard: int, reason: str) -> None:
+        """A read found a bad shard: queue it for repair, beside the request."""
+        self._later(self.catalog.write(lambda tx: extents.mark_missing(tx, blob, shard)))
+
+    async def _note(self, info: BlobInfo) -> None:
+        """Tell the catalog what is newly known of a blob; one that holds nothing published is not in it."""
+        await self.catalog.write(lambda tx: extents.note_blob(tx, info) if repair.blob(tx, info.id) else None)
+
+    def _later(self, work: Coroutine[object, object, object]) -> None:
+        task = asyncio.ensure_future(self._logged(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _logged(self, work: Coroutine[object, object, object]) -> None:
+        try:
+            await work
+        except CatalogError as error:
+            log.warning("not noted in the catalog now: %s", error)
+
+
+async def open_node(settings: Settings, runtime: Path) -> Node:
+    """Open everything for one process. The supervisor has started the catalog before."""
+    strict = settings.durability == "strict"
+    pool = await asyncio.to_thread(
+        Pool.open,
+        [Path(path) for path in settings.drives],
+        parity=settings.parity,
+        strict=strict,
+        deadline=settings.drive_deadline,
+    )
+    return Node(settings, pool, attach(pool, runtime, strict=strict))
+
+
+def _done(exchange: Exchange, log: AccessLog) -> None:
+    operation = exchange.operation or "none"
+    duration = (exchange.finished or exchange.started) - exchange.started
+    metrics.requests.labels(operation, str(exchange.status)).inc()
+    metrics.seconds.labels(operation).observe(duration)
+    metrics.sent.inc(exchange.sent)
+    request, who = exchange.request, exchange.principal
+    log.add(
+        {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "request_id": exchange.request_id,
+            "client": request.client if request else None,
+            "access_key": who.access_key if who else None,
+            "method": exchange.method,
+            "operation": exchange.operation,
+            "bucket": request.bucket if request else None,
+            "key": request.key if request else None,
+            "status": exchange.status,
+            "error": exchange.error,
+            "sent": exchange.sent,
+            "seconds": round(duration, 6),
+        }
+    )

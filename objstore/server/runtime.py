@@ -1,0 +1,71 @@
+"""The server's runtime directory: what its processes share while they run, and nothing that must outlive them.
+
+It holds the catalog's commit lock and generation, a lock file for each live instance, and the metrics' shared files. A
+directory left behind by a killed server is recognised by its free lock and removed at the next start.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+_PREFIX = "objstore-run-"
+_LOCK = "supervisor.lock"
+
+
+@contextlib.contextmanager
+def directory() -> Iterator[tuple[Path, int]]:
+    """A new runtime directory (mode 0700) and the descriptor of its lock, for children to inherit; removed last."""
+    _sweep()
+    path = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    for name in ("metrics", "instances"):
+        (path / name).mkdir()
+    lock = _lock(path / _LOCK)
+    assert lock is not None, "nobody knows the name of a new directory"
+    try:
+        yield path, lock
+    finally:
+        os.close(lock)
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def hold_instance(runtime: Path, tag: bytes) -> int:
+    """Take the lock that says that this instance lives; the descriptor is kept until the process ends."""
+    lock = _lock(runtime / "instances" / tag.hex())
+    assert lock is not None, "an instance tag is random"
+    return lock
+
+
+def instance_lives(runtime: Path, tag: bytes) -> bool:
+    """Whether the process of this instance still runs."""
+    path = runtime / "instances" / tag.hex()
+    if not path.exists():
+        return False
+    lock = _lock(path)
+    if lock is None:
+        return True
+    os.close(lock)
+    return False
+
+
+def _lock(path: Path) -> int | None:
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        return None
+    return fd
+
+
+def _sweep() -> None:
+    for path in Path(tempfile.gettempdir()).glob(_PREFIX + "*"):
+        with contextlib.suppress(OSError):
+            if path.stat().st_uid == os.getuid() and (lock := _lock(path / _LOCK)) is not None:
+                os.close(lock)
+                shutil.rmtree(path, ignore_errors=True)

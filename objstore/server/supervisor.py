@@ -1,0 +1,160 @@
+"""The supervisor: makes the drives and the catalog ready, starts the other processes, and keeps them running.
+
+It serves nothing itself. It holds the locks of the drives, which its children inherit, so that a second server on the
+same drives is refused for as long as any process of this one lives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+from objstore.catalog.catalog import attach
+from objstore.catalog.errors import CatalogError
+from objstore.catalog.startup import start
+from objstore.drives.errors import DriveError
+from objstore.drives.inspection import Inspection, inspect
+from objstore.drives.lock import lock_drive
+from objstore.drives.pool import Pool, default_parity, format_new_drives
+from objstore.drives.state import DriveState
+from objstore.server import credentials, runtime
+from objstore.server.access import configure_logging
+from objstore.server.children import Child, Orders
+from objstore.server.settings import Settings, SettingsError
+from objstore.server.sockets import listen
+
+_TICK = 0.2
+
+
+def run(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT; the exit status. Raises SettingsError when it cannot begin."""
+    configure_logging()
+    try:
+        with runtime.directory() as (folder, lock), contextlib.ExitStack() as stack:
+            locks = [stack.enter_context(_descriptor(fd)) for fd in _lock_drives(settings)]
+            generated = _prepare(settings, folder)
+            sockets = [stack.enter_context(one) for one in listen(settings)]
+            port = sockets[0].getsockname()[1]
+            inherit = [lock, *locks]
+            children = [
+                Child(Orders("worker", number, settings, str(folder), one.fileno()), [*inherit, one.fileno()])
+                for number, one in enumerate(sockets)
+            ]
+            children.append(Child(Orders("jobs", 0, settings, str(folder)), inherit))
+            for child in children:
+                child.start()
+            _announce(settings, port, generated)
+            _supervise(children, settings.limits.drain_seconds + 5.0)
+    except (CatalogError, DriveError) as error:
+        raise SettingsError(str(error)) from None
+    return 0
+
+
+@contextlib.contextmanager
+def _descriptor(fd: int) -> Iterator[int]:
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _lock_drives(settings: Settings) -> list[int]:
+    """Lock every drive whose folder is there. Raises DriveLocked for one that another server has."""
+    locks = []
+    for name in settings.drives:
+        path = Path(name)
+        if path.is_dir():
+            locks.append(lock_drive(path))
+    return locks
+
+
+def _prepare(settings: Settings, folder: Path) -> tuple[str, str] | None:
+    """Format what is new, start the catalog, settle root's credentials: those generated now, if any were."""
+    paths = [Path(path) for path in settings.drives]
+    strict = settings.durability == "strict"
+    found = inspect(paths, deadline=settings.drive_deadline)
+    if _never_ran(found):
+        for path in paths:
+            path.mkdir(parents=True, exist_ok=True)
+        format_new_drives(inspect(paths, deadline=settings.drive_deadline))
+    pool = Pool.open(paths, parity=settings.parity, strict=strict, deadline=settings.drive_deadline)
+    try:
+        _refuse_foreign(pool)
+        start(pool, folder, strict=strict, accept_loss=settings.accept_loss)
+        return _root(settings, pool, folder, strict=strict)
+    finally:
+        pool.close()
+
+
+def _never_ran(found: list[Inspection]) -> bool:
+    return not any(one.ballot for one in found)
+
+
+def _refuse_foreign(pool: Pool) -> None:
+    for drive in pool.drives:
+        if drive.state in (DriveState.FOREIGN, DriveState.DUPLICATE):
+            raise SettingsError(f"drive {drive.path} {drive.problem}")
+
+
+def _root(settings: Settings, pool: Pool, folder: Path, *, strict: bool) -> tuple[str, str] | None:
+    if credentials.given(settings):
+        return None
+    catalog = attach(pool, folder, strict=strict)
+    try:
+        if catalog.read(credentials.stored) is not None:
+            return None
+        pair = credentials.generate()
+        asyncio.run(catalog.write(credentials.keep(*pair)))
+        return pair
+    finally:
+        catalog.close()
+
+
+def _announce(settings: Settings, port: int, generated: tuple[str, str] | None) -> None:
+    host = settings.host
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
+    shown = f"[{shown}]" if ":" in shown else shown
+    drives = len(settings.drives)
+    parity = settings.parity
+    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    console.print(f"[bold]objstore[/] serves S3 at [bold]{settings.scheme}://{shown}:{port}[/]")
+    parity = default_parity(drives) if parity is None else parity
+    console.print(f"  drives      {drives}: {', '.join(settings.drives)}")
+    console.print(f"  parity      {parity}: any {parity} of {drives} drives may fail")
+    fsync = "on the platter before an answer" if settings.durability == "strict" else "no fsync: power cuts lose data"
+    console.print(f"  durability  {settings.durability} ({fsync})")
+    if generated:
+        console.print("  root credentials, shown this once (they are kept in the catalog):")
+        console.print(f"    OBJSTORE_ROOT_USER={generated[0]}")
+        console.print(f"    OBJSTORE_ROOT_PASSWORD={generated[1]}")
+    sys.stdout.flush()
+
+
+def _supervise(children: list[Child], drain: float) -> None:
+    ending = False
+
+    def end(_: int, __: FrameType | None) -> None:
+        nonlocal ending
+        ending = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    while not ending:
+        for child in children:
+            if (news := child.revive()) is not None:
+                print(f"objstore: {news}", file=sys.stderr, flush=True)  # noqa: T201
+        time.sleep(_TICK)
+    for child in children:
+        child.terminate()
+    deadline = time.monotonic() + drain
+    for child in children:
+        child.wait(deadline)

@@ -1,0 +1,72 @@
+"""One worker: the Starlette application on uvicorn, on the socket that the supervisor made.
+
+Paths below `/-/` are the server's own (health, metrics, admin API): no bucket can have that name. Everything else is
+AWS's wire.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import uvicorn
+
+from objstore.server.access import AccessLog
+from objstore.server.application import application
+from objstore.server.children import Orders
+from objstore.server.node import open_node
+from objstore.server.protocol import bounded
+from objstore.server.runtime import hold_instance
+
+_PROBE_SECONDS = 1.0
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server without its own signal handlers: it would end the process before the store is closed."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._drain)
+        yield
+
+    def _drain(self) -> None:
+        self.should_exit = True
+
+
+async def serve(orders: Orders) -> None:
+    """Serve until SIGTERM, then let running requests finish, seal what is open, and close."""
+    settings = orders.settings
+    log = AccessLog(settings.access_log)
+    node = await open_node(settings, Path(orders.runtime))
+    hold_instance(Path(orders.runtime), node.instance)
+    assert orders.socket is not None, "a worker is given a socket"
+    listening = socket.socket(fileno=orders.socket)
+    config = uvicorn.Config(
+        application(node, settings, log),
+        http=bounded(settings.limits),
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        ws="none",
+        timeout_keep_alive=settings.limits.keep_alive_seconds,
+        timeout_graceful_shutdown=settings.limits.drain_seconds,
+        limit_concurrency=settings.limits.connections,
+        ssl_certfile=settings.tls_cert,
+        ssl_keyfile=settings.tls_key,
+    )
+    watch = asyncio.create_task(node.watch(_PROBE_SECONDS))
+    try:
+        await _Server(config).serve([listening])
+    finally:
+        watch.cancel()
+        await node.close()
+        log.flush()
