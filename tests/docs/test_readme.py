@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from objstore.drives import pool
 from tests.docs import operations
 from tests.harness import serving
 
@@ -58,3 +59,13 @@ def test_the_first_session_runs_as_printed(tmp_path: Path) -> None:
             text=True,
         ).stdout
     assert [line.split()[-2:] for line in printed.splitlines()] == [["True", "b'second'"], ["False", "b'first'"]]
+
+
+def test_the_table_of_drives_is_what_the_pool_computes() -> None:
+    rows = re.findall(r"(?m)^\| (\d+) \| (\d+) \| (\d+) % \| (\d+) \| (\d+) \| (\d+) \|$", TEXT)
+    assert rows
+    for drives, *shown in (map(int, row) for row in rows):
+        parity = pool.default_parity(drives)
+        room = round(100 * (drives - parity) / drives)
+        writes = drives - pool.write_quorum(drives, parity)
+        assert shown == [parity, room, parity, writes, pool.start_quorum(drives, parity)], f"{drives} drives"
