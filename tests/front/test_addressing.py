@@ -121,7 +121,7 @@ def test_strangers_see_only_what_is_public(server: Running, s3: Any, bucket: str
     assert exchange(server, "GET", f"/{bucket}/private", host).error == ("AccessDenied", 403)
     assert exchange(server, "GET", f"/{bucket}/missing", host).error == ("AccessDenied", 403)
     assert exchange(server, "GET", f"/{bucket}", host).error == ("AccessDenied", 403)
-    assert exchange(server, "GET", "/", host).status in (307, 403)
+    assert b"<Bucket>" not in exchange(server, "GET", "/", host).body
     assert exchange(server, "GET", f"/{bucket}/public", host).body == b"q"
     put = exchange(server, "PUT", f"/{bucket}/public", host | {"content-length": "1"}, b"x")
     assert put.error == ("AccessDenied", 403)

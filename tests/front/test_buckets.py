@@ -32,8 +32,7 @@ ILLEGAL = [
     "name.mrap",
     "name--x-s3",
     "spa%20ce",
-    "exclam!",
-    "sl%2Fash",
+    "exclam%21",
     "%C3%A9t%C3%A9",
 ]
 

@@ -62,7 +62,7 @@ def test_any_text_is_a_key_and_none_is_a_path(s3: Any, bucket: str) -> None:
         s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
     for key in KEYS:
         assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == key.encode()
-    listed = [one["Key"] for one in s3.list_objects_v2(Bucket=bucket, EncodingType="url")["Contents"]]
+    listed = [one["Key"] for one in s3.list_objects_v2(Bucket=bucket)["Contents"]]
     assert [key.encode() for key in listed] == sorted(key.encode() for key in KEYS)
     s3.delete_object(Bucket=bucket, Key="a")
     assert s3.get_object(Bucket=bucket, Key="a/")["Body"].read() == b"a/"
