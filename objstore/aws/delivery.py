@@ -87,7 +87,7 @@ class Delivery:
             await self._start(response)
             try:
                 await self._buffers(first, body, response.length or 0)
-            except (_ClientLeft, OSError):
+            except _ClientLeft:
                 self._exchange.status, self._exchange.error = CLIENT_GONE, "ClientGone"
             except Exception as error:
                 self._exchange.error = "ResponseCut"
@@ -113,7 +113,7 @@ class Delivery:
             while True:
                 remaining -= len(buffer)
                 if remaining < 0 or (not buffer and remaining):
-                    raise ValueError(f"a body of {length} bytes was announced; {-remaining:+} were given")
+                    raise ValueError(f"{length} bytes were announced, {length - remaining} came")
                 await self._send_buffer(buffer, more=remaining > 0)
                 if not remaining:
                     return
@@ -132,6 +132,8 @@ class Delivery:
                 await self._send({"type": "http.response.body", "body": buffer, "more_body": more})
         except TimeoutError:
             raise _ClientTooSlow(f"the client took nothing for {self._limits.send_idle:g} s") from None
+        except OSError:
+            raise _ClientLeft from None
         self._exchange.sent += len(buffer)
 
     async def _disconnection(self) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+
 from botocore.model import OperationModel, ServiceModel
 
 from objstore.aws import quirks
