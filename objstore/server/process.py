@@ -42,7 +42,7 @@ def main() -> int:
 
 def _lifeline() -> None:
     """Standard input ends when the supervisor does, however it died: then this process drains and ends too."""
-    while sys.stdin.buffer.read(4096):
+    while os.read(0, 4096):  # not through sys.stdin, whose lock the interpreter wants at its end
         pass
     os.kill(os.getpid(), signal.SIGTERM)
 
