@@ -70,10 +70,6 @@ class Operation:
     resource: Resource
     body_limit: int = MEBIBYTE
 
-    @property
-    def method(self) -> str:
-        return str(self.model.http["method"])
-
 
 @dataclass(slots=True)
 class Call:
