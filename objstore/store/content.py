@@ -30,7 +30,8 @@ from objstore.store.types import (
 )
 
 if TYPE_CHECKING:
-    from objstore.blobs.blobs import Blobs, Writer
+    from objstore.blobs.blobs import Blobs
+    from objstore.blobs.writer import Writer
     from objstore.catalog.catalog import Catalog
 
 T = TypeVar("T")

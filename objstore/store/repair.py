@@ -117,11 +117,9 @@ def open_blobs(tx: Transaction, living: Collection[bytes] = ()) -> list[bytes]:
     return [blob_id for blob_id, instance in rows if instance not in living]
 
 
-def seal(tx: Transaction, blob_id: bytes, length: int, now_us: int) -> None:
-    """Close a blob at `length` bytes of its shard files. One that holds nothing becomes garbage whole."""
+def seal(tx: Transaction, blob_id: bytes, length: int) -> None:
+    """Close a blob, whose writer is gone, at `length` bytes of its shard files."""
     tx.run("UPDATE blobs SET sealed = 1, length = ? WHERE id = ?", length, blob_id)
-    if not alive(tx, blob_id):
-        condemn(tx, [Span(blob_id, 0, length)], now_us)
 
 
 def end_of(tx: Transaction, blob_id: bytes) -> int:
@@ -161,6 +159,18 @@ def condemn(tx: Transaction, spans: Sequence[Span], now_us: int) -> None:
         tx.run(
             "INSERT INTO garbage (blob, offset, span, since) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", *span, now_us
         )
+
+
+def empty_blobs(tx: Transaction, after: bytes = b"", limit: int = 100) -> list[bytes]:
+    """Sealed blobs with neither extents nor garbage, by age: one too old to be awaiting a publish can be unlinked."""
+    rows = tx.all(
+        "SELECT id FROM blobs WHERE sealed = 1 AND id > ?"
+        " AND NOT EXISTS (SELECT 1 FROM extents WHERE extents.blob = blobs.id)"
+        " AND NOT EXISTS (SELECT 1 FROM garbage WHERE garbage.blob = blobs.id) ORDER BY id LIMIT ?",
+        after,
+        limit,
+    )
+    return [row[0] for row in rows]
 
 
 def garbage_due(tx: Transaction, before_us: int, limit: int = 1000) -> dict[bytes, list[tuple[int, int]]]:

@@ -11,10 +11,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from objstore.blobs.blobs import Blobs
-from objstore.catalog.catalog import Catalog
 from objstore.catalog.transaction import Transaction
 from objstore.store import buckets, completing, copying, listing, objects, repair, uploads, usage, versions
 from objstore.store.completing import Completion
@@ -51,6 +49,10 @@ from objstore.store.types import (
     Version,
     VersionEntry,
 )
+
+if TYPE_CHECKING:
+    from objstore.blobs.blobs import Blobs
+    from objstore.catalog.catalog import Catalog
 
 T = TypeVar("T")
 

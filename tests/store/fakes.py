@@ -1,4 +1,4 @@
-"""An engine in memory with the real schema, and blobs that are dictionaries: what the meaning of the store is tested on."""
+"""An engine in memory with the real schema, and blobs that are dictionaries: to test what the store means."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def make_store() -> tuple[Store, MemoryCatalog, MemoryBlobs]:
     return Store(catalog, blobs, clock=Clock()), catalog, blobs  # type: ignore[arg-type]
 
 
-def source(data: bytes, *, chunk: int = 3000, length: int | None | str = "true", checksum: Any = None) -> Source:
+def source(data: bytes, *, chunk: int = 3000, length: int | str | None = "true", checksum: Any = None) -> Source:
     """A body, in chunks; its declared length is true unless another is given."""
     digest = hashlib.md5(usedforsecurity=False)
 

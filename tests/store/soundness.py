@@ -40,7 +40,9 @@ def check(catalog: MemoryCatalog, blobs: MemoryBlobs) -> None:
         refs.update((extent.blob, extent.offset) for extent in part.extents)
         payloads.update([part.payload] if part.payload is not None else [])
     _compare(catalog, blobs, refs, payloads)
-    assert {row[0]: list(row[1:]) for row in catalog.all("SELECT bucket, objects, versions, bytes FROM usage")} == counts
+    assert {
+        row[0]: list(row[1:]) for row in catalog.all("SELECT bucket, objects, versions, bytes FROM usage")
+    } == counts
 
 
 def _count(catalog: MemoryCatalog, version: Version, refs: Counter[tuple[bytes, int]], payloads: Counter[int]) -> None:
