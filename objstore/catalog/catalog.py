@@ -11,32 +11,50 @@ import contextlib
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
-from objstore.catalog.engine import Engine
+from objstore.catalog import engine
+from objstore.catalog.engine import Outcome
 from objstore.catalog.errors import CatalogError, ReadOnly
+from objstore.catalog.members import Members
+from objstore.catalog.mirror import FILE
 from objstore.catalog.readers import Readers
 from objstore.catalog.shared import Shared
 from objstore.catalog.transaction import Transaction
+from objstore.catalog.upkeep import Upkeep, wanted
 from objstore.drives.pool import Pool
+from objstore.drives.state import DriveState
 
 T = TypeVar("T")
+
 MOST_IN_A_COMMIT = 256
-WAL_PASSIVE, WAL_TRUNCATE = 4 << 20, 64 << 20
+SETTLE_SECONDS = 5.0
 _log = logging.getLogger(__name__)
+
+
+class MirrorStatus(msgspec.Struct, frozen=True):
+    """One member: its drive, where, bytes of its file; `problem` is for people, None when all is well."""
+
+    drive: str
+    path: str
+    size: int
+    problem: str | None
 
 
 class CatalogStatus(msgspec.Struct, frozen=True):
     """Where the catalog stands; `read_only` says why nothing can be written, None when all is well."""
 
     epoch: int
+    seq: int
     members: tuple[str, ...]
     leader: str | None
     read_only: str | None
+    wanted: int
+    mirrors: tuple[MirrorStatus, ...]
 
 
 class _Waiting:
@@ -48,16 +66,24 @@ class _Waiting:
         self.future: asyncio.Future[Any] = self.loop.create_future()
 
 
+def attach(pool: Pool, runtime: Path, *, strict: bool = True, settle: float = SETTLE_SECONDS) -> Catalog:
+    """The catalog for a worker or the jobs process, after `start` has run in the supervisor. `strict=False`: no fsync.
+
+    `settle`: seconds that a drive must have been online before `maintain` gives it a mirror."""
+    return Catalog(pool, Shared(runtime), strict=strict, settle=settle)
+
+
 class Catalog:
     """The catalog of one process; see `attach`."""
 
-    def __init__(self, pool: Pool, shared: Shared, *, strict: bool) -> None:
+    def __init__(self, pool: Pool, shared: Shared, *, strict: bool, settle: float) -> None:
         self._pool = pool
         self._shared = shared
-        self._engine = Engine(pool, shared, strict=strict)
-        self._upkeep = Engine(pool, shared, strict=strict)
-        self._readers = Readers(pool, shared, self._suspected)
-        self._suspects: set[str] = set()
+        self._members = Members(pool, shared, strict=strict)
+        self._upkeep_members = Members(pool, shared, strict=strict)
+        self._upkeep = Upkeep(self._upkeep_members, settle=settle)
+        self._maintaining = threading.Lock()
+        self._readers = Readers(pool, shared)
         self._queue: deque[_Waiting] = deque()
         self._wake = threading.Condition()
         self._closed = False
@@ -65,10 +91,10 @@ class Catalog:
         self._thread.start()
 
     async def write(self, function: Callable[[Transaction], T]) -> T:
-        """Run a transaction function and publish what it wrote; its result, or its exception with nothing published.
+        """Run a transaction function and publish what it wrote, durably; its result, or its exception with nothing
+        published. The function may run more than once, on the catalog's thread.
 
-        Raises ReadOnly without a write quorum. The function may run more than once.
-        """
+        Raises ReadOnly without a write quorum, and Undecided (undo nothing then: it may yet be published)."""
         waiting = _Waiting(function)
         with self._wake:
             if self._closed:
@@ -79,38 +105,54 @@ class Catalog:
         return result
 
     def read(self, function: Callable[[Transaction], T]) -> T:
-        """Run a function that only reads, on the calling thread. See `Readers.read`."""
+        """Run a function that only reads, on the calling thread, on one consistent view. Raises what it raises;
+        CorruptRecord or MirrorFailed when no member can answer."""
         return self._readers.read(function)
 
     def status(self) -> CatalogStatus:
-        """Who holds mirrors now, and whether writes are taken."""
-        ballot = self._shared.ballot()
+        """Who holds mirrors now, and whether writes are taken. Some 100 us."""
+        state = self._shared.state()
+        mirrors = tuple(self._mirror_status(member) for member in state.ballot.members)
         online, needed = len(self._pool.online()), self._pool.write_quorum
-        reason = None
-        if online < needed:
-            reason = f"{online} of {len(self._pool.drives)} drives online, {needed} are needed to write"
-        leader = ballot.members[0] if ballot.members else None
-        return CatalogStatus(ballot.epoch, ballot.members, leader, reason)
+        reason = state.read_only or (None if state.settled else "an election is open")
+        if reason is None and online < needed:
+            reason = f"{online} of {len(self._pool.drives)} drives are online, {needed} are needed to write"
+        try:
+            row = self.read(lambda tx: tx.one("SELECT seq FROM mirror"))
+        except CatalogError:
+            row = None
+        members = state.ballot.members
+        leader = members[0] if members else None
+        return CatalogStatus(
+            state.ballot.epoch, row[0] if row else 0, members, leader, reason, wanted(self._pool), mirrors
+        )
+
+    def _mirror_status(self, member: str) -> MirrorStatus:
+        drive = self._pool.by_id(member)
+        if drive is None:
+            return MirrorStatus(member, "", 0, "its drive is not in the pool")
+        if drive.state is not DriveState.ONLINE:
+            return MirrorStatus(member, str(drive.path), 0, f"its drive is {drive.state}")
+        try:
+            return MirrorStatus(member, str(drive.path), (drive.path / FILE).stat().st_size, None)
+        except OSError as error:
+            return MirrorStatus(member, str(drive.path), 0, error.strerror)
 
     async def maintain(self) -> None:
-        """Recruit mirrors that are missing, move write-ahead logs into their files. Run now and then by one process."""
+        """Replace mirrors that were lost, tell returned drives the ballot, end a read-only time when a quorum is back,
+        keep write-ahead logs short. Run it every few seconds, in one process."""
         await asyncio.to_thread(self._maintain)
 
     def _maintain(self) -> None:
-        try:
-            self._upkeep.refresh()
-            if len(self._pool.online()) >= self._pool.write_quorum:
-                self._upkeep.look(self._suspects)
-                self._upkeep.recruit(min(self._pool.parity + 1, len(self._pool.drives)))
-            for mirror in self._upkeep.mirrors:
-                if (length := mirror.wal_bytes()) > WAL_PASSIVE:
-                    with self._shared.locked() if length > WAL_TRUNCATE else contextlib.nullcontext():
-                        mirror.checkpoint(truncate=length > WAL_TRUNCATE)
-        except CatalogError as error:
-            _log.warning("upkeep of the catalog: %s", error)
-
-    def _suspected(self, drive: str) -> None:
-        self._suspects.add(drive)
+        with self._maintaining:
+            if self._closed:
+                return
+            try:
+                self._upkeep.run()
+            except ReadOnly:
+                pass  # told where it began
+            except CatalogError as error:
+                _log.warning("upkeep of the catalog: %s", error)
 
     def close(self) -> None:
         """Commit what waits and end the thread."""
@@ -118,8 +160,12 @@ class Catalog:
             self._closed = True
             self._wake.notify()
         self._thread.join(30)
-        self._engine.close()
-        self._upkeep.close()
+        with self._maintaining:
+            self._upkeep_members.close()
+        if not self._thread.is_alive():
+            self._members.close()
+        self._readers.close()
+        self._shared.close()
 
     def _commit_forever(self) -> None:
         while True:
@@ -128,35 +174,35 @@ class Catalog:
                     self._wake.wait()
                 if not self._queue:
                     return
+            with self._shared.locked():
                 batch = [self._queue.popleft() for _ in range(min(len(self._queue), MOST_IN_A_COMMIT))]
-            try:
-                outcomes = self._engine.commit([waiting.function for waiting in batch])
-            except Exception as error:
-                if not isinstance(error, CatalogError):
-                    _log.exception("a commit failed")
-                outcomes = [(None, error)] * len(batch)
+                outcomes = self._commit(batch)
             _deliver(batch, outcomes)
 
+    def _commit(self, batch: list[_Waiting]) -> Iterable[Outcome]:
+        try:
+            return engine.commit(self._members, [waiting.function for waiting in batch])
+        except CatalogError as error:
+            return [(None, error)] * len(batch)
+        except Exception as error:
+            _log.exception("a commit failed")
+            return [(None, error)] * len(batch)
 
-def _deliver(batch: list[_Waiting], outcomes: list[tuple[Any, BaseException | None]]) -> None:
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any, BaseException | None]]] = {}
-    for waiting, (result, error) in zip(batch, outcomes, strict=True):
-        by_loop.setdefault(waiting.loop, []).append((waiting.future, result, error))
+
+def _deliver(batch: list[_Waiting], outcomes: Iterable[Outcome]) -> None:
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Outcome]]] = {}
+    for waiting, outcome in zip(batch, outcomes, strict=True):
+        by_loop.setdefault(waiting.loop, []).append((waiting.future, outcome))
     for loop, settled in by_loop.items():
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(_settle, settled)
 
 
-def _settle(settled: list[tuple[asyncio.Future[Any], Any, BaseException | None]]) -> None:
-    for future, result, error in settled:
+def _settle(settled: list[tuple[asyncio.Future[Any], Outcome]]) -> None:
+    for future, (result, error) in settled:
         if future.done():
             continue
         if error is None:
             future.set_result(result)
         else:
-            future.set_exception(ReadOnly(error.reason, error.missing) if isinstance(error, ReadOnly) else error)
-
-
-def attach(pool: Pool, runtime: Path, *, strict: bool = True) -> Catalog:
-    """The catalog for a worker or the jobs process, after `start` has run in the supervisor."""
-    return Catalog(pool, Shared(runtime), strict=strict)
+            future.set_exception(error.again() if isinstance(error, ReadOnly) else error)

@@ -17,6 +17,14 @@ class ReadOnly(CatalogError):
         self.missing = tuple(missing)
         super().__init__(f"the store is read-only: {reason}" + (f"; away: {', '.join(missing)}" if missing else ""))
 
+    def again(self) -> ReadOnly:
+        """A fresh error that says the same: one for each caller, so that tracebacks do not pile up."""
+        return type(self)(self.reason, self.missing)
+
+
+class Undecided(ReadOnly):
+    """The quorum broke in the middle of a commit: the transaction may yet become visible, whole. Undo nothing of it."""
+
 
 class StartRefused(CatalogError):
     """The store must not start: too few drives to tell which catalog is the latest. Names those missing."""
@@ -43,9 +51,16 @@ class SchemaTooNew(CatalogError):
 
 
 class MirrorFailed(CatalogError):
-    """One mirror cannot be used: its file is gone or replaced, its drive is away, or SQLite reports an error."""
+    """One mirror cannot be used: its file is gone or replaced, its drive is away, or SQLite reports an error.
 
-    def __init__(self, drive: str, reason: str) -> None:
+    `full`: for want of space alone."""
+
+    def __init__(self, drive: str, reason: str, *, full: bool = False) -> None:
         self.drive = drive
         self.reason = reason
+        self.full = full
         super().__init__(f"catalog mirror on drive {drive}: {reason}")
+
+
+class OutOfStep(MirrorFailed):
+    """A mirror does not stand where the leader stands: it lacks a transaction, or has one that was never finished."""

@@ -1,33 +1,39 @@
-"""One mirror: a SQLite file on one drive, as one process has it open.
+"""One mirror: a SQLite file on one drive, as one process has it open for writing.
 
-A mirror knows where it stands: `(epoch, seq, members)`, written in the transaction that brings it there, beside the
-redo log of its latest transactions. Everything a mirror can fail by becomes `MirrorFailed`, so that the engine has one
-case.
+A mirror knows where it stands (`Position`), written in the transaction that brings it there, beside the redo log of its
+latest transactions. Everything a mirror can fail by becomes `MirrorFailed`, so that the engine has one case. What may
+hang with its disk runs on a thread of the mirror's own, with a deadline.
 """
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
-import os
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from queue import SimpleQueue
+from typing import Any, TypeVar, cast
 
 import apsw
 import msgspec
 
-from objstore.catalog.errors import MirrorFailed, SchemaTooNew
-from objstore.catalog.schema import MIGRATIONS, VERSION
-from objstore.catalog.transaction import Row, Value
+from objstore.catalog import redo
+from objstore.catalog.errors import MirrorFailed, OutOfStep, SchemaTooNew
+from objstore.catalog.redo import Position, Statement
+from objstore.catalog.schema import VERSION
+from objstore.drives.drive import Drive
+from objstore.drives.state import DriveState
+
+T = TypeVar("T")
 
 FILE = "catalog.db"
-BUSY_MILLISECONDS = 20_000
+BUSY_MILLISECONDS = 5_000
 CHECKPOINT_PAGES = 16_384  # a fallback: `maintain` checkpoints long before
-REDO_TRANSACTIONS = 2_000
+_CACHE_KIB = 32_768
 
 # What says that the medium or the file is bad; the rest (constraints, wrong SQL) is the caller's own mistake.
 FAULTS = (
-    OSError,
     apsw.IOError,
     apsw.CorruptError,
     apsw.NotADBError,
@@ -37,142 +43,196 @@ FAULTS = (
     apsw.PermissionsError,
     apsw.ProtocolError,
     apsw.BusyError,
+    apsw.LockedError,
+    apsw.ConnectionClosedError,
 )
 
-Statement = tuple[str, tuple[Value, ...]]
-_statements = msgspec.msgpack.Decoder(list[tuple[str, list[Any]]])
-_encode = msgspec.msgpack.Encoder().encode
 
-
-class Position(NamedTuple):
-    """Where a mirror stands."""
-
-    epoch: int
-    seq: int
-    members: tuple[str, ...]
-
-
-class Session:
-    """A `Transaction` over one connection; `written` holds the statements that wrote, in order."""
-
-    def __init__(self, connection: apsw.Connection) -> None:
-        self._connection = connection
-        self.written: list[Statement] = []
-
-    def one(self, sql: str, *params: Value) -> Row | None:
-        row: Row
-        for row in self._connection.execute(sql, params):
-            return row
-        return None
-
-    def all(self, sql: str, *params: Value) -> list[Row]:
-        return list(self._connection.execute(sql, params))
-
-    def run(self, sql: str, *params: Value) -> int:
-        self._connection.execute(sql, params)
-        self.written.append((sql, params))
-        return self._connection.changes()
+def connect(path: Path, *, strict: bool, cache_kib: int) -> apsw.Connection:
+    """Open a mirror's file, which must exist. Raises apsw.Error, SchemaTooNew."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, statementcachesize=256)
+    try:
+        connection.set_busy_timeout(BUSY_MILLISECONDS)
+        connection.pragma("journal_mode", "wal")
+        connection.pragma("synchronous", "full" if strict else "off")
+        connection.pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+        connection.pragma("cache_size", -cache_kib)
+        version = connection.pragma("user_version")
+    except BaseException:
+        connection.close()
+        raise
+    if version > VERSION:
+        connection.close()
+        raise SchemaTooNew(version, VERSION)
+    return connection
 
 
 class Mirror:
-    """The mirror on the drive `drive`, folder `path`. Raises MirrorFailed where its file is not there or not ours."""
+    """The mirror on `drive`. Raises MirrorFailed where its file is not there or not ours, SchemaTooNew."""
 
-    def __init__(self, drive: str, path: Path, *, strict: bool, create: bool = False) -> None:
+    def __init__(self, drive: Drive, *, strict: bool) -> None:
+        assert drive.id is not None
+        self.id: str = drive.id
         self.drive = drive
-        self.path = path / FILE
+        self.path = drive.path / FILE
+        self._log = drive.path / f"{FILE}-wal"
+        self._hand: _Hand | None = None
+        self.abandoned = False
         with self.failures():
-            flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
-            self.connection = apsw.Connection(str(self.path), flags=flags)
-            self._inode = self._stat()
-            self.connection.setbusytimeout(BUSY_MILLISECONDS)
-            self.connection.pragma("journal_mode", "wal")
-            self.connection.pragma("synchronous", "full" if strict else "off")
-            self.connection.pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
-            self.connection.pragma("cache_size", -65_536)
-            self._migrate(create)
+            before = self.path.stat()
+            self.connection = connect(self.path, strict=strict, cache_kib=_CACHE_KIB)
+        try:
+            self._files = self._identity()
+            if (before.st_dev, before.st_ino) != self._files[0]:
+                raise MirrorFailed(self.id, "was replaced while it was opened")
+            self.position()
+        except (apsw.Error, OSError) as error:
+            self.close()
+            raise self.failure(error) from error
+        except BaseException:
+            self.close()
+            raise
 
-    def _migrate(self, create: bool) -> None:
-        found = int(self.connection.pragma("user_version"))
-        if found > VERSION:
-            raise SchemaTooNew(found, VERSION)
-        if found == 0 and not create:
-            raise MirrorFailed(self.drive, "holds no catalog")
-        for number in range(found, VERSION):
-            with self.connection:
-                for sql in MIGRATIONS[number]:
-                    self.connection.execute(sql)
-                self.connection.pragma("user_version", number + 1)
+    def __repr__(self) -> str:
+        return f"<Mirror {self.path}>"
 
-    def _stat(self) -> tuple[int, int]:
-        status = self.path.stat()
-        return status.st_dev, status.st_ino
+    def _identity(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        file, log = self.path.stat(), self._log.stat()
+        return (file.st_dev, file.st_ino), (log.st_dev, log.st_ino)
 
     @contextlib.contextmanager
     def failures(self) -> Iterator[None]:
-        """Turn what SQLite and the system say into MirrorFailed."""
+        """Turn what SQLite and the system say about the mirror into MirrorFailed."""
         try:
             yield
-        except FAULTS as error:
-            raise MirrorFailed(self.drive, f"{type(error).__name__}: {error}") from error
+        except (*FAULTS, OSError) as error:
+            raise self.failure(error) from error
+
+    def failure(self, error: Exception) -> MirrorFailed:
+        """The MirrorFailed that says `error`."""
+        return MirrorFailed(self.id, f"{type(error).__name__}: {error}", full=isinstance(error, apsw.FullError))
+
+    def problem(self) -> str | None:
+        """Why what is written here would reach nobody; None when all is well. Two calls of stat."""
+        if self.abandoned:
+            return "did not answer in time"
+        if self.drive.state is not DriveState.ONLINE:
+            return f"its drive is {self.drive.state}"
+        try:
+            same = self._identity() == self._files
+        except OSError as error:
+            return f"{self.path}: {error.strerror}"
+        return None if same else f"{self.path} was replaced"
 
     def check(self) -> None:
-        """Raise MirrorFailed when the file at the path is no longer the one that is open: then writes reach nobody."""
-        try:
-            same = self._stat() == self._inode
-        except OSError as error:
-            raise MirrorFailed(self.drive, f"{self.path}: {error.strerror}") from error
-        if not same:
-            raise MirrorFailed(self.drive, f"{self.path} was replaced")
+        """Raise MirrorFailed where there is a problem."""
+        if (problem := self.problem()) is not None:
+            raise MirrorFailed(self.id, problem)
 
     def position(self) -> Position:
-        """Where it stands; epoch 0 when it was never written."""
+        """Where it stands."""
         with self.failures():
-            for epoch, seq, members in self.connection.execute("SELECT epoch, seq, members FROM mirror"):
-                return Position(epoch, seq, tuple(members.split()))
-        return Position(0, 0, ())
+            row = self.connection.execute("SELECT epoch, seq, chain, logged, members FROM mirror").fetchone()
+        if row is None:
+            raise MirrorFailed(self.id, "says nowhere where it stands")
+        epoch, seq, chain, logged, members = row
+        return Position(epoch, seq, chain, logged, tuple(members.split()))
+
+    # --- one transaction: begin, (statements), stamp, commit
 
     def begin(self) -> None:
+        """Open a transaction that writes."""
         with self.failures():
             self.connection.execute("BEGIN IMMEDIATE")
 
+    def stamp(self, before: Position, after: Position, packed: bytes) -> None:
+        """Move from `before` to `after` inside the open transaction; OutOfStep where the mirror is not at `before`."""
+        execute = self.connection.execute
+        execute(
+            "UPDATE mirror SET epoch = ?, seq = ?, chain = ?, logged = ?, members = ? WHERE seq = ? AND chain = ?",
+            (*after[:4], " ".join(after.members), before.seq, before.chain),
+        )
+        if self.connection.changes() != 1:
+            raise OutOfStep(self.id, f"does not stand at transaction {before.seq}")
+        execute("INSERT INTO redo (seq, epoch, chain, logged, statements) VALUES (?, ?, ?, ?, ?)", (
+            after.seq, after.epoch, after.chain, after.logged, packed,
+        ))  # fmt: skip
+        if after.seq % redo.TRIM_EVERY == 0:
+            self._trim(after)
+
+    def _trim(self, now: Position) -> None:
+        """Forget the oldest transactions; each mirror does so at the same ones, so that all stay equal."""
+        sql = "SELECT seq FROM redo WHERE logged > ? ORDER BY seq LIMIT 1"
+        kept = self.connection.execute(sql, (now.logged - redo.KEEP_BYTES,)).fetchone()
+        first = max(kept[0] if kept else now.seq, now.seq - redo.KEEP_TRANSACTIONS)
+        self.connection.execute("DELETE FROM redo WHERE seq < ?", (first,))
+
+    def apply(self, before: Position, after: Position, statements: Sequence[Statement], packed: bytes) -> None:
+        """Do what the leader did, in a transaction that is left open; nothing is left when it fails."""
+        try:
+            with self.failures():
+                execute = self.connection.execute
+                execute("BEGIN IMMEDIATE")
+                self.stamp(before, after, packed)
+                for sql, params in statements:
+                    execute(sql, params)
+        except MirrorFailed:
+            self.rollback()
+            raise
+        except apsw.Error as error:  # what worked on the leader fails here: the contents differ
+            self.rollback()
+            raise self.failure(error) from error
+
     def commit(self) -> None:
-        with self.failures():
-            self.connection.execute("COMMIT")
+        """Commit the open transaction, durably, in the file that is at the path."""
+        try:
+            with self.failures():
+                self.connection.execute("COMMIT")
+        except MirrorFailed:
+            self.rollback()
+            raise
+        self.check()
 
     def rollback(self) -> None:
-        with contextlib.suppress(apsw.Error):
-            if self.connection.in_transaction:
-                self.connection.execute("ROLLBACK")
+        """Leave the transaction, if one is open."""
+        if not self.abandoned:
+            with contextlib.suppress(apsw.Error):
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
 
-    def apply(self, statements: Sequence[Statement]) -> None:
-        """Execute statements inside the transaction that `begin` opened."""
-        with self.failures():
-            execute = self.connection.execute
-            for sql, params in statements:
-                execute(sql, params)
+    # --- catching up
 
-    def replay(self, leader: Mirror) -> bool:
-        """Bring this mirror to where `leader` is by its redo log, durably; False when the log does not reach back."""
-        here, there = self.position(), leader.position()
-        if here.seq >= there.seq:
-            return False
-        with leader.failures():
-            rows = list(
-                leader.connection.execute("SELECT seq, statements FROM redo WHERE seq > ? ORDER BY seq", (here.seq,))
-            )
-        if [seq for seq, _ in rows] != list(range(here.seq + 1, there.seq + 1)):
-            return False
+    def replay(self, source: Mirror) -> None:
+        """Catch up with `source` by its redo log, durably. Raises OutOfStep where the log does not continue us."""
+        here, there = self.position(), source.position()
+        with source.failures():
+            sql = "SELECT seq, epoch, statements FROM redo WHERE seq > ? ORDER BY seq"
+            rows = cast(list[tuple[int, int, bytes]], source.connection.execute(sql, (here.seq,)).fetchall())
+        if [row[0] for row in rows] != list(range(here.seq + 1, there.seq + 1)):
+            raise OutOfStep(self.id, f"at transaction {here.seq} is too far behind {there.seq}, or ahead of it")
         self.begin()
         try:
-            for seq, packed in rows:
-                self.apply(unpack_statements(packed))
-                self.apply([redo_row(there.epoch, seq, packed)])
-            self.apply([standing(there)])
+            for _, epoch, packed in rows:
+                step = here.after(epoch, packed, there.members)
+                self._redo(here, step, packed)
+                here = step
+            if here.chain != there.chain:
+                raise OutOfStep(self.id, "has another history")
             self.commit()
         except BaseException:
             self.rollback()
             raise
-        return True
+
+    def _redo(self, here: Position, step: Position, packed: bytes) -> None:
+        try:
+            with self.failures():
+                self.stamp(here, step, packed)
+                for sql, params in redo.unpack(packed):
+                    self.connection.execute(sql, params)
+        except (apsw.Error, msgspec.MsgspecError) as error:
+            raise self.failure(error) from error
+
+    # --- the write-ahead log
 
     def checkpoint(self, *, truncate: bool) -> None:
         """Move the write-ahead log into the file; `truncate` (under the commit lock) empties it."""
@@ -180,85 +240,65 @@ class Mirror:
             mode = apsw.SQLITE_CHECKPOINT_TRUNCATE if truncate else apsw.SQLITE_CHECKPOINT_PASSIVE
             self.connection.wal_checkpoint(mode=mode)
 
-    def wal_bytes(self) -> int:
+    def log_bytes(self) -> int:
         """Length of the write-ahead log."""
         try:
-            return self.path.with_name(FILE + "-wal").stat().st_size
+            return self._log.stat().st_size
         except OSError:
             return 0
 
-    def quick_check(self) -> None:
-        """Raise MirrorFailed unless SQLite finds the file whole."""
-        with self.failures():
-            found = self.connection.pragma("quick_check")
-        if found != "ok":
-            raise MirrorFailed(self.drive, f"is damaged: {str(found)[:200]}")
+    # --- its own thread
 
-    def gone(self) -> MirrorFailed:
-        """The error that says that its drive does not answer."""
-        return MirrorFailed(self.drive, "its drive does not answer")
+    def submit(self, work: Callable[[Mirror], T]) -> concurrent.futures.Future[T]:
+        """Run `work(self)` on the thread of this mirror."""
+        if self._hand is None:
+            self._hand = _Hand(f"mirror-{self.drive.path.name}")
+        return self._hand.submit(lambda: work(self))
 
     def close(self) -> None:
-        with contextlib.suppress(apsw.Error):
-            self.connection.close()
+        """Let go of the file. A mirror that hangs is left to its thread."""
+        if self._hand is not None:
+            self._hand.dismiss()
+        if not self.abandoned:
+            with contextlib.suppress(apsw.Error):
+                self.connection.close()
 
 
-def pack_statements(statements: Sequence[Statement]) -> bytes:
-    """Statements as a redo row holds them."""
-    return _encode(statements)
+def together(work: Mapping[Mirror, Callable[[Mirror], Any]]) -> dict[Mirror, MirrorFailed]:
+    """Run each mirror's work at the same time; the failures. Who misses its drive's deadline is abandoned."""
+    failures: dict[Mirror, MirrorFailed] = {}
+    for mirror, future in [(mirror, mirror.submit(one)) for mirror, one in work.items()]:
+        try:
+            future.result(mirror.drive.deadline)
+        except MirrorFailed as error:
+            failures[mirror] = error
+        except concurrent.futures.TimeoutError:
+            mirror.abandoned = True
+            failures[mirror] = MirrorFailed(mirror.id, f"no answer within {mirror.drive.deadline:g} s")
+    return failures
 
 
-def unpack_statements(packed: bytes) -> list[Statement]:
-    """What `pack_statements` packed."""
-    return [(sql, tuple(params)) for sql, params in _statements.decode(packed)]
+class _Hand:
+    """A daemon thread that does one thing after another; one that hangs is left behind and holds up no exit."""
 
+    def __init__(self, name: str) -> None:
+        self._jobs: SimpleQueue[tuple[concurrent.futures.Future[Any], Callable[[], Any]] | None] = SimpleQueue()
+        threading.Thread(target=self._work, name=name, daemon=True).start()
 
-def redo_row(epoch: int, seq: int, packed: bytes) -> Statement:
-    """The statement that enters a transaction into the redo log."""
-    return (
-        "INSERT OR REPLACE INTO redo (seq, epoch, size, statements) VALUES (?, ?, ?, ?)",
-        (seq, epoch, len(packed), packed),
-    )
+    def submit(self, work: Callable[[], T]) -> concurrent.futures.Future[T]:
+        future: concurrent.futures.Future[T] = concurrent.futures.Future()
+        self._jobs.put((future, work))
+        return future
 
+    def dismiss(self) -> None:
+        self._jobs.put(None)
 
-def standing(position: Position) -> Statement:
-    """The statement that says where a mirror stands."""
-    return (
-        "INSERT OR REPLACE INTO mirror (one, epoch, seq, members) VALUES (1, ?, ?, ?)",
-        (position.epoch, position.seq, " ".join(position.members)),
-    )
-
-
-def fresh_copy(leader: Mirror, drive: str, folder: Path, *, strict: bool) -> Mirror:
-    """Make the mirror of `folder` a copy of `leader`'s whole content, durably, in place of whatever is there.
-
-    Copied beside, checked, synced, renamed: a crash leaves the old file or the new one. Raises MirrorFailed.
-    """
-    beside, target = folder / (FILE + ".copy"), folder / FILE
-    try:
-        for path in (beside, Path(f"{beside}-wal"), Path(f"{beside}-shm")):
-            path.unlink(missing_ok=True)
-        copy = apsw.Connection(str(beside))
-        with copy.backup("main", leader.connection, "main") as backup:
-            while not backup.done:
-                backup.step(4096)
-        if copy.pragma("quick_check") != "ok":
-            raise MirrorFailed(drive, "the fresh copy does not pass its check")
-        copy.pragma("journal_mode", "delete")
-        copy.close()
-        _sync(beside)
-        for suffix in ("-wal", "-shm"):
-            Path(f"{target}{suffix}").unlink(missing_ok=True)
-        beside.rename(target)
-        _sync(folder)
-    except (apsw.Error, OSError) as error:
-        raise MirrorFailed(drive, f"cannot be copied afresh: {error}") from error
-    return Mirror(drive, folder, strict=strict)
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            future, work = job
+            try:
+                result = work()
+            except BaseException as error:
+                future.set_exception(error)
+            else:
+                future.set_result(result)

@@ -1,7 +1,7 @@
-"""Reading: a connection of its own for each thread, on the leader, on another member where the leader errs.
+"""Reading, on the calling thread, from one consistent snapshot of the leader, or of another member where that errs.
 
-The leader commits last, so what it shows is on every member. A point read takes microseconds and may run on the event
-loop; a page belongs on a thread.
+The leader commits last, so what it shows is on every member, and whoever was answered reads what was acknowledged. A
+point read takes some ten microseconds and may run on the event loop; a long page belongs on a thread.
 """
 
 from __future__ import annotations
@@ -9,76 +9,135 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
-from objstore.catalog import ballots
+import apsw
+
 from objstore.catalog.errors import CorruptRecord, MirrorFailed
-from objstore.catalog.mirror import Mirror, Session
+from objstore.catalog.mirror import FAULTS, FILE, connect
+from objstore.catalog.session import Reading
 from objstore.catalog.shared import Shared
 from objstore.catalog.transaction import Transaction
 from objstore.drives.pool import Pool
 
 T = TypeVar("T")
+
+_CACHE_KIB = 16_384
+_IDLE = 8  # connections kept open
+_DAMAGE = (CorruptRecord, apsw.CorruptError, apsw.NotADBError)
 _log = logging.getLogger(__name__)
 
 
-class _Open(threading.local):
-    """What one thread has open: the members of one generation, leader first."""
+class _Source:
+    """The members of one generation, and idle connections to one of them, the one that is read."""
 
-    generation = -1
-    mirrors: tuple[Mirror, ...] = ()
+    def __init__(self, generation: int, members: tuple[tuple[str, Path], ...]) -> None:
+        self.generation = generation
+        self.members = members  # (drive id, file), leader first
+        self.idle: deque[tuple[apsw.Connection, Reading]] = deque()
+
+    def close(self) -> None:
+        with contextlib.suppress(IndexError):
+            while True:
+                self.idle.pop()[0].close()
 
 
 class Readers:
     """The reading side of the catalog of one process. Any thread."""
 
-    def __init__(self, pool: Pool, shared: Shared, suspect: Callable[[str], None]) -> None:
+    def __init__(self, pool: Pool, shared: Shared) -> None:
         self._pool = pool
         self._shared = shared
-        self._suspect = suspect
-        self._open = _Open()
+        self._changing = threading.Lock()
+        self._source = _Source(-1, ())
 
     def read(self, function: Callable[[Transaction], T]) -> T:
-        """Run a function that only reads, on one consistent view. Raises what it raises; CorruptRecord, MirrorFailed or
-        ReadOnly when no member can answer."""
-        problem: BaseException | None = None
-        for mirror in self._mirrors():
-            try:
-                with _snapshot(mirror):
-                    return function(Session(mirror.connection))
-            except (MirrorFailed, CorruptRecord) as error:
-                _log.error("reading the catalog on drive %s: %s", mirror.drive, error)
-                self._suspect(mirror.drive)
-                problem = error
-        raise problem or ballots.no_quorum(self._pool)
-
-    def _mirrors(self) -> tuple[Mirror, ...]:
-        here, generation = self._open, self._shared.generation
-        if here.generation != generation:
-            here.generation = generation
-            for mirror in here.mirrors:
-                mirror.close()
-            here.mirrors = tuple(self._open_all())
-        return here.mirrors
-
-    def _open_all(self) -> Iterator[Mirror]:
-        for member in self._shared.ballot().members:
-            drive = self._pool.by_id(member)
-            if drive is None:
-                continue
-            try:
-                yield Mirror(member, drive.path, strict=False)
-            except MirrorFailed as error:
-                _log.warning("%s", error)
-
-
-@contextlib.contextmanager
-def _snapshot(mirror: Mirror) -> Iterator[None]:
-    """One consistent view for several statements."""
-    with mirror.failures():
-        mirror.connection.execute("BEGIN")
+        """Run a function that only reads. Raises what it raises; MirrorFailed when no member can answer."""
+        source = self._source
+        if source.generation != self._shared.generation:
+            source = self._follow()
         try:
-            yield
+            return self._read(source, function)
+        except (CorruptRecord, *FAULTS) as error:
+            return self._read_elsewhere(source, function, error)
+
+    def _read(self, source: _Source, function: Callable[[Transaction], T]) -> T:
+        try:
+            pair = source.idle.pop()
+        except IndexError:
+            pair = self._connect(source)
+        connection, session = pair
+        try:
+            connection.execute("BEGIN")
+            return function(session)
         finally:
-            mirror.rollback()
+            self._put_back(source, pair)
+
+    def _connect(self, source: _Source) -> tuple[apsw.Connection, Reading]:
+        if not source.members:
+            raise MirrorFailed("", "no drive that holds a mirror is in the pool")
+        connection = _open(source.members[0][1])
+        return connection, Reading(connection)
+
+    def _put_back(self, source: _Source, pair: tuple[apsw.Connection, Reading]) -> None:
+        connection = pair[0]
+        if source is self._source and len(source.idle) < _IDLE:
+            with contextlib.suppress(apsw.Error):
+                connection.execute("COMMIT")
+                source.idle.append(pair)
+                return
+        connection.close()
+
+    def _follow(self) -> _Source:
+        with self._changing:
+            generation = self._shared.generation
+            if self._source.generation != generation:
+                old = self._source
+                self._source = _Source(generation, self._members())
+                old.close()
+            return self._source
+
+    def _members(self) -> tuple[tuple[str, Path], ...]:
+        drives = [(member, self._pool.by_id(member)) for member in self._shared.state().ballot.members]
+        return tuple((member, drive.path / FILE) for member, drive in drives if drive is not None)
+
+    def _read_elsewhere(self, source: _Source, function: Callable[[Transaction], T], error: Exception) -> T:
+        """Ask the other members. Who errs where another one answers is reported, and copied afresh by `maintain`."""
+        damaged = [source.members[0][0]] if isinstance(error, _DAMAGE) else []
+        for member, path in source.members[1:]:
+            try:
+                result = _read_once(path, function)
+            except (CorruptRecord, *FAULTS) as other:
+                damaged += [member] if isinstance(other, _DAMAGE) else []
+                continue
+            for drive in damaged:
+                _log.error("the catalog mirror on drive %s is damaged: %s", drive, error)
+                self._shared.suspect(drive)
+            return result
+        if isinstance(error, CorruptRecord):
+            raise error
+        raise MirrorFailed(source.members[0][0], f"{type(error).__name__}: {error}") from error
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        with self._changing:
+            self._source.close()
+            self._source = _Source(-1, ())
+
+
+def _open(path: Path) -> apsw.Connection:
+    connection = connect(path, strict=False, cache_kib=_CACHE_KIB)
+    connection.pragma("query_only", True)
+    return connection
+
+
+def _read_once(path: Path, function: Callable[[Transaction], T]) -> T:
+    connection = _open(path)
+    try:
+        connection.execute("BEGIN")
+        return function(Reading(connection))
+    finally:
+        connection.close()

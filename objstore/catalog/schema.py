@@ -7,6 +7,7 @@ a mirror has had. A release adds to the end of MIGRATIONS and never edits what w
 `versions` holds noncurrent versions and delete markers. `ord` grows with every version of a key. Ids of `buckets` and
 `payloads` are never given twice (AUTOINCREMENT): a reader with an old record finds nothing, never another's bytes.
 `mirror` and `redo` belong to the engine: where this mirror stands, and its latest transactions as packed statements.
+`chain` is a hash over all transactions so far, `logged` their bytes: two mirrors of one chain have one history.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from __future__ import annotations
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         """CREATE TABLE mirror (
-            one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT NULL, seq INTEGER NOT NULL, members TEXT NOT NULL
+            one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT NULL, seq INTEGER NOT NULL, chain BLOB NOT NULL,
+            logged INTEGER NOT NULL, members TEXT NOT NULL
         ) STRICT""",
         """CREATE TABLE redo (
-            seq INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, size INTEGER NOT NULL, statements BLOB NOT NULL
+            seq INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, chain BLOB NOT NULL, logged INTEGER NOT NULL,
+            statements BLOB NOT NULL
         ) STRICT""",
         """CREATE TABLE buckets (
             id INTEGER PRIMARY KEY AUTOINCREMENT, name BLOB NOT NULL UNIQUE, owner BLOB NOT NULL, record BLOB NOT NULL

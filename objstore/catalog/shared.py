@@ -1,7 +1,8 @@
-"""What the processes of one server share about the catalog: the commit lock, and who the members are now.
+"""What the processes of one server share about the catalog: the commit lock, who the members are now, who is suspect.
 
 `commit.lock` is taken (flock) for every commit, so commits of all processes stand in one line. `members` holds the
-ballot in force; a counter mapped into every process says at the price of a memory read whether it has changed.
+ballot in force and the latest epoch that anybody proposed; a counter mapped into every process says at the price of a
+memory read whether it has changed. All of it is for the life of one server: durable are the ballots on the drives.
 """
 
 from __future__ import annotations
@@ -11,56 +12,99 @@ import fcntl
 import mmap
 import os
 import struct
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
+from objstore.catalog.errors import CatalogError
 from objstore.drives.format import Ballot
 
 _COUNTER = struct.Struct("<Q")
-_decode = msgspec.json.Decoder(Ballot).decode
+_SUSPECT = "suspect-"
+
+
+class State(msgspec.Struct, frozen=True):
+    """Who the members are. `tried` above the ballot's epoch: an election is open, and nothing commits before one ends.
+
+    `read_only` says why nothing can be written, `away` which drives are missing; `again` is when (seconds of
+    CLOCK_MONOTONIC, one clock for the host) the next election is worth its fsyncs."""
+
+    ballot: Ballot
+    tried: int
+    read_only: str | None = None
+    away: tuple[str, ...] = ()
+    again: float = 0.0
+
+    @property
+    def settled(self) -> bool:
+        """Whether the ballot in force may be written under."""
+        return self.read_only is None and self.tried == self.ballot.epoch
+
+
+_decode = msgspec.json.Decoder(State).decode
 
 
 class Shared:
     """The shared state below the runtime directory `folder`."""
 
     def __init__(self, folder: Path) -> None:
-        self._members = folder / "members"
+        self._folder = folder
+        self._state = folder / "members"
+        self._threads = threading.Lock()  # flock is between processes: one descriptor excludes nobody from itself
         self._lock = os.open(folder / "commit.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fd = os.open(folder / "generation", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            if os.fstat(fd).st_size < mmap.PAGESIZE:
-                os.ftruncate(fd, mmap.PAGESIZE)
-            self._map = mmap.mmap(fd, mmap.PAGESIZE)
+            if os.fstat(fd).st_size < _COUNTER.size:
+                os.ftruncate(fd, _COUNTER.size)
+            self._map = mmap.mmap(fd, _COUNTER.size)
         finally:
             os.close(fd)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the commit lock. Not re-entrant."""
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(self._lock, fcntl.LOCK_UN)
+        """Hold the commit lock, against threads and processes. Not re-entrant."""
+        with self._threads:
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                fcntl.flock(self._lock, fcntl.LOCK_UN)
 
     @property
     def generation(self) -> int:
-        """Grows with every change of members."""
-        return int(_COUNTER.unpack_from(self._map)[0])
+        """Grows with every change of the state."""
+        number: int = _COUNTER.unpack_from(self._map)[0]
+        return number
 
-    def ballot(self) -> Ballot:
-        """The ballot in force."""
-        return _decode(self._members.read_bytes())
+    def state(self) -> State:
+        """The state now. Raises CatalogError where no start has run."""
+        try:
+            return _decode(self._state.read_bytes())
+        except (OSError, msgspec.MsgspecError) as error:
+            raise CatalogError(f"the catalog was not started: {self._state}: {error}") from error
 
-    def announce(self, ballot: Ballot) -> None:
-        """Tell all processes of a new ballot. Under the lock (or before any other process runs)."""
-        beside = self._members.with_suffix(".tmp")
-        beside.write_bytes(msgspec.json.encode(ballot))
-        beside.rename(self._members)
+    def save(self, state: State) -> None:
+        """Tell all processes. Under the lock."""
+        beside = self._state.with_suffix(".tmp")
+        beside.write_bytes(msgspec.json.encode(state))
+        beside.rename(self._state)
         _COUNTER.pack_into(self._map, 0, self.generation + 1)
 
+    def suspect(self, drive: str) -> None:
+        """Note that the mirror on `drive` gave a wrong answer, for `maintain` of whichever process runs it."""
+        with contextlib.suppress(OSError):
+            (self._folder / f"{_SUSPECT}{drive}").touch()
+
+    def take_suspects(self) -> set[str]:
+        """The drives noted since the last call."""
+        found = list(self._folder.glob(f"{_SUSPECT}*"))
+        for path in found:
+            path.unlink(missing_ok=True)
+        return {path.name.removeprefix(_SUSPECT) for path in found}
+
     def close(self) -> None:
+        """Let go of the lock file and the map."""
         os.close(self._lock)
         self._map.close()

@@ -1,22 +1,29 @@
-"""Starting the catalog: which mirror leads, and that all the others become equal to it. The supervisor alone runs this.
+"""Starting the catalog: which mirror leads, and that all others become equal to it. The supervisor alone runs this.
 
-The highest ballot among at least n - W + 1 drives is the latest that ever took effect; among the members it names, the
+The highest ballot among n - W + 1 of its voters is the latest that ever took effect; among the members it names, the
 one with the highest `seq` leads (what only some of them have was never acknowledged, and becomes whole now). The others
-replay its redo log or are copied afresh. Then a ballot of the next epoch is cast for the members that are whole.
+replay its redo log or are copied afresh, and a ballot of a new epoch is cast.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-from objstore.catalog import ballots
-from objstore.catalog.errors import CatalogError, MirrorFailed, SchemaTooNew, StartRefused
-from objstore.catalog.mirror import Mirror, Position, fresh_copy, standing
-from objstore.catalog.shared import Shared
+import msgspec
+
+from objstore.catalog import ballots, copying
+from objstore.catalog.ballots import Vote
+from objstore.catalog.engine import define
+from objstore.catalog.errors import MirrorFailed, ReadOnly, StartRefused
+from objstore.catalog.members import Members
+from objstore.catalog.mirror import FILE, Mirror
+from objstore.catalog.redo import Position
+from objstore.catalog.schema import MIGRATIONS
+from objstore.catalog.shared import Shared, State
+from objstore.catalog.upkeep import recruit, wanted
 from objstore.drives.drive import Drive
-from objstore.drives.errors import DriveError
 from objstore.drives.format import Ballot
 from objstore.drives.pool import Pool
 
@@ -24,133 +31,141 @@ _log = logging.getLogger(__name__)
 
 
 def start(pool: Pool, runtime: Path, *, strict: bool = True, accept_loss: bool = False) -> None:
-    """Make the catalog ready for `attach`. Blocks. Raises StartRefused (names the drives), SchemaTooNew."""
+    """Make the catalog ready for `attach`. Blocks. Raises StartRefused (names the drives), SchemaTooNew.
+
+    Below the write quorum it starts read-only. `accept_loss`: lead by the best mirror there is, whatever is missing."""
     shared = Shared(runtime)
+    members = Members(pool, shared, strict=strict)
     try:
-        online = pool.online()
-        ballot = ballots.latest([_ballot(drive) for drive in online])
-        if len(online) < pool.start_quorum and not accept_loss:
-            needed = f"{pool.start_quorum} are needed to be sure which catalog is the latest"
-            raise _refused(pool, f"{len(online)} of {len(pool.drives)} drives are there, {needed}")
-        if ballot is None:
-            members = _create(pool, strict=strict)
-            ballot = Ballot(0, (), (), pool.parity)
+        votes = ballots.ask(pool)
+        ballot = ballots.latest(votes)
+        mirrors = _standing(pool, strict=strict)
+        if accept_loss:
+            ballot = _whatever_is_left(pool, ballot, mirrors)
+        elif ballot is None:
+            _require_new(pool, mirrors)
         else:
-            members = _recover(pool, ballot, strict=strict, accept_loss=accept_loss)
-        drives = tuple(drive.id for drive in pool.drives if drive.id)
-        new = Ballot(ballot.epoch + 1, members, drives, pool.parity)
-        try:
-            ballots.cast(pool, new)
-        except CatalogError as error:  # below the write quorum: reads go on with the members found
-            _log.warning("%s", error)
-            new = Ballot(ballot.epoch, members, drives, pool.parity)
-        shared.announce(new)
+            _require_voices(pool, votes, ballot)
+        with shared.locked():
+            if ballot is None:
+                ballot = _create(pool, strict=strict)
+            else:
+                ballot = _led(pool, ballot, mirrors)
+            tried = max([ballot.epoch, *(vote.epoch for vote in votes.values())])
+            shared.save(State(ballot, tried, read_only="starting"))
+            _open(members)
+        if members.state.settled:
+            _complete(members)
     finally:
+        members.close()
         shared.close()
 
 
-def _ballot(drive: Drive) -> Ballot | None:
+def _open(members: Members) -> None:
+    """The first election, and the schema; without a quorum the store is read-only until there is one."""
     try:
-        return drive.read_ballot()
-    except DriveError as error:
+        members.ready()
+        _migrate(members)
+    except ReadOnly as error:
         _log.warning("%s", error)
-        return None
 
 
-def _refused(pool: Pool, reason: str) -> StartRefused:
-    online = pool.online()
-    missing = [f"{drive.path} ({drive.problem or drive.state})" for drive in pool.drives if drive not in online]
-    return StartRefused(reason, missing)
+def _migrate(members: Members) -> None:
+    version = members.mirrors[0].connection.pragma("user_version")
+    for number in range(version, len(MIGRATIONS)):
+        define(members, [*MIGRATIONS[number], f"PRAGMA user_version = {number + 1}"])
 
 
-def wanted_mirrors(pool: Pool) -> int:
-    """How many mirrors a pool keeps: one more than may fail."""
-    return min(pool.parity + 1, len(pool.drives))
+def _complete(members: Members) -> None:
+    """Mirrors for members that were too far behind, damaged or lost."""
+    while len(members.mirrors) < wanted(members.pool) and recruit(members, frozenset()):
+        pass
 
 
-def _create(pool: Pool, *, strict: bool) -> tuple[str, ...]:
-    """Mirrors of a new pool. A start that was interrupted left mirrors without a ballot: they are empty, and reused."""
-    if len(pool.online()) < len(pool.drives):
-        raise _refused(pool, "a new deployment needs all its drives once")
-    members = []
-    for drive in pool.online()[: wanted_mirrors(pool)]:
-        assert drive.id is not None
-        mirror = Mirror(drive.id, drive.path, strict=strict, create=True)
-        mirror.close()
-        members.append(drive.id)
-    for member in members:
-        if (found := pool.by_id(member)) is not None:
-            mirror = Mirror(member, found.path, strict=strict)
-            mirror.begin()
-            mirror.apply([standing(Position(1, 0, tuple(members)))])
-            mirror.commit()
-            mirror.close()
-    return tuple(members)
+# --- what is there
 
 
-def _recover(pool: Pool, ballot: Ballot, *, strict: bool, accept_loss: bool) -> tuple[str, ...]:
-    found: list[tuple[Position, Mirror]] = []
-    broken: list[Drive] = []
+def _standing(pool: Pool, *, strict: bool) -> dict[str, Position]:
+    """Where each mirror that can be opened stands, by drive id."""
+    found: dict[str, Position] = {}
     for drive in pool.online():
-        if drive.id not in ballot.members and not accept_loss:
-            continue
-        assert drive.id is not None
         try:
-            mirror = Mirror(drive.id, drive.path, strict=strict)
-            mirror.quick_check()
-            found.append((mirror.position(), mirror))
-        except SchemaTooNew:
-            raise
-        except MirrorFailed as error:
+            if drive.id and (drive.path / FILE).exists():
+                mirror = Mirror(drive, strict=strict)
+                found[drive.id] = mirror.position()
+                mirror.close()
+        except (MirrorFailed, OSError) as error:
             _log.warning("%s", error)
-            if drive.id in ballot.members:
-                broken.append(drive)
-    if not found:
-        names = [f"drive {member}" for member in ballot.members]
-        raise StartRefused("no mirror of the catalog can be read; the members are", names + _away(pool))
-    found.sort(key=lambda pair: (pair[0].seq, pair[0].epoch), reverse=True)
-    leader = found[0][1]
-    whole = [leader.drive]
-    try:
-        for position, mirror in found[1:]:
-            if _equal(mirror, position, leader, found[0][0], strict=strict):
-                whole.append(mirror.drive)
-        for drive in _candidates(pool, whole, broken)[: max(0, wanted_mirrors(pool) - len(whole))]:
-            assert drive.id is not None
-            try:
-                fresh_copy(leader, drive.id, drive.path, strict=strict).close()
-                whole.append(drive.id)
-            except MirrorFailed as error:
-                _log.warning("%s", error)
-    finally:
-        for _, mirror in found:
-            mirror.close()
-    return tuple(whole)
+    return found
 
 
-def _equal(mirror: Mirror, here: Position, leader: Mirror, there: Position, *, strict: bool) -> bool:
-    """Bring one member to where the leader is."""
-    try:
-        if here.seq == there.seq and here.epoch == there.epoch:
-            return True
-        if mirror.replay(leader):
-            return True
-        _log.warning("catalog mirror on drive %s is too far behind: copied afresh", mirror.drive)
-        path = mirror.path.parent
-        mirror.close()
-        fresh_copy(leader, mirror.drive, path, strict=strict).close()
-        return True
-    except MirrorFailed as error:
-        _log.warning("%s", error)
-        return False
+def _require_new(pool: Pool, mirrors: Mapping[str, Position]) -> None:
+    """No drive has a ballot: is it a new deployment, or one whose ballots are lost?"""
+    if len(pool.online()) < len(pool.drives):
+        raise StartRefused("a new deployment needs all its drives at its first start", ballots.away(pool))
+    if holding := [member for member, position in mirrors.items() if position.seq > 0]:
+        paths = [str(drive.path) for drive in pool.drives if drive.id in holding]
+        raise StartRefused(
+            f"there are catalogs on {', '.join(paths)} and no drive has a ballot that says which one is the latest; "
+            "if you accept that the latest changes may be lost, start with the flag that says so"
+        )
 
 
-def _candidates(pool: Pool, whole: Sequence[str], broken: Sequence[Drive]) -> list[Drive]:
-    """Drives for a fresh mirror: first those whose own was damaged."""
-    others = [drive for drive in pool.online() if drive.id not in whole and drive not in broken]
-    return [drive for drive in [*broken, *others] if drive.id and drive.id not in whole]
+def _require_voices(pool: Pool, votes: Mapping[Drive, Vote], ballot: Ballot) -> None:
+    needed, voices = ballots.start_quorum(ballot), ballots.voices(votes, ballot)
+    missing = [*ballots.away(pool), *_unknown(pool, ballot)]
+    if len(pool.drives) < len(ballot.drives):
+        raise StartRefused(f"{len(pool.drives)} drives are named, the deployment has {len(ballot.drives)}", missing)
+    if len(voices) < needed:
+        raise StartRefused(
+            f"{len(voices)} of {len(ballot.drives)} drives are there, {needed} are needed to be sure which catalog is "
+            "the latest; bring them back, or, if they are lost for good and you accept that the latest changes may be "
+            "lost with them, start with the flag that says so",
+            missing,
+        )
 
 
-def _away(pool: Pool) -> list[str]:
-    online = pool.online()
-    return [f"{drive.path} ({drive.problem or drive.state})" for drive in pool.drives if drive not in online]
+def _unknown(pool: Pool, ballot: Ballot) -> list[str]:
+    """Voters that no slot of the pool holds now."""
+    return [f"drive {member}" for member in ballot.drives if pool.by_id(member) is None]
+
+
+def _led(pool: Pool, ballot: Ballot, mirrors: Mapping[str, Position]) -> Ballot:
+    """The ballot with those of its members that can be opened, the one furthest ahead first."""
+    present = [member for member in ballot.members if member in mirrors]
+    if not present:
+        missing = [*ballots.away(pool), *(one for one in _unknown(pool, ballot) if one.split()[1] in ballot.members)]
+        named = ", ".join(_place(pool, member) for member in ballot.members)
+        raise StartRefused(f"no mirror of the catalog can be opened; the latest are on {named}", missing)
+    present.sort(key=lambda member: mirrors[member].seq, reverse=True)
+    return msgspec.structs.replace(ballot, members=tuple(present))
+
+
+def _place(pool: Pool, member: str) -> str:
+    drive = pool.by_id(member)
+    return str(drive.path) if drive else f"drive {member}"
+
+
+def _whatever_is_left(pool: Pool, ballot: Ballot | None, mirrors: Mapping[str, Position]) -> Ballot | None:
+    """What to lead by when the operator accepts a loss: the best mirror; only drives that are there vote from now on.
+
+    A member of the latest ballot goes before a mirror that was left out of it."""
+    if not mirrors:
+        if ballot is not None:
+            raise StartRefused("no mirror of the catalog is left on any drive", ballots.away(pool))
+        return None
+    members = set(ballot.members) & set(mirrors) if ballot else set()
+    best = max(members or mirrors, key=lambda member: (mirrors[member].epoch, mirrors[member].seq))
+    epoch = ballot.epoch if ballot else mirrors[best].epoch
+    return Ballot(epoch, (best,), (), pool.parity)
+
+
+def _create(pool: Pool, *, strict: bool) -> Ballot:
+    """Mirrors of a new deployment. What an interrupted first start left is replaced."""
+    del strict  # made once, and always durable
+    made = []
+    for drive in pool.online()[: wanted(pool)]:
+        copying.create(drive)
+        assert drive.id is not None
+        made.append(drive.id)
+    return Ballot(0, tuple(made), (), pool.parity)

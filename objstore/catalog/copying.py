@@ -1,0 +1,94 @@
+"""Mirrors made whole: an empty one for a new deployment, a copy of another mirror in place of a lost or damaged one.
+
+Both are made beside (`catalog.db.new`), checked, synced and renamed. The old file goes first, then its write-ahead log:
+a log that is left beside a file it does not belong to would be played into it. A crash in between leaves no mirror, and
+that is safe: its drive is not a member while it is being copied, or will be found without a mirror.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import apsw
+
+from objstore.catalog import redo
+from objstore.catalog.errors import MirrorFailed
+from objstore.catalog.mirror import FILE, Mirror
+from objstore.catalog.schema import MIGRATIONS, VERSION
+from objstore.drives.drive import Drive
+
+_PAGES = 4_096
+
+
+def create(drive: Drive) -> None:
+    """Put an empty mirror on `drive`, durably. Raises MirrorFailed."""
+    beside = _beside(drive)
+    try:
+        connection = _open(beside)
+        for migration in MIGRATIONS:
+            for sql in migration:
+                connection.execute(sql)
+        connection.execute("INSERT INTO mirror VALUES (1, 0, 0, ?, 0, '')", (redo.ORIGIN,))
+        connection.pragma("user_version", VERSION)
+        _install(connection, beside, drive.path / FILE)
+    except (apsw.Error, OSError) as error:
+        raise MirrorFailed(drive.id or str(drive.path), f"cannot be created: {error}") from error
+
+
+def copy(source: Mirror, drive: Drive) -> None:
+    """Replace whatever mirror `drive` has by a copy of `source` as it is now, durably.
+
+    Takes no lock: writers go on, and the copy is one snapshot. Raises MirrorFailed, of `source` when what was copied
+    is damaged, of `drive` otherwise."""
+    beside = _beside(drive)
+    with source.failures():
+        reader = apsw.Connection(str(source.path), flags=apsw.SQLITE_OPEN_READWRITE)
+    try:
+        connection = _open(beside)
+        with source.failures():
+            reader.execute("BEGIN")
+            reader.execute("SELECT seq FROM mirror").fetchall()  # from here on it is one snapshot
+        with connection.backup("main", reader, "main") as backup:
+            while not backup.done:
+                backup.step(_PAGES)
+        if connection.pragma("quick_check") != "ok":
+            raise MirrorFailed(source.id, "is damaged: a copy of it does not pass SQLite's check")
+        _install(connection, beside, drive.path / FILE)
+    except (apsw.CorruptError, apsw.NotADBError) as error:
+        raise MirrorFailed(source.id, f"is damaged: {error}") from error
+    except (apsw.Error, OSError) as error:
+        raise MirrorFailed(drive.id or str(drive.path), f"cannot be copied: {error}") from error
+    finally:
+        reader.close()
+
+
+def _beside(drive: Drive) -> Path:
+    return drive.path / f"{FILE}.new"
+
+
+def _open(beside: Path) -> apsw.Connection:
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        Path(f"{beside}{suffix}").unlink(missing_ok=True)
+    connection = apsw.Connection(str(beside))
+    connection.pragma("synchronous", "off")  # nothing counts before it is synced as a whole
+    return connection
+
+
+def _install(connection: apsw.Connection, beside: Path, target: Path) -> None:
+    connection.pragma("journal_mode", "wal")
+    connection.close()  # the last one to close moves the log into the file
+    _sync(beside)
+    for suffix in ("", "-wal", "-shm"):
+        Path(f"{target}{suffix}").unlink(missing_ok=True)
+    _sync(target.parent)
+    beside.rename(target)
+    _sync(target.parent)
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

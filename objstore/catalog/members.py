@@ -1,0 +1,181 @@
+"""The members as one process has them open, and how they change.
+
+`Members.ready` is called under the commit lock before anything is written: it follows what other processes decided,
+refuses without a write quorum, and holds an election where one is due. An election levels the members first (what some
+have and others lack was committed on some of them and never acknowledged: it becomes whole) and then casts the ballot.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Collection, Sequence
+
+import msgspec
+
+from objstore.catalog import ballots
+from objstore.catalog.errors import MirrorFailed, ReadOnly
+from objstore.catalog.mirror import Mirror
+from objstore.catalog.redo import Position
+from objstore.catalog.shared import Shared, State
+from objstore.drives.format import Ballot
+from objstore.drives.pool import Pool
+
+_log = logging.getLogger(__name__)
+_PAUSE = 1.0  # seconds between elections that find no quorum: each costs fsyncs on all drives
+_ROOM = 64 << 20
+
+
+class Members:
+    """The mirrors that the ballot in force names, leader first. One thread at a time, under the commit lock."""
+
+    def __init__(self, pool: Pool, shared: Shared, *, strict: bool) -> None:
+        self.pool = pool
+        self.shared = shared
+        self.strict = strict
+        self.mirrors: list[Mirror] = []
+        self.absent: dict[str, MirrorFailed] = {}  # members that could not be opened
+        self._generation = -1
+        self.state = State(Ballot(0, (), (), 0), 0)
+
+    def refresh(self) -> None:
+        """Follow a change that another process made. Cheap when there was none."""
+        generation = self.shared.generation
+        if generation == self._generation:
+            return
+        self.state = self.shared.state()
+        opened = {mirror.id: mirror for mirror in self.mirrors}
+        self.mirrors, self.absent = [], {}
+        for member in self.state.ballot.members:
+            mirror = opened.get(member)
+            if mirror is not None and mirror.problem() is None:
+                del opened[member]
+                self.mirrors.append(mirror)
+                continue
+            try:
+                self.mirrors.append(self.open(member))
+            except MirrorFailed as error:
+                self.absent[member] = error
+        for mirror in opened.values():
+            mirror.close()
+        self._generation = generation
+
+    def open(self, member: str) -> Mirror:
+        """Open the mirror of one drive. Raises MirrorFailed."""
+        drive = self.pool.by_id(member)
+        if drive is None:
+            raise MirrorFailed(member, "its drive is not in the pool")
+        mirror = Mirror(drive, strict=self.strict)
+        try:
+            mirror.check()
+        except MirrorFailed:
+            mirror.close()
+            raise
+        return mirror
+
+    def ready(self) -> None:
+        """Be sure that the members may be written. Raises ReadOnly."""
+        self.refresh()
+        online, needed = len(self.pool.online()), self.pool.write_quorum
+        if online < needed:
+            self.refuse(f"{online} of {len(self.pool.drives)} drives are online, {needed} are needed to write")
+        if not self.state.settled:
+            if time.monotonic() < self.state.again:
+                raise ReadOnly(self.state.read_only or "an election is open", self.state.away)
+            self.elect()
+        elif self.absent:
+            self.vote_out(self.absent)
+
+    def refuse(self, reason: str) -> None:
+        """Note for everybody that nothing can be written, and raise ReadOnly."""
+        missing = ballots.away(self.pool)
+        if (reason, missing) != (self.state.read_only, self.state.away) or time.monotonic() > self.state.again:
+            _log.error("the catalog is read-only: %s; away: %s", reason, ", ".join(missing) or "none")
+            again = time.monotonic() + _PAUSE
+            self.shared.save(msgspec.structs.replace(self.state, read_only=reason, away=missing, again=again))
+            self.refresh()
+        raise ReadOnly(reason, missing)
+
+    # --- changes
+
+    def vote_out(self, failures: dict[str, MirrorFailed]) -> None:
+        """Go on without the members that failed. Raises ReadOnly where nobody is left or the quorum is gone."""
+        for failure in failures.values():
+            _log.warning("%s", failure)
+        left = [mirror for mirror in self.mirrors if mirror.id not in failures]
+        if not left:
+            self.refuse("no mirror of the catalog can be written")
+        if all(failure.full for failure in failures.values()) and not any(map(_has_room, left)):
+            raise ReadOnly("the drives that hold the catalog are full", [str(m.drive.path) for m in self.mirrors])
+        self.change([mirror.id for mirror in left])
+
+    def elect(self) -> None:
+        """Level the members that can be used and make them the members of a new epoch. Raises ReadOnly."""
+        levelled = self.level()
+        if not levelled:
+            self.refuse("no mirror of the catalog can be read")
+        self.change(levelled)
+
+    def change(self, members: Sequence[str]) -> None:
+        """Put a ballot of a new epoch in force. Raises ReadOnly: then nothing commits until an election succeeds."""
+        before = self.state
+        new = Ballot(
+            max(before.tried, before.ballot.epoch) + 1,
+            tuple(members),
+            ballots.electorate(self.pool, before.ballot),
+            self.pool.parity,
+        )
+        # from here on nobody may commit under the old epoch: some drives may already know the new one
+        self.state = msgspec.structs.replace(before, tried=new.epoch)
+        self.shared.save(self.state)
+        if not ballots.cast(self.pool, before.ballot, new):
+            self.refuse(f"fewer than {self.pool.write_quorum} of {len(self.pool.drives)} drives took the vote")
+        self.shared.save(State(new, new.epoch))
+        self.refresh()
+        _log.info("catalog epoch %d: %s", new.epoch, ", ".join(new.members))
+
+    def level(self) -> list[str]:
+        """Bring all members that can be used to the same place; their ids, leader first.
+
+        The one furthest ahead is right: what is acknowledged is on every member. It is spread to all others before the
+        leader commits it, as in any commit, so readers never see what a member lacks."""
+        standing: dict[Mirror, Position] = {}
+        for mirror in self.mirrors:
+            try:
+                mirror.check()
+                standing[mirror] = mirror.position()
+            except MirrorFailed as error:
+                _log.warning("%s", error)
+        if not standing:
+            return []
+        furthest = max(position.seq for position in standing.values())
+        source = next(mirror for mirror in standing if standing[mirror].seq == furthest)
+        level = {source}
+        for mirror in reversed(standing):
+            try:
+                if standing[mirror][1:3] != standing[source][1:3]:
+                    mirror.replay(source)
+                level.add(mirror)
+            except MirrorFailed as error:
+                _log.warning("%s", error)
+        return [mirror.id for mirror in standing if mirror in level]
+
+    def heal_steps(self) -> None:
+        """After OutOfStep: level the members, and go on without those that cannot be levelled. Raises ReadOnly."""
+        levelled = self.level()
+        left_out: Collection[Mirror] = [mirror for mirror in self.mirrors if mirror.id not in levelled]
+        if left_out:
+            self.vote_out({mirror.id: MirrorFailed(mirror.id, "cannot be levelled") for mirror in left_out})
+
+    def close(self) -> None:
+        """Let go of all mirrors."""
+        for mirror in self.mirrors:
+            mirror.close()
+        self.mirrors, self._generation = [], -1
+
+
+def _has_room(mirror: Mirror) -> bool:
+    try:
+        return mirror.drive.measure().free > _ROOM
+    except OSError:
+        return False

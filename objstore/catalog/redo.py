@@ -1,0 +1,59 @@
+"""The redo log: what each transaction wrote, as statements, so that a mirror that lags can do it again.
+
+A transaction is packed as its distinct SQL texts and, for each statement, the number of its text and its parameters.
+Every transaction extends the *chain*, a hash over the whole history: `chain = xxh3_64(chain before + seq + packed)`.
+Two mirrors with one chain hold the same; and a log can only be replayed on the mirror whose history it continues.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from xxhash import xxh3_64_digest
+
+from objstore.catalog.transaction import Value
+
+Statement = tuple[str, tuple[Value, ...]]
+
+KEEP_TRANSACTIONS = 2_000
+KEEP_BYTES = 32 << 20
+TRIM_EVERY = 32
+ORIGIN = bytes(8)
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(tuple[list[str], list[tuple[int, tuple[Any, ...]]]]).decode
+
+
+class Position(NamedTuple):
+    """Where a mirror stands: after transaction `seq`, whose epoch was `epoch`; `logged` bytes of redo were written."""
+
+    epoch: int
+    seq: int
+    chain: bytes
+    logged: int
+    members: tuple[str, ...]
+
+    def after(self, epoch: int, packed: bytes, members: tuple[str, ...]) -> Position:
+        """Where one more transaction leads."""
+        seq = self.seq + 1
+        return Position(epoch, seq, extend(self.chain, seq, packed), self.logged + len(packed), members)
+
+
+def extend(chain: bytes, seq: int, packed: bytes) -> bytes:
+    """The chain after transaction `seq`."""
+    return xxh3_64_digest(chain + seq.to_bytes(8, "big") + packed)
+
+
+def pack(statements: Sequence[Statement]) -> bytes:
+    """Statements as a redo row holds them."""
+    texts: dict[str, int] = {}
+    calls = [(texts.setdefault(sql, len(texts)), params) for sql, params in statements]
+    return _encode((list(texts), calls))
+
+
+def unpack(packed: bytes) -> list[Statement]:
+    """What `pack` packed. Raises msgspec.MsgspecError."""
+    texts, calls = _decode(packed)
+    return [(texts[number], params) for number, params in calls]

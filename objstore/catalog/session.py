@@ -1,0 +1,87 @@
+"""Transactions over one SQLite connection: one that only reads, and one that records what it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import apsw
+
+from objstore.catalog.errors import CatalogError
+from objstore.catalog.redo import Statement
+from objstore.catalog.transaction import Row, Transaction, Value
+
+T = TypeVar("T")
+
+
+class Reading:
+    """A `Transaction` that only reads."""
+
+    __slots__ = ("_execute",)
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._execute = connection.execute
+
+    def one(self, sql: str, *params: Value) -> Row | None:
+        row: Row | None = self._execute(sql, params).fetchone()
+        return row
+
+    def all(self, sql: str, *params: Value) -> list[Row]:
+        rows: list[Row] = self._execute(sql, params).fetchall()
+        return rows
+
+    def run(self, sql: str, *params: Value) -> int:
+        raise CatalogError("a function given to Catalog.read must not write")
+
+
+class Recorder(Reading):
+    """A `Transaction` that records. Many functions share it, one after another, each undone alone when it raises."""
+
+    __slots__ = ("_connection", "_nested", "_total", "statements")
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        super().__init__(connection)
+        self._connection = connection
+        self._nested = False
+        self._total = connection.total_changes()
+        self.statements: list[Statement] = []
+
+    def run(self, sql: str, *params: Value) -> int:
+        if not self._nested:  # only what writes needs a savepoint
+            self._execute("SAVEPOINT call")
+            self._nested = True
+        self._execute(sql, params)
+        total = self._connection.total_changes()
+        changed: int = total - self._total
+        self._total = total
+        if changed:
+            self.statements.append((sql, params))
+        return changed
+
+    def call(self, function: Callable[[Transaction], T]) -> T:
+        """Run one function; when it raises, nothing of it remains."""
+        mark = len(self.statements)
+        try:
+            result = function(self)
+            if self._connection.total_changes() != self._total:
+                raise CatalogError("a statement that writes must go through Transaction.run")
+        except BaseException:
+            del self.statements[mark:]
+            self._end("ROLLBACK TO call")
+            raise
+        self._end()
+        return result
+
+    def define(self, sql: str) -> None:
+        """Execute and record a statement that changes the schema."""
+        self._execute(sql)
+        self.statements.append((sql, ()))
+
+    def _end(self, first: str | None = None) -> None:
+        if self._nested:
+            self._nested = False
+            if self._connection.in_transaction:  # SQLite undoes all by itself on some I/O errors
+                if first:
+                    self._execute(first)
+                self._execute("RELEASE call")
+        self._total = self._connection.total_changes()

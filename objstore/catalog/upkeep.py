@@ -1,0 +1,146 @@
+"""What keeps the catalog at full strength: new mirrors for lost ones, ballots for returned drives, short logs.
+
+One process runs it now and then (`Catalog.maintain`). A mirror is copied beside the running store from one snapshot of
+the leader; only its last transactions are replayed, and the ballot that makes it a member cast, under the commit lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Collection
+
+from objstore.catalog import ballots, copying
+from objstore.catalog.errors import CatalogError, MirrorFailed, OutOfStep
+from objstore.catalog.members import Members
+from objstore.catalog.mirror import FILE, Mirror
+from objstore.drives.drive import Drive
+from objstore.drives.errors import DriveError
+from objstore.drives.pool import Pool
+
+_log = logging.getLogger(__name__)
+
+PASSIVE_BYTES, TRUNCATE_BYTES = 8 << 20, 48 << 20
+_ROUNDS = 3  # attempts to catch up with a busy leader by copying once more
+
+
+class Upkeep:
+    """Upkeep by one process. `settle` seconds a drive must have been online before it gets a mirror: until then other
+    processes may not have noticed it, and would vote it out again."""
+
+    def __init__(self, members: Members, *, settle: float) -> None:
+        self._members = members
+        self._settle = settle
+        self._since: dict[str, float] = {}
+        self._damaged: set[str] = set()  # drives whose mirror is not to be caught up but copied afresh
+
+    def run(self) -> None:
+        """One round. Blocks. Raises ReadOnly."""
+        members = self._members
+        self._damaged |= members.shared.take_suspects()
+        with members.shared.locked():
+            members.ready()
+            self._look()
+            self._follow_pool()
+        while len(members.mirrors) < wanted(members.pool) and recruit(members, self._unready(), self._damaged):
+            pass
+        for mirror in list(members.mirrors):
+            self._checkpoint(mirror)
+
+    def _look(self) -> None:
+        """Vote out members that are gone or gave wrong answers."""
+        mirrors = self._members.mirrors
+        failures = {mirror.id: MirrorFailed(mirror.id, text) for mirror in mirrors if (text := mirror.problem())}
+        for mirror in mirrors:
+            if mirror.id in self._damaged and len(mirrors) > len(failures) + 1:
+                failures.setdefault(mirror.id, MirrorFailed(mirror.id, "gave a damaged answer"))
+        if failures:
+            self._members.vote_out(failures)
+
+    def _follow_pool(self) -> None:
+        """Let the ballot name the drives of the pool as it is now, and every drive know the ballot."""
+        members = self._members
+        ballot, pool = members.state.ballot, members.pool
+        if ballot.drives != ballots.electorate(pool, ballot) or ballot.parity != pool.parity:
+            members.change(ballot.members)
+        ballot = members.state.ballot
+        for drive in pool.online():
+            with contextlib.suppress(DriveError):
+                ballots.remind(drive, ballot)
+
+    def _unready(self) -> Collection[str]:
+        now, online = time.monotonic(), {drive.id for drive in self._members.pool.online() if drive.id}
+        self._since = {drive: self._since.get(drive, now) for drive in online}
+        return {drive for drive, since in self._since.items() if now - since < self._settle}
+
+    def _checkpoint(self, mirror: Mirror) -> None:
+        length = mirror.log_bytes()
+        if length < PASSIVE_BYTES or mirror.problem():
+            return
+        try:
+            mirror.checkpoint(truncate=False)  # the long work, while others commit
+            if length >= TRUNCATE_BYTES:
+                with self._members.shared.locked():
+                    mirror.checkpoint(truncate=True)
+        except MirrorFailed as error:
+            _log.warning("checkpoint: %s", error)
+
+
+def wanted(pool: Pool) -> int:
+    """How many mirrors a pool keeps: one more than may fail."""
+    return min(pool.parity + 1, len(pool.drives))
+
+
+def recruit(members: Members, not_yet: Collection[str], damaged: set[str] | None = None) -> bool:
+    """Make one more drive a member; whether it worked. Takes the commit lock. Raises ReadOnly without a quorum.
+
+    `not_yet`: drives to leave alone. `damaged`: drives whose mirror must be copied; corrected here."""
+    damaged = set() if damaged is None else damaged
+    for drive in _candidates(members, not_yet):
+        assert drive.id is not None
+        try:
+            if drive.id in damaged or not _join(members, drive):
+                _copy_and_join(members, drive)
+            damaged.discard(drive.id)
+            return True
+        except MirrorFailed as error:
+            _log.warning("no new catalog mirror on %s: %s", drive.path, error)
+            if error.drive != drive.id:
+                damaged.add(error.drive)  # the source of the copy: to be looked at in the next round
+    return False
+
+
+def _candidates(members: Members, not_yet: Collection[str]) -> list[Drive]:
+    """Drives for a new mirror: those that had one first, then those with most room."""
+    taken = {*members.state.ballot.members, *not_yet}
+    found = [drive for drive in members.pool.writable() if drive.id and drive.id not in taken]
+    return sorted(found, key=lambda drive: (not (drive.path / FILE).exists(), -drive.free))
+
+
+def _copy_and_join(members: Members, drive: Drive) -> None:
+    source = members.mirrors[0]
+    for _ in range(_ROUNDS):
+        copying.copy(source, drive)
+        if _join(members, drive):
+            return
+    raise OutOfStep(drive.id or "", "the leader writes faster than it can be copied")
+
+
+def _join(members: Members, drive: Drive) -> bool:
+    """Catch up by redo and become a member, under the lock; False where the redo log does not reach."""
+    try:
+        mirror = Mirror(drive, strict=members.strict)
+    except CatalogError:
+        return False
+    try:
+        with members.shared.locked():
+            members.ready()
+            if mirror.position()[1:3] != members.mirrors[0].position()[1:3]:
+                mirror.replay(members.mirrors[0])
+            members.change([*members.state.ballot.members, mirror.id])
+        return True
+    except OutOfStep:
+        return False
+    finally:
+        mirror.close()
