@@ -65,9 +65,7 @@ def format_drive(path: Path, deployment: str) -> Format:
             if present.deployment != deployment:
                 raise DriveForeign(str(path), f"belongs to another deployment ({present.deployment})")
             return present
-        for number in range(256):  # all folders now: none has to be made, and made durable, in the middle of a write
-            (path / SHARDS / f"{number:02x}").mkdir(parents=True, exist_ok=True)
-        _sync_folder(path / SHARDS)
+        (path / SHARDS).mkdir(exist_ok=True)
         created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         new = Format(deployment, new_id(), created, os.path.ismount(path))
         write_durably(path / FORMAT_FILE, _seal(new))
@@ -93,8 +91,9 @@ def read_ballot(path: Path) -> Ballot | None:
 
 def write_ballot(path: Path, ballot: Ballot) -> None:
     """Make `ballot` the drive's, durably. Raises BallotSuperseded when the drive knows a later or another one of
-    the same epoch, OSError when the drive fails."""
+    the same epoch, FileNotFoundError when there is no drive at the path, OSError when it fails."""
     with _locked(path):
+        read_format(path)  # an empty folder, or the one below a mount point, has no vote and stays empty
         try:
             known = read_ballot(path)
         except FormatCorrupt:

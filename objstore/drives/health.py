@@ -5,6 +5,7 @@ Everything here may be called from any thread, and what asks the disk blocks; th
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import threading
@@ -130,6 +131,8 @@ class Health:
             if error.errno == errno.ENOENT and key is not None:
                 return ShardNotFound(path, text)
         if error.errno in _FULL:
+            with contextlib.suppress(OSError):
+                self.measure()
             self.full, self._full_at = True, (time.monotonic(), self.measured.free)
             return DriveFull(path, text)
         if error.errno in _REFUSED:
@@ -147,7 +150,7 @@ class Health:
         self.measured = Usage(found.f_blocks * unit, (found.f_blocks - found.f_bfree) * unit, found.f_bavail * unit)
         self.measure_due = time.monotonic() + _USAGE_SECONDS
         since, free = self._full_at
-        if self.full and (self.measured.free > free + _FULL_MARGIN or time.monotonic() > since + _FULL_SECONDS):
+        if self.full and (self.measured.free >= free + _FULL_MARGIN or time.monotonic() > since + _FULL_SECONDS):
             self.full = False
         return self.measured
 

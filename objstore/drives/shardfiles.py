@@ -105,6 +105,7 @@ class ShardFiles:
         self._strict = strict
         self._most = open_files
         self._open: OrderedDict[Key, OpenFile] = OrderedDict()
+        self._durable_folders: set[str] = set()
 
     def path(self, key: Key) -> str:
         """Where the shard lies."""
@@ -179,7 +180,8 @@ class ShardFiles:
         try:
             fd = self._system.open(path, flags, 0o600)
         except FileNotFoundError:
-            self._make_folder(os.path.dirname(path))  # noqa: PTH120 - str paths on the hot side
+            with contextlib.suppress(FileExistsError):
+                self._system.mkdir(os.path.dirname(path), 0o700)  # noqa: PTH120 - str paths on the hot side
             fd = self._system.open(path, flags, 0o600)
         except FileExistsError as error:
             raise ShardExists(self._root, f"{named(key)} exists already") from error
@@ -190,7 +192,7 @@ class ShardFiles:
             write_vectors(self._system, fd, 0, [header])
             if self._strict:
                 self._system.fsync(fd)
-                self._sync_folder(os.path.dirname(path))  # noqa: PTH120
+                self._sync_shard_folder(path)
         except OSError:
             with contextlib.suppress(OSError):
                 self._system.unlink(path)
@@ -280,7 +282,7 @@ class ShardFiles:
         path = self.path(final)
         self._system.rename(self.path(temporary), path)
         if self._strict:
-            self._sync_folder(os.path.dirname(path))  # noqa: PTH120
+            self._sync_shard_folder(path)
         self.forget(temporary)
         self._keep(final, file)
 
@@ -308,11 +310,12 @@ class ShardFiles:
                     continue  # removed while we list
                 yield key[0], key[1], found.st_size, found.st_mtime
 
-    def _make_folder(self, path: str) -> None:
-        with contextlib.suppress(FileExistsError):
-            self._system.mkdir(path, 0o700)
-        if self._strict:  # also when another process made it: that one may not have synced it yet
-            self._sync_folder(os.path.dirname(path))  # noqa: PTH120
+    def _sync_shard_folder(self, path: str) -> None:
+        folder = os.path.dirname(path)  # noqa: PTH120
+        self._sync_folder(folder)
+        if folder not in self._durable_folders:  # made by us or just now by another process: once is enough to know
+            self._sync_folder(f"{self._root}/{SHARDS}")
+            self._durable_folders.add(folder)
 
     def _sync_folder(self, path: str) -> None:
         fd = self._system.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
