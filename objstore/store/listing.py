@@ -10,7 +10,7 @@ from objstore.catalog.records import unpack
 from objstore.catalog.transaction import Transaction
 from objstore.store import versions
 from objstore.store.errors import NoSuchUpload
-from objstore.store.types import NULL, Bucket, Entry, MarkedPage, Page, Upload, Version, VersionEntry
+from objstore.store.types import NULL, Bucket, Entry, Listed, MarkedPage, Page, Upload, VersionEntry
 from objstore.store.uploads import raw_id
 from objstore.store.walking import Position, Row, Walk, beginning, walk
 
@@ -39,7 +39,7 @@ def list_objects(tx: Transaction, bucket: Bucket, prefix: str, delimiter: str, a
 
     start = beginning(prefix.encode(), delimiter.encode(), after.encode(), None)
     found = walk(fetch, start, prefix.encode(), delimiter.encode(), limit)
-    items = [Entry(row[0].decode(), unpack(row[2], Version)) for row in found.rows]
+    items = [Entry(row[0].decode(), unpack(row[2], Listed)) for row in found.rows]
     return Page(items, _prefixes(found), _next_key(found))
 
 
@@ -71,7 +71,7 @@ def list_versions(
     items: list[VersionEntry] = []
     before = marker if start[1] is not None and _has_newer(tx, bucket, marker, start[1]) else None
     for key, _, record, is_current in found.rows:
-        version = unpack(record, Version)
+        version = unpack(record, Listed)
         items.append(VersionEntry(key.decode(), version, bool(is_current) or key != before))
         before = key
     last_id = items[-1].version.version_id if isinstance(found.last, tuple) else None

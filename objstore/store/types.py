@@ -33,14 +33,14 @@ ENABLED = "Enabled"
 SUSPENDED = "Suspended"
 
 
-class Owner(msgspec.Struct, frozen=True, array_like=True):
+class Owner(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A canonical user id and the name shown beside it."""
 
     id: str
     name: str = ""
 
 
-class Grant(msgspec.Struct, frozen=True, array_like=True):
+class Grant(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One line of an ACL: `kind` is CanonicalUser, Group or AmazonCustomerByEmail; `permission` as AWS names it."""
 
     kind: str
@@ -70,7 +70,7 @@ class Bucket(msgspec.Struct, frozen=True, array_like=True):
     configuration: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-class Checksum(msgspec.Struct, frozen=True, array_like=True):
+class Checksum(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A checksum as the client sees it: `algorithm` (CRC32C, SHA256...), `value` in base64 (with `-N` if composite)."""
 
     algorithm: str
@@ -86,13 +86,10 @@ class PartInfo(msgspec.Struct, frozen=True, array_like=True):
     checksum: Checksum | None = None
 
 
-class Version(msgspec.Struct, frozen=True, array_like=True):
-    """One version of a key: an object or a delete marker.
+class Listed(msgspec.Struct, frozen=True, array_like=True):
+    """What listings tell of a version or delete marker: the first fields of its record, all that they decode.
 
-    Its bytes are `extents` in order, then the payload. `etag` is hex without quotes, `-N` behind for N parts.
-    `headers` has content-type, cache-control, content-disposition, content-encoding, content-language, expires,
-    x-amz-website-redirect-location by these names. Listings give it as it is stored: `extents` and `parts` may then
-    be in the `manifest`, and `content` is None; `Store.current` gives it whole.
+    `etag` is hex without quotes, `-N` behind for N parts.
     """
 
     version_id: str
@@ -104,9 +101,19 @@ class Version(msgspec.Struct, frozen=True, array_like=True):
     modified_us: int
     owner: Owner
     storage_class: str = "STANDARD"
+    checksum: Checksum | None = None
+
+
+class Version(Listed, frozen=True, array_like=True):
+    """One version of a key, an object or a delete marker.
+
+    Its bytes are `extents` in order, then the payload. `headers` has content-type, cache-control, content-disposition,
+    content-encoding, content-language, expires, x-amz-website-redirect-location by these names. As a table has it,
+    `extents` and `parts` may be in the `manifest`, and `content` is None; `Store.current` gives it whole.
+    """
+
     metadata: dict[str, str] = msgspec.field(default_factory=dict)
     headers: dict[str, str] = msgspec.field(default_factory=dict)
-    checksum: Checksum | None = None
     parts: tuple[PartInfo, ...] | None = None
     extents: tuple[Extent, ...] = ()
     payload: int | None = None
@@ -285,20 +292,18 @@ class DeleteItem:
     conditions: Preconditions = ALWAYS
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """A key in a listing."""
 
     key: str
-    version: Version
+    version: Listed
 
 
-@dataclass(frozen=True, slots=True)
-class VersionEntry:
+class VersionEntry(msgspec.Struct, frozen=True):
     """A version or delete marker in a listing."""
 
     key: str
-    version: Version
+    version: Listed
     is_latest: bool
 
 
