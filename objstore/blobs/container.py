@@ -58,7 +58,8 @@ class Container:
     def lost(self, failures: dict[int, DriveError]) -> WriteQuorumLost:
         """The error that says so."""
         reasons = {self.drive_ids[shard]: error.reason for shard, error in failures.items()}
-        return WriteQuorumLost(self.id, self.layout.width - len(failures), self.quorum, reasons)
+        full = all(isinstance(error, DriveFull) for error in failures.values())
+        return WriteQuorumLost(self.id, self.layout.width - len(failures), self.quorum, reasons, full=full)
 
     async def unlink(self) -> None:
         """Remove every shard file: nothing of the blob is published."""

@@ -4,15 +4,30 @@ A caller needs to tell four situations apart: no blob may be written now (`NotEn
 is not durable enough to be acknowledged (`WriteQuorumLost`), these bytes cannot be had now (`Unreadable`), and the
 catalog does not know the blob (`BlobUnknown`). Errors of one drive never come through: they are what the blobs exist
 to survive.
+
+`code` and `message` are what a client gets to see, if this reaches one: S3's words, and no drive's name.
 """
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+_UNAVAILABLE = "ServiceUnavailable"
+_FULL = "StorageFull"
 
 
 class BlobError(Exception):
     """Any failure of the blobs."""
 
+    code: str = "InternalError"
+    message: ClassVar[str | None] = None
+
 
 class NotEnoughDrives(BlobError):
     """Too few drives are online to write with the parity promised."""
+
+    code = _UNAVAILABLE
+    message = "Too few drives are online to store this safely. Please try again later."
 
     def __init__(self, online: int, parity: int) -> None:
         super().__init__(f"{online} drives are online: writing with parity {parity} needs at least {parity + 1}")
@@ -23,6 +38,8 @@ class NotEnoughDrives(BlobError):
 class OutOfSpace(BlobError):
     """Too few of the online drives have room left for a new blob."""
 
+    code = _FULL
+
     def __init__(self, full: int, parity: int) -> None:
         super().__init__(
             f"{full} drives are full; what is left cannot hold data with parity {parity}: add or empty drives"
@@ -32,19 +49,29 @@ class OutOfSpace(BlobError):
 
 
 class WriteQuorumLost(BlobError):
-    """So many drives failed during a write that it must not be acknowledged. `failures` maps drive ids to reasons."""
+    """So many drives failed during a write that it must not be acknowledged. `failures` maps drive ids to reasons.
 
-    def __init__(self, blob: bytes, durable: int, needed: int, failures: dict[str, str]) -> None:
+    `full`: every drive that failed did so for want of space.
+    """
+
+    code = _UNAVAILABLE
+
+    def __init__(self, blob: bytes, durable: int, needed: int, failures: dict[str, str], *, full: bool = False) -> None:
         reasons = "; ".join(f"{drive}: {reason}" for drive, reason in failures.items())
         super().__init__(f"blob {blob.hex()}: {durable} shards are durable, {needed} are needed ({reasons})")
         self.blob = blob
         self.durable = durable
         self.needed = needed
         self.failures = failures
+        if full:
+            self.code = _FULL
 
 
 class Unreadable(BlobError):
     """Fewer verified shards than `data` could be read. `failures` maps shard indexes to reasons."""
+
+    code = _UNAVAILABLE
+    message = "Too few drives answer with good data to read this now. Please try again later."
 
     def __init__(self, blob: bytes, offset: int, failures: dict[int, str]) -> None:
         reasons = "; ".join(f"shard {index}: {reason}" for index, reason in sorted(failures.items()))

@@ -10,7 +10,13 @@ class CatalogError(Exception):
 
 
 class ReadOnly(CatalogError):
-    """Nothing can be written: the write quorum is gone. Names the drives that are away."""
+    """Nothing can be written: the write quorum is gone. Names the drives that are away.
+
+    `code` and `message` are what a client gets to see: S3's words, and no drive's name.
+    """
+
+    code = "ServiceUnavailable"
+    message: str | None = "The store is read-only: too few of its drives can be written. Please try again later."
 
     def __init__(self, reason: str, missing: Sequence[str] = ()) -> None:
         self.reason = reason
@@ -24,6 +30,13 @@ class ReadOnly(CatalogError):
 
 class Undecided(ReadOnly):
     """The quorum broke in the middle of a commit: the transaction may yet become visible, whole. Undo nothing of it."""
+
+
+class CatalogFull(ReadOnly):
+    """The drives that hold the catalog have no space left, and no other drive has room for it."""
+
+    code = "StorageFull"
+    message = None
 
 
 class StartRefused(CatalogError):

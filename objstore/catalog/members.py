@@ -14,7 +14,7 @@ from collections.abc import Collection, Sequence
 import msgspec
 
 from objstore.catalog import ballots
-from objstore.catalog.errors import MirrorFailed, ReadOnly
+from objstore.catalog.errors import CatalogFull, MirrorFailed, ReadOnly
 from objstore.catalog.mirror import Mirror
 from objstore.catalog.redo import Position
 from objstore.catalog.shared import Shared, State
@@ -106,7 +106,7 @@ class Members:
         if not left:
             self.refuse("no mirror of the catalog can be written")
         if all(failure.full for failure in failures.values()) and not any(map(_has_room, left)):
-            raise ReadOnly("the drives that hold the catalog are full", [str(m.drive.path) for m in self.mirrors])
+            raise CatalogFull("the drives that hold the catalog are full", [str(m.drive.path) for m in self.mirrors])
         self.change([mirror.id for mirror in left])
 
     def elect(self) -> None:
