@@ -41,7 +41,11 @@ class DriveForeign(DriveError):
 
 
 class DriveLocked(DriveError):
-    """Another server has this drive open."""
+    """Another server has this drive open. `holder` is the process id of its supervisor, where that is known."""
+
+    def __init__(self, drive: str, reason: str, holder: int | None = None) -> None:
+        super().__init__(drive, reason)
+        self.holder = holder
 
 
 class FormatCorrupt(DriveError):

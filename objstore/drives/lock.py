@@ -17,24 +17,35 @@ from objstore.drives.format import LOCK_FILE
 def lock_drive(path: Path) -> int:
     """Lock the drive for this server and return the descriptor to keep (and to pass on to children).
 
-    Raises DriveLocked naming the other server's process, DriveOffline when the folder is not there.
+    Raises DriveLocked naming the other server's process, DriveOffline when the folder is not there, DriveReadOnly
+    when it has no lock file yet and takes none.
     """
-    try:
-        fd = os.open(path / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-            raise DriveReadOnly(str(path), f"cannot be locked: {error.strerror}") from error
-        raise DriveOffline(str(path), f"cannot be locked: {error.strerror}") from error
+    fd = _open(path)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip()
+        written = os.pread(fd, 32, 0).decode("ascii", "replace").strip()
         os.close(fd)
+        holder = int(written) if written.isdecimal() else None
         who = f"process {holder}" if holder else "another process"
-        raise DriveLocked(str(path), f"is in use by another server ({who}); stop it first") from error
+        raise DriveLocked(str(path), f"is in use by another server ({who}); stop it first", holder) from error
     try:
         os.ftruncate(fd, 0)
         os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
     except OSError:
         pass  # the name of the holder is a courtesy: a full drive is locked all the same
     return fd
+
+
+def _open(path: Path) -> int:
+    """The lock file, made where there is none; a read-only drive's is locked as well."""
+    file = path / LOCK_FILE
+    try:
+        return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise DriveOffline(str(path), f"cannot be locked: {error.strerror}") from error
+        try:
+            return os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            raise DriveReadOnly(str(path), f"cannot be locked: {error.strerror}") from error

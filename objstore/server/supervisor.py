@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -21,7 +21,8 @@ from rich.console import Console
 from objstore.catalog.catalog import attach
 from objstore.catalog.errors import CatalogError
 from objstore.catalog.startup import start
-from objstore.drives.errors import DriveError
+from objstore.drives.drive import Drive
+from objstore.drives.errors import DriveError, DriveLocked, DriveReadOnly
 from objstore.drives.inspection import Inspection, inspect
 from objstore.drives.lock import lock_drive
 from objstore.drives.pool import Pool, default_parity, format_new_drives
@@ -39,6 +40,7 @@ def run(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT; the exit status. Raises SettingsError when it cannot begin."""
     configure_logging()
     try:
+        _refuse_foreign(inspect([Path(path) for path in settings.drives], deadline=settings.drive_deadline))
         with runtime.directory() as (folder, lock), contextlib.ExitStack() as stack:
             locks = [stack.enter_context(_descriptor(fd)) for fd in _lock_drives(settings)]
             generated = _prepare(settings, folder)
@@ -68,13 +70,37 @@ def _descriptor(fd: int) -> Iterator[int]:
 
 
 def _lock_drives(settings: Settings) -> list[int]:
-    """Lock every drive whose folder is there. Raises DriveLocked for one that another server has."""
-    locks = []
-    for name in settings.drives:
-        path = Path(name)
-        if path.is_dir():
-            locks.append(lock_drive(path))
+    """Lock every drive whose folder is there. Raises DriveLocked for one that another server has.
+
+    Children whose supervisor was killed are waited for: they drain and go by themselves.
+    """
+    locks: list[int] = []
+    deadline = time.monotonic() + settings.limits.drain_seconds + 5.0
+    for path in (path for path in map(Path, settings.drives) if path.is_dir()):
+        while True:
+            try:
+                locks.append(lock_drive(path))
+                break
+            except DriveReadOnly:
+                break  # nothing will be written to it
+            except DriveLocked as error:
+                if _lives(error.holder) or time.monotonic() > deadline:
+                    raise
+                time.sleep(_TICK)
     return locks
+
+
+def _lives(process: int | None) -> bool:
+    """Whether there is such a process; one that is not known counts as alive."""
+    if process is None:
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _prepare(settings: Settings, folder: Path) -> tuple[str, str] | None:
@@ -88,7 +114,7 @@ def _prepare(settings: Settings, folder: Path) -> tuple[str, str] | None:
         format_new_drives(inspect(paths, deadline=settings.drive_deadline))
     pool = Pool.open(paths, parity=settings.parity, strict=strict, deadline=settings.drive_deadline)
     try:
-        _refuse_foreign(pool)
+        _refuse_foreign(pool.drives)
         start(pool, folder, strict=strict, accept_loss=settings.accept_loss)
         return _root(settings, pool, folder, strict=strict)
     finally:
@@ -99,8 +125,8 @@ def _never_ran(found: list[Inspection]) -> bool:
     return not any(one.ballot for one in found)
 
 
-def _refuse_foreign(pool: Pool) -> None:
-    for drive in pool.drives:
+def _refuse_foreign(drives: Iterable[Drive | Inspection]) -> None:
+    for drive in drives:
         if drive.state in (DriveState.FOREIGN, DriveState.DUPLICATE):
             raise SettingsError(f"drive {drive.path} {drive.problem}")
 
