@@ -47,7 +47,9 @@ def test_the_supervisor_alone_is_killed(tmp_path: Path) -> None:
         server.process.kill()
         server.process.wait()
         server.process = None
-        server.start()
+        server.start()  # may have been answered by one that is on its way out
+        until(server.children, "the new server's children")
+        server.wait()
         check(server, keys)
 
 
