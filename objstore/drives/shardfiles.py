@@ -51,8 +51,13 @@ class OpenFile:
         self.writable = writable
         self.checked = time.monotonic()
 
-    def __del__(self) -> None:
-        os.close(self.fd)
+    def close(self) -> None:
+        """Close now; for who holds the only reference."""
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    __del__ = close
 
 
 def named(key: Key) -> str:
@@ -196,6 +201,7 @@ class ShardFiles:
         except OSError:
             with contextlib.suppress(OSError):
                 self._system.unlink(path)
+            file.close()  # an open file keeps its space, and the traceback would keep it open
             raise
         self._keep(key, file)
 

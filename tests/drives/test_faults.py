@@ -120,7 +120,7 @@ def test_a_file_that_fails_does_not_take_its_batch_with_it(drive: Drive, system:
         def write(fd: int, buffers: Any, offset: int) -> int:
             if os.path.realpath(f"/proc/self/fd/{fd}") == target:
                 raise OSError(errno.ENOSPC, "full")
-            return real_write(fd, buffers, offset)
+            return int(real_write(fd, buffers, offset))
 
         real_write = system.hook("pwritev", write)
         release.set()

@@ -71,7 +71,7 @@ def test_appends_that_wait_share_one_write_and_one_sync(drive: Drive, system: Fa
         first = drive.append(BLOB, 0, 4096, [b"0" * 100])
         await reached(system, "pwritev", 2)
         rest = [drive.append(BLOB, 0, 4096 * (n + 1), [b"h" * 16, b"%d" % n]) for n in range(1, 64)]
-        loop.call_soon_threadsafe = counting  # type: ignore[method-assign]
+        loop.call_soon_threadsafe = counting  # type: ignore[method-assign, assignment]
         release.set()
         await asyncio.gather(first, *rest)
         assert system.calls["pwritev"] == 3
