@@ -17,19 +17,19 @@ class Late(DriveError):
     """A drive that did not answer within the grace."""
 
 
-async def settle(calls: Mapping[int, Awaitable[object]], needed: int, grace: float = GRACE) -> dict[int, DriveError]:
+async def settle(calls: Mapping[int, Awaitable[object]], needed: int) -> dict[int, DriveError]:
     """Await `calls` (by shard) and return the failures by shard: every one, or those so far when the grace is over.
 
     Only errors of drives count as failures; any other is a bug and is raised. Late calls are left running.
     """
     tasks = {shard: asyncio.ensure_future(call) for shard, call in calls.items()}
     try:
-        _, running = await asyncio.wait(tasks.values(), timeout=grace)
+        _, running = await asyncio.wait(tasks.values(), timeout=GRACE)
         while running and sum(map(_good, tasks.values())) < needed:
             _, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         if running:
-            await asyncio.wait(running, timeout=grace)
-        return {shard: error for shard, task in tasks.items() if (error := _failure(task, grace)) is not None}
+            await asyncio.wait(running, timeout=GRACE)
+        return {shard: error for shard, task in tasks.items() if (error := _failure(task)) is not None}
     finally:
         _leave(tasks.values())
 
@@ -38,9 +38,9 @@ def _good(task: "asyncio.Future[object]") -> bool:
     return task.done() and not task.cancelled() and task.exception() is None
 
 
-def _failure(task: "asyncio.Future[object]", grace: float) -> DriveError | None:
+def _failure(task: "asyncio.Future[object]") -> DriveError | None:
     if not task.done():
-        return Late("", f"did not answer within {grace:g} s of the others")
+        return Late("", f"did not answer within {GRACE:g} s of the others")
     error = task.exception()
     if error is None or isinstance(error, DriveError):
         return error
