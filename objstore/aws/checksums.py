@@ -91,13 +91,13 @@ def checksum_type(chosen: Algorithm, wanted: str | None) -> str:
 
 
 def decode(value: str, chosen: Algorithm, *, trailing: bool = False) -> bytes:
-    """The digest in a header's or trailer's base64; InvalidRequest when it is no base64 of the algorithm's length."""
+    """The digest in a header's or trailer's base64; BadDigest when it is no base64 of the algorithm's length."""
     try:
         digest = base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):
         digest = b""
     if len(digest) != chosen.size:
-        raise invalid_header(chosen.header, trailing=trailing)
+        raise AwsError("BadDigest", f"Value for {chosen.header} {'trailing ' if trailing else ''}header is invalid.")
     return digest
 
 

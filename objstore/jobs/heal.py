@@ -7,6 +7,7 @@ damaged, and `queue_lost` everything of a drive that is gone for good. A shard o
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from typing import NamedTuple
 
 from objstore.blobs import Blobs
@@ -41,7 +42,7 @@ async def queue_lost(pool: Pool, catalog: Catalog) -> int:
     if any(drive.id is None for drive in pool.drives):
         return 0
     known = {drive.id for drive in pool.drives}
-    lost = [drive for drive in catalog.read(_drives_of_shards) if drive not in known]
+    lost = [drive for drive in catalog.read(drives_of_shards) if drive not in known]
     for drive in lost:
         after: bytes | None = b""
         while after is not None:
@@ -53,7 +54,7 @@ def _queue(tx: Transaction, drive: str, after: bytes) -> bytes | None:
     return repair.drive_lost(tx, drive, after)
 
 
-def _drives_of_shards(tx: Transaction) -> list[str]:
+def drives_of_shards(tx: Transaction) -> list[str]:
     """Every drive that should hold a shard: one seek of the index for each."""
     found: list[str] = []
     row = tx.one("SELECT min(drive) FROM shards")
@@ -61,6 +62,17 @@ def _drives_of_shards(tx: Transaction) -> list[str]:
         found.append(row[0].decode())
         row = tx.one("SELECT min(drive) FROM shards WHERE drive > ?", row[0])
     return found
+
+
+def to_heal(tx: Transaction, known: Collection[str]) -> tuple[int, int]:
+    """Shards that are missing or on drives that no slot holds, and the bytes of their files. Linear in shards."""
+    marks = ",".join("?" * len(known))
+    row = tx.one(
+        "SELECT count(*), coalesce(sum(blobs.length), 0) FROM shards JOIN blobs ON blobs.id = shards.blob"
+        f" WHERE shards.missing IS NOT NULL OR shards.drive NOT IN ({marks})",
+        *(drive.encode() for drive in known),
+    )
+    return (int(row[0]), int(row[1])) if row is not None else (0, 0)
 
 
 async def heal(pool: Pool, catalog: Catalog, blobs: Blobs) -> Healed:

@@ -7,6 +7,7 @@ never used twice.
 from __future__ import annotations
 
 from objstore.blobs import Blobs
+from objstore.blobs.ids import created_ms
 from objstore.catalog.catalog import Catalog
 from objstore.store import repair
 from objstore.store.store import now_us
@@ -29,4 +30,16 @@ async def reap(catalog: Catalog, blobs: Blobs, grace_seconds: float) -> int:
             await blobs.reap(info, ranges)
         await catalog.write(lambda tx, blob=blob, offsets=offsets: repair.punched(tx, blob, offsets))  # type: ignore[misc]
         count += len(ranges)
+    return count + await _drop_empty(catalog, blobs, before // 1000)
+
+
+async def _drop_empty(catalog: Catalog, blobs: Blobs, before_ms: int) -> int:
+    """Unlink blobs in which nothing is left, or was ever published; those too young may still await a publish."""
+    count = 0
+    for blob in catalog.read(repair.empty_blobs):
+        info = catalog.read(lambda tx, blob=blob: repair.blob(tx, blob))  # type: ignore[misc]
+        if info is not None and created_ms(blob) < before_ms:
+            await blobs.remove(info)
+            await catalog.write(lambda tx, blob=blob: repair.removed(tx, blob))  # type: ignore[misc]
+            count += 1
     return count

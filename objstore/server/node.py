@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-from collections.abc import Coroutine
 from pathlib import Path
 
 from objstore import __version__
@@ -14,26 +12,23 @@ from objstore.aws.endpoint import Endpoint
 from objstore.aws.exchange import Exchange
 from objstore.blobs import Blobs
 from objstore.blobs.ids import new_instance
-from objstore.blobs.types import BlobInfo
 from objstore.catalog.catalog import Catalog, attach
-from objstore.catalog.errors import CatalogError
 from objstore.drives.drive import Drive
 from objstore.drives.pool import Pool
 from objstore.drives.state import DriveState
 from objstore.iam.context import Context
 from objstore.iam.gate import authorise
 from objstore.iam.users import Users
+from objstore.jobs.heal import to_heal
 from objstore.server import credentials, metrics
 from objstore.server.access import AccessLog
 from objstore.server.inventory import DriveView, Healing, Inventory
 from objstore.server.settings import Settings, SettingsError
-from objstore.store import extents, repair
+from objstore.store import repair
+from objstore.store.reports import Reports
 from objstore.store.store import Store
 
 import objstore.s3.operations  # noqa: F401  isort: skip - importing it registers the operations
-
-
-log = logging.getLogger(__name__)
 
 
 class Node:
@@ -45,12 +40,13 @@ class Node:
         self.catalog = catalog
         self.instance = new_instance()
         self._tasks: set[asyncio.Task[None]] = set()
+        self.reports = Reports(catalog)
         self.blobs = Blobs(
             pool,
             instance=self.instance,
             lookup=lambda blob: catalog.read(lambda tx: repair.blob(tx, blob)),
-            damaged=self._damaged,
-            sealed=lambda info: self._later(self._note(info)),
+            damaged=self.reports.damaged,
+            sealed=self.reports.sealed,
         )
         pool.on_change(self._drive_changed)
         self.store = Store(catalog, self.blobs)
@@ -79,8 +75,11 @@ class Node:
 
     async def inventory(self) -> Inventory:
         """The store at a glance."""
+        await self.pool.probe()
         status = self.catalog.status()
         counters = await self.store.counters()
+        known = [drive.id for drive in self.pool.drives if drive.id is not None]
+        healing = await asyncio.to_thread(self.catalog.read, lambda tx: to_heal(tx, known))
         pool = self.pool
         drives = tuple(
             DriveView(
@@ -107,46 +106,34 @@ class Node:
             objects=counters.objects,
             versions=counters.versions,
             bytes=counters.bytes,
-            healing=Healing(counters.missing_shards, 0),
+            healing=Healing(*healing),
         )
 
     async def watch(self, seconds: float) -> None:
-        """Look at the drives again and again, so that one that vanished or came back is noticed."""
+        """Look at the drives again and again, and enter what waits to be reported of blobs."""
         while True:
             await self.pool.probe()
+            await self.reports.flush()
             await asyncio.sleep(seconds)
 
     async def close(self) -> None:
         """Seal what is open and let all threads end."""
         for info in await self.blobs.seal_open():
-            await self._note(info)
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+            self.reports.sealed(info)
+        await self.reports.flush()
         await asyncio.to_thread(self.catalog.close)
         self.pool.close()
 
     def _drive_changed(self, drive: Drive, old: DriveState, new: DriveState) -> None:
         """Open blobs end with the drive that failed, so that their shards can be healed."""
         if old is DriveState.ONLINE:
-            self._later(self.blobs.seal_open())
+            task = asyncio.get_running_loop().create_task(self._seal())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
-    def _damaged(self, blob: bytes, shard: int, reason: str) -> None:
-        """A read found a bad shard: queue it for repair, beside the request."""
-        self._later(self.catalog.write(lambda tx: extents.mark_missing(tx, blob, shard)))
-
-    async def _note(self, info: BlobInfo) -> None:
-        """Tell the catalog what is newly known of a blob; one that holds nothing published is not in it."""
-        await self.catalog.write(lambda tx: extents.note_blob(tx, info) if repair.blob(tx, info.id) else None)
-
-    def _later(self, work: Coroutine[object, object, object]) -> None:
-        task = asyncio.ensure_future(self._logged(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _logged(self, work: Coroutine[object, object, object]) -> None:
-        try:
-            await work
-        except CatalogError as error:
-            log.warning("not noted in the catalog now: %s", error)
+    async def _seal(self) -> None:
+        for info in await self.blobs.seal_open():
+            self.reports.sealed(info)
 
 
 async def open_node(settings: Settings, runtime: Path) -> Node:
@@ -169,6 +156,8 @@ def _done(exchange: Exchange, log: AccessLog) -> None:
     metrics.seconds.labels(operation).observe(duration)
     metrics.sent.inc(exchange.sent)
     request, who = exchange.request, exchange.principal
+    if request is not None and (length := request.headers.get("content-length", "")).isdigit():
+        metrics.received.inc(int(length))
     log.add(
         {
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

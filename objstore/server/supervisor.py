@@ -25,7 +25,7 @@ from objstore.drives.drive import Drive
 from objstore.drives.errors import DriveError, DriveLocked, DriveReadOnly
 from objstore.drives.inspection import Inspection, inspect
 from objstore.drives.lock import lock_drive
-from objstore.drives.pool import Pool, default_parity, format_new_drives
+from objstore.drives.pool import Pool, format_new_drives
 from objstore.drives.state import DriveState
 from objstore.server import credentials, runtime
 from objstore.server.access import configure_logging
@@ -43,7 +43,7 @@ def run(settings: Settings) -> int:
         _refuse_foreign(inspect([Path(path) for path in settings.drives], deadline=settings.drive_deadline))
         with runtime.directory() as (folder, lock), contextlib.ExitStack() as stack:
             locks = [stack.enter_context(_descriptor(fd)) for fd in _lock_drives(settings)]
-            generated = _prepare(settings, folder)
+            parity, generated = _prepare(settings, folder)
             sockets = [stack.enter_context(one) for one in listen(settings)]
             port = sockets[0].getsockname()[1]
             inherit = [lock, *locks]
@@ -54,7 +54,7 @@ def run(settings: Settings) -> int:
             children.append(Child(Orders("jobs", 0, settings, str(folder)), inherit))
             for child in children:
                 child.start()
-            _announce(settings, port, generated)
+            _announce(settings, port, parity, generated)
             _supervise(children, settings.limits.drain_seconds + 5.0)
     except (CatalogError, DriveError) as error:
         raise SettingsError(str(error)) from None
@@ -103,8 +103,8 @@ def _lives(process: int | None) -> bool:
     return True
 
 
-def _prepare(settings: Settings, folder: Path) -> tuple[str, str] | None:
-    """Format what is new, start the catalog, settle root's credentials: those generated now, if any were."""
+def _prepare(settings: Settings, folder: Path) -> tuple[int, tuple[str, str] | None]:
+    """Format what is new, start the catalog, settle root's credentials: the parity, and those generated now."""
     paths = [Path(path) for path in settings.drives]
     strict = settings.durability == "strict"
     found = inspect(paths, deadline=settings.drive_deadline)
@@ -116,7 +116,7 @@ def _prepare(settings: Settings, folder: Path) -> tuple[str, str] | None:
     try:
         _refuse_foreign(pool.drives)
         start(pool, folder, strict=strict, accept_loss=settings.accept_loss)
-        return _root(settings, pool, folder, strict=strict)
+        return pool.parity, _root(settings, pool, folder, strict=strict)
     finally:
         pool.close()
 
@@ -145,15 +145,13 @@ def _root(settings: Settings, pool: Pool, folder: Path, *, strict: bool) -> tupl
         catalog.close()
 
 
-def _announce(settings: Settings, port: int, generated: tuple[str, str] | None) -> None:
+def _announce(settings: Settings, port: int, parity: int, generated: tuple[str, str] | None) -> None:
     host = settings.host
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
     shown = f"[{shown}]" if ":" in shown else shown
     drives = len(settings.drives)
-    parity = settings.parity
     console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
     console.print(f"[bold]objstore[/] serves S3 at [bold]{settings.scheme}://{shown}:{port}[/]")
-    parity = default_parity(drives) if parity is None else parity
     console.print(f"  drives      {drives}: {', '.join(settings.drives)}")
     console.print(f"  parity      {parity}: any {parity} of {drives} drives may fail")
     fsync = "on the platter before an answer" if settings.durability == "strict" else "no fsync: power cuts lose data"

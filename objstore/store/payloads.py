@@ -1,12 +1,17 @@
 """Bytes that live in the catalog: small objects, and the long manifests of objects of many parts.
 
-Ids grow with time and are not given twice while the clock goes forward, so a reader with an old record finds nothing
+A row is `xxh3_64(data) + data`, looked at on every read. Ids grow with time and are not given twice while the clock goes forward, so a reader with an old record finds nothing
 rather than another object's bytes.
 """
 
 from __future__ import annotations
 
+from xxhash import xxh3_64_digest
+
+from objstore.catalog.errors import CorruptRecord
 from objstore.catalog.transaction import Transaction
+
+_CHECKSUM = 8
 
 
 def add(tx: Transaction, data: bytes, now_us: int) -> int:
@@ -14,15 +19,18 @@ def add(tx: Transaction, data: bytes, now_us: int) -> int:
     row = tx.one("SELECT max(id) FROM payloads")
     newest = row[0] if row is not None else None
     payload = now_us if newest is None else max(now_us, newest + 1)
-    tx.run("INSERT INTO payloads (id, data) VALUES (?, ?)", payload, data)
+    tx.run("INSERT INTO payloads (id, data) VALUES (?, ?)", payload, xxh3_64_digest(data) + data)
     return int(payload)
 
 
 def get(tx: Transaction, payload: int) -> bytes:
-    """The bytes of an id that a record of the same snapshot holds."""
+    """The bytes of an id that a record of the same snapshot holds. Raises CorruptRecord."""
     row = tx.one("SELECT data FROM payloads WHERE id = ?", payload)
     assert row is not None, f"payload {payload} of a record has no row"
-    data: bytes = row[0]
+    stored: bytes = row[0]
+    data = stored[_CHECKSUM:]
+    if xxh3_64_digest(data) != stored[:_CHECKSUM]:
+        raise CorruptRecord(f"checksum of payload {payload} does not match")
     return data
 
 

@@ -114,7 +114,7 @@ def test_false_claims_are_noticed(claims: dict[str, str], code: str) -> None:
         ({"content-md5": "YWJyYWNhZGFicmE="}, "InvalidDigest", "invalid"),
         ({"content-md5": "AWS HAHAHA"}, "InvalidDigest", "invalid"),
         ({"content-md5": ""}, "InvalidDigest", "invalid"),
-        ({"x-amz-checksum-crc32": "bad"}, "InvalidRequest", "Value for x-amz-checksum-crc32 header is invalid."),
+        ({"x-amz-checksum-crc32": "bad"}, "BadDigest", "Value for x-amz-checksum-crc32 header is invalid."),
         ({"x-amz-checksum-crc16": "AAA="}, "InvalidRequest", "The algorithm type you specified"),
         ({"x-amz-checksum-crc32c": CRC32C, "x-amz-checksum-sha1": "x"}, "InvalidRequest", "Expecting a single"),
         ({"x-amz-sdk-checksum-algorithm": "CRC32"}, "InvalidRequest", "no corresponding"),

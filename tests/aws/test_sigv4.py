@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from objstore.aws.authentication import Authentication, Scheme, authenticate
@@ -127,6 +127,7 @@ def test_what_botocore_signs_is_known(
 def test_what_botocore_presigns_is_known(
     key: str, query: dict[str, str], expires: int, headers: dict[str, str]
 ) -> None:
+    assume("X-Amz-Signature" not in query)
     url = f"{URL}/{quote(key, safe='/~')}"
     request = sign("S3SigV4QueryAuth", "GET", url, headers, params=query, expires=expires)
     assert check(request, now=NOW + expires - 1).scheme is Scheme.V4_PRESIGNED
