@@ -117,11 +117,9 @@ def open_blobs(tx: Transaction, living: Collection[bytes] = ()) -> list[bytes]:
     return [blob_id for blob_id, instance in rows if instance not in living]
 
 
-def seal(tx: Transaction, blob_id: bytes, length: int, now_us: int) -> None:
-    """Close a blob, whose writer is gone, at `length` bytes of its shard files. One that holds nothing is garbage."""
+def seal(tx: Transaction, blob_id: bytes, length: int) -> None:
+    """Close a blob, whose writer is gone, at `length` bytes of its shard files."""
     tx.run("UPDATE blobs SET sealed = 1, length = ? WHERE id = ?", length, blob_id)
-    if not alive(tx, blob_id):
-        condemn(tx, [Span(blob_id, 0, length)], now_us)
 
 
 def end_of(tx: Transaction, blob_id: bytes) -> int:

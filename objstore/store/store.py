@@ -135,6 +135,10 @@ class Store:
         """The verified bytes [start, start + length) of a version that `current` gave; to its end without `length`."""
         return self._content.read(version, start, length)
 
+    def read_now(self, version: Version, start: int = 0, length: int | None = None) -> list[memoryview] | None:
+        """The same bytes where they are at hand (in the catalog, or few and in the page cache); else None: `read`."""
+        return self._content.read_now(version, start, length)
+
     async def delete(
         self, bucket: str, key: str, version_id: str | None = None, conditions: Preconditions = ALWAYS
     ) -> Deleted:
