@@ -63,6 +63,14 @@ def copy(source: Mirror, drive: Drive) -> None:
         reader.close()
 
 
+def remove(folder: Path) -> None:
+    """Remove the mirror below `folder`, if there is one, durably. Raises OSError."""
+    target = folder / FILE
+    for suffix in ("", "-wal", "-shm"):
+        Path(f"{target}{suffix}").unlink(missing_ok=True)
+    _sync(folder)
+
+
 def _beside(drive: Drive) -> Path:
     return drive.path / f"{FILE}.new"
 
@@ -79,9 +87,7 @@ def _install(connection: apsw.Connection, beside: Path, target: Path) -> None:
     connection.pragma("journal_mode", "wal")
     connection.close()  # the last one to close moves the log into the file
     _sync(beside)
-    for suffix in ("", "-wal", "-shm"):
-        Path(f"{target}{suffix}").unlink(missing_ok=True)
-    _sync(target.parent)
+    remove(target.parent)
     beside.rename(target)
     _sync(target.parent)
 

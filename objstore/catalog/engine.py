@@ -64,9 +64,8 @@ def define(members: Members, statements: Sequence[str]) -> None:
 
 def _attempt(members: Members, functions: Sequence[Function]) -> list[Outcome]:
     leader, *others = members.mirrors
-    problems = {mirror: mirror.problem() for mirror in members.mirrors}
-    if any(problems.values()):
-        raise _Failed({mirror: MirrorFailed(mirror.id, text) for mirror, text in problems.items() if text})
+    if problems := {mirror: found for mirror in members.mirrors if (found := mirror.problem())}:
+        raise _Failed(problems)
     try:
         leader.begin()
         before = leader.position()

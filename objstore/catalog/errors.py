@@ -66,12 +66,13 @@ class SchemaTooNew(CatalogError):
 class MirrorFailed(CatalogError):
     """One mirror cannot be used: its file is gone or replaced, its drive is away, or SQLite reports an error.
 
-    `full`: for want of space alone."""
+    `full`: for want of space alone. `intact`: what the file holds is not in doubt, so it may be caught up later."""
 
-    def __init__(self, drive: str, reason: str, *, full: bool = False) -> None:
+    def __init__(self, drive: str, reason: str, *, full: bool = False, intact: bool = False) -> None:
         self.drive = drive
         self.reason = reason
         self.full = full
+        self.intact = intact or full
         super().__init__(f"catalog mirror on drive {drive}: {reason}")
 
 

@@ -7,17 +7,19 @@ have and others lack was committed on some of them and never acknowledged: it be
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
-from objstore.catalog import ballots
+from objstore.catalog import ballots, copying
 from objstore.catalog.errors import CatalogFull, MirrorFailed, ReadOnly
 from objstore.catalog.mirror import Mirror
 from objstore.catalog.redo import Position
 from objstore.catalog.shared import Shared, State
+from objstore.drives.errors import DriveError
 from objstore.drives.format import Ballot
 from objstore.drives.pool import Pool
 
@@ -64,10 +66,12 @@ class Members:
         """Open the mirror of one drive. Raises MirrorFailed."""
         drive = self.pool.by_id(member)
         if drive is None:
-            raise MirrorFailed(member, "its drive is not in the pool")
+            raise MirrorFailed(member, "its drive is not in the pool", intact=True)
         mirror = Mirror(drive, strict=self.strict)
         try:
             mirror.check()
+            if self.state.files.get(member, mirror.file) != mirror.file:
+                raise MirrorFailed(member, f"{mirror.path} was replaced")
         except MirrorFailed:
             mirror.close()
             raise
@@ -107,7 +111,17 @@ class Members:
             self.refuse("no mirror of the catalog can be written")
         if all(failure.full for failure in failures.values()) and not any(map(_has_room, left)):
             raise CatalogFull("the drives that hold the catalog are full", [str(m.drive.path) for m in self.mirrors])
-        self.change([mirror.id for mirror in left])
+        self.change(left)
+        for failure in failures.values():
+            if not failure.intact:
+                self._remove(failure.drive)
+
+    def _remove(self, member: str) -> None:
+        """A mirror in doubt goes, so that nobody ever continues it: a copy will take its place."""
+        drive = self.pool.by_id(member)
+        if drive is not None and member not in self.state.ballot.members:
+            with contextlib.suppress(DriveError):
+                drive.run(copying.remove, drive.path)
 
     def elect(self) -> None:
         """Level the members that can be used and make them the members of a new epoch. Raises ReadOnly."""
@@ -116,12 +130,14 @@ class Members:
             self.refuse("no mirror of the catalog can be read")
         self.change(levelled)
 
-    def change(self, members: Sequence[str]) -> None:
-        """Put a ballot of a new epoch in force. Raises ReadOnly: then nothing commits until an election succeeds."""
+    def change(self, mirrors: Sequence[Mirror]) -> None:
+        """Put a ballot of a new epoch in force for `mirrors`, the leader first; all must stand at one place.
+
+        Raises ReadOnly: then nothing commits until an election succeeds."""
         before = self.state
         new = Ballot(
             max(before.tried, before.ballot.epoch) + 1,
-            tuple(members),
+            tuple(mirror.id for mirror in mirrors),
             ballots.electorate(self.pool, before.ballot),
             self.pool.parity,
         )
@@ -130,12 +146,12 @@ class Members:
         self.shared.save(self.state)
         if not ballots.cast(self.pool, before.ballot, new):
             self.refuse(f"fewer than {self.pool.write_quorum} of {len(self.pool.drives)} drives took the vote")
-        self.shared.save(State(new, new.epoch))
+        self.shared.save(State(new, new.epoch, {mirror.id: mirror.file for mirror in mirrors}))
         self.refresh()
         _log.info("catalog epoch %d: %s", new.epoch, ", ".join(new.members))
 
-    def level(self) -> list[str]:
-        """Bring all members that can be used to the same place; their ids, leader first.
+    def level(self, reach: int | None = None) -> list[Mirror]:
+        """Bring all members that can be used, and lag by at most `reach`, to the same place; leader first.
 
         The one furthest ahead is right: what is acknowledged is on every member. It is spread to all others before the
         leader commits it, as in any commit, so readers never see what a member lacks."""
@@ -154,18 +170,24 @@ class Members:
         for mirror in reversed(standing):
             try:
                 if standing[mirror][1:3] != standing[source][1:3]:
+                    if reach is not None and furthest - standing[mirror].seq > reach:
+                        raise MirrorFailed(mirror.id, f"lost transactions: stands at {standing[mirror].seq}")
                     mirror.replay(source)
                 level.add(mirror)
             except MirrorFailed as error:
                 _log.warning("%s", error)
-        return [mirror.id for mirror in standing if mirror in level]
+        return [mirror for mirror in standing if mirror in level]
 
     def heal_steps(self) -> None:
-        """After OutOfStep: level the members, and go on without those that cannot be levelled. Raises ReadOnly."""
-        levelled = self.level()
-        left_out: Collection[Mirror] = [mirror for mirror in self.mirrors if mirror.id not in levelled]
+        """After OutOfStep: level the members, and go on without those that cannot be levelled. Raises ReadOnly.
+
+        A commit that was cut short leaves them one transaction apart; further apart they never are by themselves."""
+        levelled = self.level(reach=1)
+        left_out = {mirror.id: MirrorFailed(mirror.id, "cannot be levelled") for mirror in self.mirrors}
+        for mirror in levelled:
+            del left_out[mirror.id]
         if left_out:
-            self.vote_out({mirror.id: MirrorFailed(mirror.id, "cannot be levelled") for mirror in left_out})
+            self.vote_out(left_out)
 
     def close(self) -> None:
         """Let go of all mirrors."""

@@ -96,6 +96,11 @@ class Mirror:
     def __repr__(self) -> str:
         return f"<Mirror {self.path}>"
 
+    @property
+    def file(self) -> tuple[int, int]:
+        """Device and inode of the file that is open."""
+        return self._files[0]
+
     def _identity(self) -> tuple[tuple[int, int], tuple[int, int]]:
         file, log = self.path.stat(), self._log.stat()
         return (file.st_dev, file.st_ino), (log.st_dev, log.st_ino)
@@ -112,22 +117,22 @@ class Mirror:
         """The MirrorFailed that says `error`."""
         return MirrorFailed(self.id, f"{type(error).__name__}: {error}", full=isinstance(error, apsw.FullError))
 
-    def problem(self) -> str | None:
+    def problem(self) -> MirrorFailed | None:
         """Why what is written here would reach nobody; None when all is well. Two calls of stat."""
         if self.abandoned:
-            return "did not answer in time"
+            return MirrorFailed(self.id, "did not answer in time", intact=True)
         if self.drive.state is not DriveState.ONLINE:
-            return f"its drive is {self.drive.state}"
+            return MirrorFailed(self.id, f"its drive is {self.drive.state}", intact=True)
         try:
             same = self._identity() == self._files
         except OSError as error:
-            return f"{self.path}: {error.strerror}"
-        return None if same else f"{self.path} was replaced"
+            return MirrorFailed(self.id, f"{self.path}: {error.strerror}")
+        return None if same else MirrorFailed(self.id, f"{self.path} was replaced")
 
     def check(self) -> None:
         """Raise MirrorFailed where there is a problem."""
         if (problem := self.problem()) is not None:
-            raise MirrorFailed(self.id, problem)
+            raise problem
 
     def position(self) -> Position:
         """Where it stands."""
@@ -274,7 +279,8 @@ def together(work: Mapping[Mirror, Callable[[Mirror], Any]]) -> dict[Mirror, Mir
             failures[mirror] = error
         except concurrent.futures.TimeoutError:
             mirror.abandoned = True
-            failures[mirror] = MirrorFailed(mirror.id, f"no answer within {mirror.drive.deadline:g} s")
+            late = f"no answer within {mirror.drive.deadline:g} s"
+            failures[mirror] = MirrorFailed(mirror.id, late, intact=True)
     return failures
 
 

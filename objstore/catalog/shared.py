@@ -28,11 +28,13 @@ _SUSPECT = "suspect-"
 class State(msgspec.Struct, frozen=True):
     """Who the members are. `tried` above the ballot's epoch: an election is open, and nothing commits before one ends.
 
+    `files` are (device, inode) of each member's file: another file at that place is not the member's.
     `read_only` says why nothing can be written, `away` which drives are missing; `again` is when (seconds of
     CLOCK_MONOTONIC, one clock for the host) the next election is worth its fsyncs."""
 
     ballot: Ballot
     tried: int
+    files: dict[str, tuple[int, int]] = {}
     read_only: str | None = None
     away: tuple[str, ...] = ()
     again: float = 0.0

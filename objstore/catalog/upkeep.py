@@ -33,17 +33,15 @@ class Upkeep:
         self._members = members
         self._settle = settle
         self._since: dict[str, float] = {}
-        self._damaged: set[str] = set()  # drives whose mirror is not to be caught up but copied afresh
 
     def run(self) -> None:
         """One round. Blocks. Raises ReadOnly."""
         members = self._members
-        self._damaged |= members.shared.take_suspects()
         with members.shared.locked():
             members.ready()
             self._look()
             self._follow_pool()
-        while len(members.mirrors) < wanted(members.pool) and recruit(members, self._unready(), self._damaged):
+        while len(members.mirrors) < wanted(members.pool) and recruit(members, self._unready()):
             pass
         for mirror in list(members.mirrors):
             self._checkpoint(mirror)
@@ -51,9 +49,10 @@ class Upkeep:
     def _look(self) -> None:
         """Vote out members that are gone or gave wrong answers."""
         mirrors = self._members.mirrors
-        failures = {mirror.id: MirrorFailed(mirror.id, text) for mirror in mirrors if (text := mirror.problem())}
+        suspects = self._members.shared.take_suspects()
+        failures = {mirror.id: found for mirror in mirrors if (found := mirror.problem())}
         for mirror in mirrors:
-            if mirror.id in self._damaged and len(mirrors) > len(failures) + 1:
+            if mirror.id in suspects and len(mirrors) > len(failures) + 1:
                 failures.setdefault(mirror.id, MirrorFailed(mirror.id, "gave a damaged answer"))
         if failures:
             self._members.vote_out(failures)
@@ -63,7 +62,7 @@ class Upkeep:
         members = self._members
         ballot, pool = members.state.ballot, members.pool
         if ballot.drives != ballots.electorate(pool, ballot) or ballot.parity != pool.parity:
-            members.change(ballot.members)
+            members.change(members.mirrors)
         ballot = members.state.ballot
         for drive in pool.online():
             with contextlib.suppress(DriveError):
@@ -92,22 +91,18 @@ def wanted(pool: Pool) -> int:
     return min(pool.parity + 1, len(pool.drives))
 
 
-def recruit(members: Members, not_yet: Collection[str], damaged: set[str] | None = None) -> bool:
-    """Make one more drive a member; whether it worked. Takes the commit lock. Raises ReadOnly without a quorum.
-
-    `not_yet`: drives to leave alone. `damaged`: drives whose mirror must be copied; corrected here."""
-    damaged = set() if damaged is None else damaged
+def recruit(members: Members, not_yet: Collection[str]) -> bool:
+    """Make one more drive, none of `not_yet`, a member; whether it worked. Takes the commit lock. Raises ReadOnly."""
     for drive in _candidates(members, not_yet):
         assert drive.id is not None
         try:
-            if drive.id in damaged or not _join(members, drive):
+            if not _join(members, drive):
                 _copy_and_join(members, drive)
-            damaged.discard(drive.id)
             return True
         except MirrorFailed as error:
             _log.warning("no new catalog mirror on %s: %s", drive.path, error)
             if error.drive != drive.id:
-                damaged.add(error.drive)  # the source of the copy: to be looked at in the next round
+                members.shared.suspect(error.drive)  # the source of the copy: voted out in the next round
     return False
 
 
@@ -138,7 +133,7 @@ def _join(members: Members, drive: Drive) -> bool:
             members.ready()
             if mirror.position()[1:3] != members.mirrors[0].position()[1:3]:
                 mirror.replay(members.mirrors[0])
-            members.change([*members.state.ballot.members, mirror.id])
+            members.change([*members.mirrors, mirror])
         return True
     except OutOfStep:
         return False

@@ -1,0 +1,152 @@
+"""A mirror that lagged becomes equal to the leader by replaying its redo log; one of another history never does."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from objstore.catalog import redo
+from objstore.catalog.errors import OutOfStep
+from objstore.catalog.mirror import FILE, Mirror
+from objstore.catalog.transaction import Transaction
+
+from .deployment import Deployment, contents
+
+small = st.integers(0, 12)
+blob = st.binary(max_size=40)
+steps = st.one_of(
+    st.tuples(st.just("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?)"), st.tuples(small, blob, small, blob)),
+    st.tuples(st.just("DELETE FROM objects WHERE bucket = ?"), st.tuples(small)),
+    st.tuples(st.just("UPDATE objects SET ord = ord + 1, record = ? WHERE ord < ?"), st.tuples(blob, small)),
+    st.tuples(st.just("INSERT INTO payloads (data) VALUES (?)"), st.tuples(blob)),
+    st.tuples(st.just("DELETE FROM payloads WHERE id % 3 = ?"), st.tuples(small)),
+    st.tuples(st.just("INSERT OR IGNORE INTO settings VALUES (?, ?)"), st.tuples(st.text(max_size=3), blob)),
+    st.tuples(
+        st.just("INSERT INTO usage (bucket, bytes) VALUES (?, ?) ON CONFLICT DO UPDATE SET bytes = bytes + ?"),
+        st.tuples(small, small, small),
+    ),
+)
+functions = st.tuples(st.lists(steps, max_size=6), st.booleans())
+
+
+class Undo(Exception):
+    """Raised by a function on purpose."""
+
+
+def run(deployment: Deployment, batches: list[list[tuple[list[tuple[str, tuple[object, ...]]], bool]]]) -> None:
+    async def all_batches() -> None:
+        for batch in batches:
+            writes = []
+            for statements, undo in batch:
+
+                def function(tx: Transaction, statements=statements, undo=undo) -> None:  # type: ignore[no-untyped-def]
+                    for sql, params in statements:
+                        tx.run(sql, *params)
+                    if undo:
+                        raise Undo
+
+                writes.append(deployment.catalog.write(function))
+            for outcome in await asyncio.gather(*writes, return_exceptions=True):
+                assert outcome is None or isinstance(outcome, Undo)
+
+    asyncio.run(all_batches())
+
+
+@settings(max_examples=12)
+@given(before=st.lists(st.lists(functions, max_size=4), max_size=4), after=st.lists(st.lists(functions, max_size=4)))
+def test_replay_gives_the_same_content(
+    tmp_path_factory: pytest.TempPathFactory,
+    before: list[list[tuple[list[tuple[str, tuple[object, ...]]], bool]]],
+    after: list[list[tuple[list[tuple[str, tuple[object, ...]]], bool]]],
+) -> None:
+    deployment = Deployment(tmp_path_factory.mktemp("replay"), 2)
+    try:
+        with deployment.running():
+            run(deployment, before)
+        old = deployment.root / "old.db"
+        shutil.copy(deployment.file(1), old)
+        with deployment.running():
+            run(deployment, after)
+            deployment.assert_equal()
+        shutil.copy(old, deployment.file(1))
+        inode = deployment.file(1).stat().st_ino
+        with deployment.running():
+            deployment.assert_equal()
+            assert deployment.file(1).stat().st_ino == inode, "was copied instead of replayed"
+    finally:
+        shutil.rmtree(deployment.root)
+
+
+def test_the_log_is_bounded_and_trimmed_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redo, "KEEP_TRANSACTIONS", 100)
+    monkeypatch.setattr(redo, "KEEP_BYTES", 40_000)
+    deployment = Deployment(tmp_path, 2)
+    with deployment.running():
+
+        async def many(size: int) -> None:
+            for number in range(200):
+                await deployment.catalog.write(
+                    lambda tx, n=number: tx.run("INSERT OR REPLACE INTO settings VALUES (?, ?)", f"{n}", bytes(size))
+                )
+
+        asyncio.run(many(1))
+        deployment.assert_equal()
+        assert 100 <= len(contents(deployment.file(0))["redo"]) <= 100 + redo.TRIM_EVERY
+        asyncio.run(many(1000))
+        deployment.assert_equal()
+        rows = contents(deployment.file(0))["redo"]
+        assert 40_000 <= sum(len(row[-1]) for row in rows) <= 40_000 + (redo.TRIM_EVERY + 1) * 1_100
+
+
+def test_a_mirror_too_far_behind_is_copied_afresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redo, "KEEP_TRANSACTIONS", 10)
+    deployment = Deployment(tmp_path, 2)
+    with deployment.running():
+        deployment.put("first")
+    shutil.copy(deployment.file(1), tmp_path / "old.db")
+    with deployment.running():
+        for number in range(100):
+            deployment.put(f"{number}")
+    shutil.copy(tmp_path / "old.db", deployment.file(1))
+    with deployment.running():
+        deployment.assert_equal()
+        assert len(deployment.names()) == 101
+
+
+def test_another_history_is_never_continued(tmp_path: Path) -> None:
+    one, other = Deployment(tmp_path / "one", 1), Deployment(tmp_path / "other", 1)
+    with one.running(), other.running():
+        for number in range(5):
+            one.put(f"{number}")
+        other.put("0", b"another")
+        before = contents(other.file(0))
+        source, target = (Mirror(d.pool.drives[0], strict=False) for d in (one, other))
+        with pytest.raises(OutOfStep):
+            target.replay(source)
+        with pytest.raises(OutOfStep):
+            source.replay(target)
+        source.close()
+        target.close()
+        assert contents(other.file(0)) == before
+
+
+def test_a_damaged_redo_log_is_not_replayed(tmp_path: Path) -> None:
+    deployment = Deployment(tmp_path, 2)
+    with deployment.running():
+        deployment.put("a")
+    shutil.copy(deployment.file(1), tmp_path / "old.db")
+    with deployment.running():
+        deployment.put("b", b"right")
+    shutil.copy(tmp_path / "old.db", deployment.file(1))
+    data = deployment.file(0).read_bytes()
+    at = data.rindex(b"right")  # in the redo row or in the row itself
+    deployment.file(0).write_bytes(data.replace(b"right", b"wrong"))
+    assert at
+    with deployment.running():
+        deployment.assert_equal()  # copied: what the leader holds now is what both hold
+    assert (deployment.paths[1] / FILE).exists()
