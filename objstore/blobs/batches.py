@@ -87,8 +87,7 @@ class OpenBlob:
         await self._idle.wait()
         blob = self.blob
         calls = {shard: blob.drives[shard].finish(blob.id, shard, blob.length) for shard in blob.alive()}
-        if calls:
-            await settle(calls, len(calls))
+        await settle(calls, len(calls))
 
     def _send(self) -> None:
         self._batches += 1

@@ -5,6 +5,7 @@ coded on the loop, which gets its turn between them. zfec is slower and lets the
 """
 
 import asyncio
+from collections.abc import Sequence
 
 import erasure
 from erasure import Buffer, Layout
@@ -13,21 +14,25 @@ INLINE = 64 << 10
 """Bytes that are coded on the loop whatever the codec."""
 
 
-async def encode(layout: Layout, blob_id: bytes, offset: int, data: Buffer) -> list[list[Buffer]]:
-    """As `erasure.encode`: whole blocks, or with the short last one, into the buffers of each shard at `offset`."""
-    if len(data) <= INLINE or (len(data) <= layout.block_size and not _slow(layout)):
-        return erasure.encode(layout, blob_id, offset, data)
-    if _slow(layout):
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(None, erasure.encode, layout, blob_id, offset, data)
+async def encode(layout: Layout, blob_id: bytes, offset: int, parts: Sequence[Buffer]) -> list[list[Buffer]]:
+    """As `erasure.encode` for the parts put together; each of them is whole blocks, the last may end with a short
+    one."""
+    if len(parts) == 1 and len(parts[0]) <= layout.block_size and (len(parts[0]) <= INLINE or not _slow(layout)):
+        return erasure.encode(layout, blob_id, offset, parts[0])
+    loop = asyncio.get_running_loop()
     shards: list[list[Buffer]] = [[] for _ in range(layout.width)]
-    view = memoryview(data)
-    for start in range(0, len(view), layout.block_size):
-        stripe = erasure.encode(layout, blob_id, offset, view[start : start + layout.block_size])
-        for shard, buffers in zip(shards, stripe, strict=True):
-            shard += buffers
-        offset += layout.frame(layout.block_size)
-        await asyncio.sleep(0)
+    for part in parts:
+        view = memoryview(part)
+        for start in range(0, len(view), layout.block_size):
+            block = view[start : start + layout.block_size]
+            if _slow(layout):
+                stripe = await loop.run_in_executor(None, erasure.encode, layout, blob_id, offset, block)
+            else:
+                stripe = erasure.encode(layout, blob_id, offset, block)
+                await asyncio.sleep(0)
+            for shard, buffers in zip(shards, stripe, strict=True):
+                shard += buffers
+            offset += layout.framed(len(block))
     return shards
 
 

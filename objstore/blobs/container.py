@@ -5,6 +5,7 @@ nothing, since there are no bytes yet: it is left out and the blob is made anew 
 allow.
 """
 
+import asyncio
 import random
 from collections.abc import Callable, Collection, Sequence
 
@@ -81,7 +82,29 @@ def choose_drives(
 
 
 async def make(pool: Pool, instance: bytes, parity: int, reserve: Callable[[Layout], int]) -> Container:
-    """A new blob, `reserve` of its layout being preallocated in each shard file; raises NotEnoughDrives, OutOfSpace."""
+    """A new blob, `reserve` of its layout being preallocated in each shard file; raises NotEnoughDrives, OutOfSpace.
+
+    When the caller is cancelled meanwhile, what was made is removed again.
+    """
+    making = asyncio.ensure_future(_make(pool, instance, parity, reserve))
+    try:
+        return await asyncio.shield(making)
+    except asyncio.CancelledError:
+        making.add_done_callback(_unmake)
+        raise
+
+
+_unmaking: set[asyncio.Task[None]] = set()
+
+
+def _unmake(making: asyncio.Task[Container]) -> None:
+    if not making.cancelled() and making.exception() is None:
+        task = asyncio.ensure_future(making.result().unlink())
+        _unmaking.add(task)
+        task.add_done_callback(_unmaking.discard)
+
+
+async def _make(pool: Pool, instance: bytes, parity: int, reserve: Callable[[Layout], int]) -> Container:
     faulty: set[str] = set()
     full: set[str] = set()
     while True:

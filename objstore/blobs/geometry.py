@@ -10,6 +10,8 @@ from objstore.blobs.errors import NotEnoughDrives
 
 MAX_WIDTH = 16
 MAX_PARITY = 8
+BLOCK = 1 << 20
+"""Logical bytes of a stripe of new blobs."""
 
 
 def choose_layout(drives: int, parity: int, *, codec: str | None = None, max_width: int = MAX_WIDTH) -> Layout:
@@ -18,7 +20,7 @@ def choose_layout(drives: int, parity: int, *, codec: str | None = None, max_wid
     data = min(drives, max_width) - parity
     if data < 1:
         raise NotEnoughDrives(drives, parity)
-    return Layout(data, parity, codec=codec or default_codec())
+    return Layout(data, parity, BLOCK, codec=codec or default_codec())
 
 
 def reduced_parity(parity: int) -> int:

@@ -6,7 +6,7 @@ new blob another layout: when a drive is back, writes get their full width again
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from erasure import Buffer
@@ -43,26 +43,27 @@ class Packer:
         self._checked = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def append(self, record: bytes, data: Buffer) -> tuple[Container, int]:
-        """Make record and data durable; the blob and the offset where. Raises WriteQuorumLost and as `make`.
+    async def append(self, record: bytes, parts: Sequence[Buffer], size: int) -> tuple[Container, int]:
+        """Make a record and `size` bytes in parts durable; the blob and the offset where. Raises WriteQuorumLost and
+        as `make`.
 
         When the quorum is lost the bytes go once more, to a new blob on other drives.
         """
         try:
-            return await self._append(record, data)
+            return await self._append(record, parts, size)
         except WriteQuorumLost:
-            return await self._append(record, data)
+            return await self._append(record, parts, size)
 
-    async def _append(self, record: bytes, data: Buffer) -> tuple[Container, int]:
-        open_blob = await self._current(record, data)
+    async def _append(self, record: bytes, parts: Sequence[Buffer], size: int) -> tuple[Container, int]:
+        open_blob = await self._current(len(record), size)
         blob = open_blob.blob
-        span = span_of(blob.layout, len(record), len(data))
+        span = span_of(blob.layout, len(record), size)
         offset = open_blob.reserve(span)
         done: asyncio.Future[dict[int, DriveError]] | None = None
         try:
-            frames = await encode(blob.layout, blob.id, offset + len(record), data)
+            frames = await encode(blob.layout, blob.id, offset + len(record), parts)
             shards: list[list[Buffer]] = [[record, *buffers] for buffers in frames]
-            done = open_blob.submit(offset, span, len(record) + blob.layout.framed(len(data)), shards)
+            done = open_blob.submit(offset, span, len(record) + blob.layout.framed(size), shards)
             failures = await asyncio.shield(done)
             if blob.layout.width - len(failures) < blob.quorum:
                 raise blob.lost(failures)
@@ -92,13 +93,13 @@ class Packer:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _current(self, record: bytes, data: Buffer) -> OpenBlob:
+    async def _current(self, head: int, size: int) -> OpenBlob:
         open_blob = self._open
-        if open_blob is not None and self._usable(open_blob, record, data):
+        if open_blob is not None and self._usable(open_blob, head, size):
             return open_blob
         async with self._opening:
             open_blob = self._open
-            if open_blob is not None and self._usable(open_blob, record, data):
+            if open_blob is not None and self._usable(open_blob, head, size):
                 return open_blob
             if open_blob is not None:
                 self._retire(open_blob)
@@ -108,9 +109,9 @@ class Packer:
             asyncio.get_running_loop().call_later(MAX_AGE, self._retire, open_blob)
             return open_blob
 
-    def _usable(self, open_blob: OpenBlob, record: bytes, data: Buffer) -> bool:
+    def _usable(self, open_blob: OpenBlob, head: int, size: int) -> bool:
         layout = open_blob.blob.layout
-        if not open_blob.fits(span_of(layout, len(record), len(data))):
+        if not open_blob.fits(span_of(layout, head, size)):
             return False
         now = asyncio.get_running_loop().time()
         if now - self._checked < _RECHECK:

@@ -22,6 +22,8 @@ async def settle(calls: Mapping[int, Awaitable[object]], needed: int) -> dict[in
 
     Only errors of drives count as failures; any other is a bug and is raised. Late calls are left running.
     """
+    if not calls:
+        return {}
     tasks = {shard: asyncio.ensure_future(call) for shard, call in calls.items()}
     try:
         _, running = await asyncio.wait(tasks.values(), timeout=GRACE)

@@ -6,6 +6,7 @@ and its whole shard counts as missing: what it took before may never have reache
 """
 
 import asyncio
+from collections.abc import Sequence
 
 from erasure import SHARD_HEADER, Buffer, Layout
 from objstore.blobs.coding import encode
@@ -16,7 +17,7 @@ from objstore.drives.errors import DriveError
 from objstore.drives.pool import Pool
 
 STEP = 4 << 20
-"""Logical bytes that are coded and written at once: whole blocks."""
+"""Logical bytes that are coded and written at once, at least, but for the last."""
 SYNC_EVERY = 32 << 20
 """Bytes of a shard that may wait in memory to be made durable."""
 
@@ -45,15 +46,19 @@ class Stream:
 
         return cls(await make(pool, instance, parity, reserve), reserved=size is not None)
 
-    async def step(self, data: Buffer) -> None:
-        """Append whole blocks, or the last bytes. Returns when the step before is written; raises WriteQuorumLost."""
+    async def step(self, parts: Sequence[Buffer]) -> None:
+        """Append parts of whole blocks, the very last one of any length. Returns when the step before is written.
+
+        Raises WriteQuorumLost.
+        """
         blob = self.blob
-        shards = await encode(blob.layout, blob.id, self._at, data)
+        shards = await encode(blob.layout, blob.id, self._at, parts)
         await self._written()
         at = self._at
-        framed = blob.layout.framed(len(data))
+        size = sum(map(len, parts))
+        framed = blob.layout.framed(size)
         self._at += framed
-        self.size += len(data)
+        self.size += size
         self._unsynced += framed
         self._writing = asyncio.create_task(self._write(at, shards))
         if self._unsynced >= SYNC_EVERY and (self._syncing is None or self._syncing.done()):

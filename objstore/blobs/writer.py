@@ -8,6 +8,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from erasure import Buffer
+from objstore.blobs.geometry import BLOCK
 from objstore.blobs.streaming import RECORD_AT, STEP, Stream
 from objstore.blobs.types import PAGE, Extent, Span, Written, span_of
 
@@ -35,42 +36,48 @@ class Writer:
         self._packed: tuple[Container, Span] | None = None
 
     async def write(self, data: Buffer) -> None:
-        """Take the next bytes; waits while the drives are behind. Raises WriteQuorumLost, NotEnoughDrives,
-        OutOfSpace."""
+        """Take the next bytes; waits while the drives are behind.
+
+        Raises WriteQuorumLost, NotEnoughDrives, OutOfSpace; then only `abort` is left.
+        """
+        if len(data) <= STEP:
+            await self._take_in(data)
+            return
+        view = memoryview(data)
+        for start in range(0, len(view), STEP):
+            await self._take_in(view[start : start + STEP])
+
+    async def _take_in(self, data: Buffer) -> None:
         if not len(data):
             return
         self._held.append(data)
         self._bytes += len(data)
-        if self._bytes < STEP or (self._stream is None and self._bytes <= PACK_MAX and (self._size or 0) <= PACK_MAX):
+        if self._stream is None and self._bytes <= PACK_MAX and (self._size or 0) <= PACK_MAX:
             return
-        if self._stream is None:
-            pool, instance = self._blobs.pool, self._blobs.instance
-            self._stream = await Stream.open(pool, instance, self._parity, self._size)
-        view = memoryview(self._take())
-        whole = len(view) - len(view) % STEP
-        for start in range(0, whole, STEP):
-            await self._stream.step(view[start : start + STEP])
-        if whole < len(view):
-            self._held.append(view[whole:])
-            self._bytes = len(view) - whole
+        if self._bytes < STEP:
+            return
+        stream = await self._streaming(self._size)
+        parts = self._take()
+        rest = len(parts[-1]) % BLOCK
+        if rest:
+            last = memoryview(parts[-1])
+            parts[-1], self._held, self._bytes = last[:-rest], [last[-rest:]], rest
+        await stream.step(parts)
 
     async def finish(self, record: bytes) -> Written:
         """Make everything durable, with `record` (as `pack_record` gives it) in front. Errors as `write`."""
         assert len(record) <= PAGE and len(record) % 64 == 0, "a record as pack_record gives it"
         if self._stream is not None:
             return await self._finish_stream(self._stream, record)
-        data = self._take()
-        if not len(data):
+        size = self._bytes
+        if not size:
             return Written()
-        if len(data) > PACK_MAX:
-            pool, instance = self._blobs.pool, self._blobs.instance
-            self._stream = await Stream.open(pool, instance, self._parity, len(data))
-            self._held, self._bytes = [data], len(data)
-            return await self._finish_stream(self._stream, record)
-        blob, offset = await self._packer.append(record, data)
-        span = Span(blob.id, offset, span_of(blob.layout, len(record), len(data)))
+        if size > PACK_MAX:
+            return await self._finish_stream(await self._streaming(size), record)
+        blob, offset = await self._packer.append(record, self._take(), size)
+        span = Span(blob.id, offset, span_of(blob.layout, len(record), size))
         self._packed = (blob, span)
-        extent = Extent(blob.id, offset, len(record), len(data), 0, len(data))
+        extent = Extent(blob.id, offset, len(record), size, 0, size)
         info = blob.info(sealed=bool(blob.failed))
         return Written((extent,), (info,), (span,))
 
@@ -95,6 +102,14 @@ class Writer:
         span = Span(blob.id, RECORD_AT, span_of(blob.layout, PAGE, size))
         return Written((Extent(blob.id, RECORD_AT, PAGE, size, 0, size),), (info,), (span,))
 
-    def _take(self) -> Buffer:
+    def _take(self) -> list[Buffer]:
+        """What is held, as parts of whole blocks but for the last."""
         held, self._held, self._bytes = self._held, [], 0
-        return held[0] if len(held) == 1 else b"".join(held)
+        if any(len(part) % BLOCK for part in held[:-1]):
+            return [b"".join(held)]
+        return held
+
+    async def _streaming(self, size: int | None) -> Stream:
+        if self._stream is None:
+            self._stream = await Stream.open(self._blobs.pool, self._blobs.instance, self._parity, size)
+        return self._stream

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from objstore.blobs import quorum
 from objstore.blobs.errors import OutOfSpace, WriteQuorumLost
@@ -152,3 +155,32 @@ def test_a_removed_folder_is_noticed_before_anything_is_acknowledged(tmp_path: P
         assert await setting.get(extent) == b"b" * 1000
 
     run(tmp_path / "pool", scene)
+
+
+@pytest.mark.parametrize("size", [1000, 4 * MIB, 12 * MIB])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.integers(0, 60))
+def test_a_write_cancelled_at_any_moment_leaves_nothing(tmp_path: Path, size: int, steps: int) -> None:
+    async def write(setting: Setting) -> None:
+        writer = setting.blobs.writer(2, size)
+        try:
+            for start in range(0, size, MIB):
+                await writer.write(bytes(min(MIB, size - start)))
+            await writer.finish(RECORD)
+            await asyncio.sleep(1)
+        except BaseException:
+            await writer.abort()
+            raise
+
+    async def scene(setting: Setting) -> None:
+        task = asyncio.create_task(write(setting))
+        for _ in range(steps):
+            await asyncio.sleep(0.0002)
+        task.cancel()
+        await asyncio.wait([task])
+        kept = await setting.put(b"after")
+        await setting.blobs.seal_open()
+        assert sum(path.stat().st_blocks for path in setting.files()) * 512 <= 4 * 12288
+        assert await setting.get(kept) == b"after"
+
+    run(tmp_path / uuid4().hex, scene)

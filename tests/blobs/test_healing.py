@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
 import msgspec
 import pytest
 
+import erasure
+from erasure import Layout
+from objstore.blobs.coding import encode
 from objstore.blobs.errors import Unreadable
 from objstore.blobs.records import unpack_record
 from objstore.blobs.types import Extent, span_of
@@ -205,3 +209,31 @@ def test_an_empty_write_needs_no_blob(tmp_path: Path) -> None:
         assert await setting.get([]) == b""
 
     run(tmp_path / "pool", scene)
+
+
+def test_orphans_are_what_no_row_names_and_nobody_writes(tmp_path: Path) -> None:
+    async def scene(setting: Setting) -> None:
+        published = await setting.put(bytes(5 * MIB))
+        writer = setting.blobs.writer(2, None)
+        await writer.write(bytes(9 * MIB))  # and its process dies
+        drive = setting.pool.drives[0]
+        other = setting.fresh()
+        assert await other.orphans(drive, [setting.blobs.instance], 0) == []
+        assert await other.orphans(drive, []) == []
+        (orphan,) = await other.orphans(drive, [], -1)
+        assert orphan.blob != published.blob
+        await writer.abort()
+
+    run(tmp_path / "pool", scene)
+
+
+@pytest.mark.parametrize("size", [1, 70_000, MIB, 2 * MIB + 1, 4 * MIB])
+@pytest.mark.parametrize("codec", ["isal", "zfec"])
+def test_coding_in_parts_is_coding_the_whole(size: int, codec: str) -> None:
+    data = os.urandom(size)
+    layout = Layout(3, 2, codec=codec)
+    whole = erasure.encode(layout, bytes(16), 8192, data)
+    for cut in (size, MIB, 2 * MIB):
+        parts = [data[start : start + cut] for start in range(0, size, cut)]
+        made = asyncio.run(encode(layout, bytes(16), 8192, parts))
+        assert [b"".join(shard) for shard in made] == [b"".join(shard) for shard in whole]
