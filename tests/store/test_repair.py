@@ -1,0 +1,88 @@
+"""The queues of the jobs are rows: what is missing, what is garbage, what is open."""
+
+from __future__ import annotations
+
+from objstore.blobs.types import BlobInfo, Extent, Span, Written
+from objstore.store import extents, repair
+from tests.store.fakes import INSTANCE, MemoryCatalog
+
+BLOB = b"\0" * 5 + b"\1" + INSTANCE + b"random"
+OTHER = b"\0" * 5 + b"\2" + b"dead" + b"random"
+GEOMETRY = (2, 1, 1 << 20, "isal")
+
+
+def info(blob: bytes = BLOB, *, sealed: bool = True, length: int = 20_480, **missing: int) -> BlobInfo:
+    return BlobInfo(blob, GEOMETRY, ("a", "b", "c"), {int(k[1:]): v for k, v in missing.items()}, sealed, length)
+
+
+def written(offset: int, known: BlobInfo) -> Written:
+    return Written((Extent(known.id, offset, 64, 10, 0, 10),), (known,), (Span(known.id, offset, 4096),))
+
+
+def test_the_lowest_offset_missing_stays_until_the_shard_is_healed() -> None:
+    tx = MemoryCatalog()
+    extents.record(tx, written(4096, info(sealed=False, s1=4096)))
+    assert repair.missing_shards(tx) == [], "an open blob would lack more at once"
+    extents.record(tx, written(8192, info(s1=8192)))
+    assert repair.missing_shards(tx) == [repair.MissingShard(BLOB, 1, "b", 4096)]
+    assert not extents.mark_missing(tx, BLOB, 1, 8192)
+    assert extents.mark_missing(tx, BLOB, 1)
+    found = repair.blob(tx, BLOB)
+    assert found is not None and found.missing == {1: 0} and found.sealed
+    assert repair.appends(tx, BLOB) == [(4096, 64, 10), (8192, 64, 10)]
+    assert not repair.healed(tx, BLOB, 1, "d", [4096]), "an append came that the healed shard has not"
+    assert repair.healed(tx, BLOB, 1, "d", [4096, 8192])
+    found = repair.blob(tx, BLOB)
+    assert found is not None and found.drives == ("a", "d", "c") and not found.missing
+    assert repair.missing_shards(tx) == [] and repair.blob(tx, OTHER) is None
+
+
+def test_a_lost_drive_is_queued_a_piece_at_a_time() -> None:
+    tx = MemoryCatalog()
+    for blob in (BLOB, OTHER):
+        extents.record(tx, written(4096, info(blob)))
+    assert repair.count_on(tx, "b") == 2
+    after = repair.drive_lost(tx, "b", limit=1)
+    assert after == BLOB
+    assert repair.drive_lost(tx, "b", after, limit=2) is None
+    assert [(one.blob, one.shard, one.missing) for one in repair.missing_shards(tx)] == [(BLOB, 1, 0), (OTHER, 1, 0)]
+    assert [one.blob for one in repair.missing_shards(tx, (BLOB, 1))] == [OTHER]
+
+
+def test_open_blobs_of_the_dead_are_sealed_at_their_end() -> None:
+    tx = MemoryCatalog()
+    for blob in (BLOB, OTHER):
+        extents.record(tx, written(8192, info(blob, sealed=False)))
+    assert repair.open_blobs(tx, [INSTANCE]) == [OTHER]
+    assert repair.end_of(tx, OTHER) == 12_288
+    assert repair.gaps(tx, OTHER, 4096, 16_384) == [(OTHER, 4096, 4096), (OTHER, 12_288, 4096)]
+    repair.seal(tx, OTHER, 12_288)
+    assert repair.open_blobs(tx, [INSTANCE]) == []
+
+
+def test_garbage_is_due_after_its_grace_and_a_dead_blob_goes_whole() -> None:
+    tx = MemoryCatalog()
+    one, two = written(4096, info()), written(8192, info())
+    extents.record(tx, one)
+    extents.record(tx, two)
+    extents.acquire(tx, one.extents)
+    extents.release(tx, one.extents, 1)
+    assert repair.garbage_due(tx, 100) == {}, "another refers to it"
+    extents.release(tx, one.extents, 2)
+    assert repair.garbage_due(tx, 2) == {} and repair.garbage_due(tx, 3) == {BLOB: [(4096, 4096)]}
+    assert repair.alive(tx, BLOB) and not repair.removable(tx, BLOB, 100) and not repair.removed(tx, BLOB)
+    extents.release(tx, two.extents, 50)
+    assert not repair.removable(tx, BLOB, 50) and repair.removable(tx, BLOB, 51)
+    repair.punched(tx, BLOB, [4096, 8192])
+    assert repair.garbage_due(tx, 100) == {} and repair.empty_blobs(tx) == [BLOB]
+    assert repair.removed(tx, BLOB)
+    assert repair.blob(tx, BLOB) is None and repair.blob_ids(tx) == []
+
+
+def test_what_is_never_published_is_garbage_at_once() -> None:
+    tx = MemoryCatalog()
+    extents.discard(tx, written(4096, info(sealed=False, s2=4096)), 7)
+    assert repair.garbage_due(tx, 8) == {BLOB: [(4096, 4096)]}
+    assert [one.shard for one in repair.missing_shards(tx, sealed=False)] == [2]
+    counters = repair.counters(tx)
+    assert (counters.blobs, counters.missing_shards, counters.garbage_bytes) == (1, 1, 4096)
