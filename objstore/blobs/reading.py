@@ -94,6 +94,8 @@ def _step_now(shards: Shards, step: Step) -> list[memoryview] | None:
 
 async def _fetch(shards: Shards, step: Step, suspects: set[int]) -> list[memoryview]:
     info, layout, place = step
+    if any(shards.pool.by_id(drive) is None for drive in info.drives):
+        info = shards.directory.refresh(info.id)  # a drive was replaced: its shards may have been made again elsewhere
     try:
         return _decode(layout, place, await gather(shards, info, layout, place, suspects))
     except Unreadable:

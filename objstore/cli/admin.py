@@ -111,7 +111,9 @@ def _show(info: dict[str, Any], console: Console) -> None:
     healing = info["healing"]
     if healing["shards"]:
         console.print(f"[yellow]healing[/]: {healing['shards']:,} shards ({size(healing['bytes'])}) to rebuild")
-    else:
+    if healing["mirrors"]:
+        console.print(f"[yellow]healing[/]: {healing['mirrors']} mirrors of the catalog to make")
+    if not healing["shards"] and not healing["mirrors"]:
         console.print("[green]nothing to heal[/]")
 
 

@@ -45,7 +45,7 @@ def _seal(tx: Transaction, blob: bytes) -> BlobInfo | None:
     length = max(SHARD_HEADER, repair.end_of(tx, blob))
     now = now_us()
     repair.condemn(tx, repair.gaps(tx, blob, SHARD_HEADER, length), now)
-    repair.seal(tx, blob, length, now)
+    repair.seal(tx, blob, length)
     return msgspec.structs.replace(info, length=length, sealed=True)
 
 

@@ -18,10 +18,11 @@ class DriveView(msgspec.Struct, frozen=True):
 
 
 class Healing(msgspec.Struct, frozen=True):
-    """The repair queue: shards to rebuild, bytes of shard files they stand for."""
+    """What is to be rebuilt: shards, bytes of shard files they stand for, and mirrors of the catalog."""
 
     shards: int
     bytes: int
+    mirrors: int
 
 
 class Inventory(msgspec.Struct, frozen=True):

@@ -31,6 +31,10 @@ from objstore.store.store import Store
 import objstore.s3.operations  # noqa: F401  isort: skip - importing it registers the operations
 
 
+# Longer than any process takes to notice a drive that came back.
+_SETTLE_SECONDS = 2.0
+
+
 class Node:
     """The rooms of one process, opened and joined. Make it with `open_node`."""
 
@@ -106,7 +110,7 @@ class Node:
             objects=counters.objects,
             versions=counters.versions,
             bytes=counters.bytes,
-            healing=Healing(*healing),
+            healing=Healing(*healing, max(0, status.wanted - len(status.members))),
         )
 
     async def watch(self, seconds: float) -> None:
@@ -146,7 +150,7 @@ async def open_node(settings: Settings, runtime: Path) -> Node:
         strict=strict,
         deadline=settings.drive_deadline,
     )
-    return Node(settings, pool, attach(pool, runtime, strict=strict))
+    return Node(settings, pool, attach(pool, runtime, strict=strict, settle=_SETTLE_SECONDS))
 
 
 def _done(exchange: Exchange, log: AccessLog) -> None:

@@ -1,7 +1,7 @@
 """Bytes that live in the catalog: small objects, and the long manifests of objects of many parts.
 
-A row is `xxh3_64(data) + data`, looked at on every read. Ids grow with time and are not given twice while the clock goes forward, so a reader with an old record finds nothing
-rather than another object's bytes.
+A row is `xxh3_64(data) + data`, looked at on every read. Ids grow with time and are not given twice while the clock
+goes forward, so a reader with an old record finds nothing rather than another object's bytes.
 """
 
 from __future__ import annotations
