@@ -158,14 +158,20 @@ def failing_after(calls: int) -> Callable[[str], Awaitable[None]]:
 
 
 def run(
-    folder: Path, scene: Callable[[Setting], Awaitable[None]], *, drives: int = 4, parity: int | None = None, **how: Any
+    folder: Path,
+    scene: Callable[[Setting], Awaitable[None]],
+    *,
+    drives: int = 4,
+    parity: int | None = None,
+    strict: bool = False,
+    **how: Any,
 ) -> None:
     """Play a scene on new drives in `folder`, then close everything."""
     paths = [folder / f"disk{number}" for number in range(drives)]
     for path in paths:
         path.mkdir(parents=True)
     format_new_drives(inspect(paths))
-    pool = Pool.open(paths, parity=parity, strict=False)
+    pool = Pool.open(paths, parity=parity, strict=strict)
 
     async def play() -> None:
         setting = Setting(pool, **how)

@@ -88,7 +88,7 @@ def test_writes_during_an_outage_are_as_safe_as_others(tmp_path: Path) -> None:
         assert await setting.get(during) == b"b" * 200_000
         assert await setting.get(large) == b"c" * 5 * MIB
 
-    run(tmp_path / "pool", scene)
+    run(tmp_path / "pool", scene, strict=True)
 
 
 def test_extents_are_read_as_one(tmp_path: Path) -> None:
