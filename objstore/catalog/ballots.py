@@ -118,6 +118,14 @@ def remind(drive: Drive, ballot: Ballot) -> None:
         drive.write_ballot(ballot)
 
 
+def shortfall(pool: Pool) -> str | None:
+    """Why nothing can be decided: fewer drives online than a ballot needs; None when there are enough."""
+    online, needed = len(pool.online()), pool.write_quorum
+    if online >= needed:
+        return None
+    return f"{online} of {len(pool.drives)} drives are online, {needed} are needed to write"
+
+
 def away(pool: Pool) -> tuple[str, ...]:
     """The drives that are not online, for people."""
     online = pool.online()

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from objstore.catalog import engine
+from objstore.catalog import ballots, engine
 from objstore.catalog.engine import Outcome
 from objstore.catalog.errors import CatalogError, ReadOnly
 from objstore.catalog.members import Members
@@ -113,10 +113,7 @@ class Catalog:
         """Who holds mirrors now, and whether writes are taken. Some 100 us."""
         state = self._shared.state()
         mirrors = tuple(self._mirror_status(member) for member in state.ballot.members)
-        online, needed = len(self._pool.online()), self._pool.write_quorum
-        reason = state.read_only or (None if state.settled else "an election is open")
-        if reason is None and online < needed:
-            reason = f"{online} of {len(self._pool.drives)} drives are online, {needed} are needed to write"
+        reason = state.read_only or ballots.shortfall(self._pool) or (None if state.settled else "an election is open")
         try:
             row = self.read(lambda tx: tx.one("SELECT seq FROM mirror"))
         except CatalogError:

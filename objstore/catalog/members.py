@@ -11,6 +11,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Sequence
+from typing import NoReturn
 
 import msgspec
 
@@ -80,9 +81,7 @@ class Members:
     def ready(self) -> None:
         """Be sure that the members may be written. Raises ReadOnly."""
         self.refresh()
-        online, needed = len(self.pool.online()), self.pool.write_quorum
-        if online < needed:
-            self.refuse(f"{online} of {len(self.pool.drives)} drives are online, {needed} are needed to write")
+        self._require_quorum()
         if not self.state.settled:
             if time.monotonic() < self.state.again:
                 raise ReadOnly(self.state.read_only or "an election is open", self.state.away)
@@ -90,12 +89,17 @@ class Members:
         elif self.absent:
             self.vote_out(self.absent)
 
-    def refuse(self, reason: str) -> None:
-        """Note for everybody that nothing can be written, and raise ReadOnly."""
+    def _require_quorum(self) -> None:
+        if reason := ballots.shortfall(self.pool):
+            self.refuse(reason)
+
+    def refuse(self, reason: str, *, pause: float = 0.0) -> NoReturn:
+        """Note for everybody that nothing can be written, and raise ReadOnly; `pause` seconds until the next try."""
         missing = ballots.away(self.pool)
-        if (reason, missing) != (self.state.read_only, self.state.away) or time.monotonic() > self.state.again:
+        if (reason, missing) != (self.state.read_only, self.state.away):
             _log.error("the catalog is read-only: %s; away: %s", reason, ", ".join(missing) or "none")
-            again = time.monotonic() + _PAUSE
+        if pause or (reason, missing) != (self.state.read_only, self.state.away):
+            again = time.monotonic() + pause
             self.shared.save(msgspec.structs.replace(self.state, read_only=reason, away=missing, again=again))
             self.refresh()
         raise ReadOnly(reason, missing)
@@ -145,7 +149,10 @@ class Members:
         self.state = msgspec.structs.replace(before, tried=new.epoch)
         self.shared.save(self.state)
         if not ballots.cast(self.pool, before.ballot, new):
-            self.refuse(f"fewer than {self.pool.write_quorum} of {len(self.pool.drives)} drives took the vote")
+            self._require_quorum()  # drives that have gone are only now known to be
+            self.refuse(
+                f"fewer than {self.pool.write_quorum} of {len(self.pool.drives)} drives took the vote", pause=_PAUSE
+            )
         self.shared.save(State(new, new.epoch, {mirror.id: mirror.file for mirror in mirrors}))
         self.refresh()
         _log.info("catalog epoch %d: %s", new.epoch, ", ".join(new.members))
