@@ -21,12 +21,16 @@ from objstore.store.types import Bucket
 
 MAX_BUCKETS: Final = 10_000
 
+_LOCK: Final = "ObjectLockEnabledForBucket"  # clients such as rclone send it to say no
+
 _GRANTS: Final = frozenset({"ACL", "GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "GrantWriteACP"})
 
 
-@operation("CreateBucket", action="s3:CreateBucket", supports=_GRANTS | {"CreateBucketConfiguration"})
+@operation("CreateBucket", action="s3:CreateBucket", supports=_GRANTS | {"CreateBucketConfiguration", _LOCK})
 async def create_bucket(call: Call, context: Context) -> dict[str, Any]:
     name, owner = bucket_names.check(call.bucket), owner_of(call.principal)
+    if call.get(_LOCK):
+        raise AwsError("NotImplemented", "Object Lock is not implemented.")
     region = locations.check(_constraint(call), context.region)
     asked = acl.requested(call.members, call.request.headers, context.users, owner)
     grants = acl.private(owner) if asked is None else asked

@@ -1,5 +1,6 @@
 """The `x-amz-copy-source` header: `bucket/key`, percent-encoded, perhaps with a slash before and `?versionId=` behind.
 
+A plus sign is a space, as in a query: AWS reads it so, and clients written in Go (s5cmd) send it so.
 The question mark that begins the version id is never encoded, so a key may well hold `?versionId=` as `%3FversionId=`.
 Access points, which AWS also takes here, do not exist.
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
@@ -33,7 +34,7 @@ def parse(header: str, name: str = "x-amz-copy-source") -> ObjectName:
 
 def _decode(text: str, name: str, header: str) -> str:
     try:
-        return unquote_to_bytes(text).decode("utf-8")
+        return unquote_to_bytes(text.replace("+", " ")).decode("utf-8")
     except UnicodeDecodeError:
         raise _invalid("The copy source is no UTF-8 when decoded.", name, header) from None
 

@@ -21,13 +21,14 @@ from tests.harness import ROOT_PASSWORD, ROOT_USER, Running
 
 BUCKET = "load"
 SIZES = (100, 5_000, 20_000, 300_000, 1_500_000, 5_500_000)  # in the catalog, packed, blobs of their own
+WEIGHTS = (3, 2, 3, 2, 1, 1)
 CLI_ENVIRONMENT = {"OBJSTORE_ROOT_USER": ROOT_USER, "OBJSTORE_ROOT_PASSWORD": ROOT_PASSWORD}
 
 
 def body(key: str) -> bytes:
     """The bytes that belong to a key: always the same."""
     chance = random.Random(key)
-    return chance.randbytes(chance.choice(SIZES) + chance.randrange(100))
+    return chance.randbytes(chance.choices(SIZES, WEIGHTS)[0] + chance.randrange(100))
 
 
 def info(server: Running) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def whole_or_absent(server: Running, load: Load) -> None:
 def test_everything_is_killed_in_the_middle_of_uploads(tmp_path: Path) -> None:
     with serving(tmp_path, workers=2) as server:
         fill(server, 2)
-        for life in range(3):
+        for life in range(2):
             load = Load(server, f"life{life}")
             with load:
                 load.progress(8 + 5 * life)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import shutil
 from pathlib import Path
 
@@ -43,11 +42,14 @@ def test_two_drives_go_while_clients_read_and_write_then_the_other_two(tmp_path:
         check(server, keys + load.acknowledged)
 
 
-def test_every_pair_may_be_gone_at_a_start(tmp_path: Path) -> None:
+PAIRS = [(0, 1), (2, 3), (0, 2)]  # of the six, those that take both, neither and one of the first two
+
+
+def test_two_may_be_gone_at_a_start(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
-        keys = fill(server, 8)
+        keys = fill(server, 6)
         away = [drive.with_name(f"{drive.name}.away") for drive in server.drives]
-        for pair in itertools.combinations(range(4), 2):
+        for pair in PAIRS:
             with stopped(server, ready=False):
                 for number in range(4):
                     if away[number].exists():

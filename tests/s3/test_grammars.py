@@ -36,7 +36,7 @@ def code_of(function, *arguments) -> str:
         ("bucket/%3FversionId=x?versionId=y", ObjectName("bucket", "?versionId=x", "y")),
         ("bucket/foo%3Fbar?versionId=y", ObjectName("bucket", "foo?bar", "y")),
         ("bucket/anyfilename%25.txt", ObjectName("bucket", "anyfilename%.txt")),
-        ("bucket/a+b", ObjectName("bucket", "a+b")),
+        ("bucket/a+b%2Bc", ObjectName("bucket", "a b+c")),
         ("bucket/%C3%BC", ObjectName("bucket", "ü")),
         ("bucket/%20", ObjectName("bucket", " ")),
     ],
