@@ -1,0 +1,222 @@
+"""A mirror that fails at any step of a commit: what is acknowledged is kept, what is refused is absent, and where the
+quorum breaks in the middle the caller is told that it is undecided."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from objstore.catalog import ballots
+from objstore.catalog.errors import MirrorFailed, ReadOnly, Undecided
+from objstore.catalog.mirror import Mirror
+
+from .deployment import Deployment
+
+Step = Callable[..., Any]
+
+
+def fail_once(
+    monkeypatch: pytest.MonkeyPatch, step: str, path: Path, *, after: bool = False, error: type[Exception] | None = None
+) -> list[str]:
+    """Let `step` of the mirror at `path` raise once, before or after it has done its work."""
+    real: Step = getattr(Mirror, step)
+    done: list[str] = []
+
+    def faulty(mirror: Mirror, *arguments: Any) -> Any:
+        if mirror.path != path or done:
+            return real(mirror, *arguments)
+        done.append(step)
+        if after:
+            real(mirror, *arguments)
+        else:
+            mirror.rollback()
+        if error is not None:
+            raise mirror.failure(error("injected"))
+        raise MirrorFailed(mirror.id, "injected")
+
+    monkeypatch.setattr(Mirror, step, faulty)
+    return done
+
+
+def no_votes(monkeypatch: pytest.MonkeyPatch, deployment: Deployment, *, first: int = 0) -> None:
+    """Let ballots reach only `first` drives."""
+
+    def cast(pool: Any, before: Any, after: Any) -> bool:
+        for drive in pool.online()[:first]:
+            drive.run(ballots._promise, drive.path, after.epoch)
+            drive.write_ballot(after)
+        return False
+
+    monkeypatch.setattr(ballots, "cast", cast)
+
+
+STEPS = [
+    ("begin", 0, False),
+    ("stamp", 0, False),
+    ("commit", 0, False),
+    ("commit", 0, True),
+    ("apply", 1, False),
+    ("apply", 2, True),
+    ("commit", 1, False),
+    ("commit", 1, True),
+    ("commit", 2, True),
+]
+
+
+@pytest.mark.parametrize(("step", "slot", "after"), STEPS)
+def test_one_mirror_fails_at_any_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, slot: int, after: bool
+) -> None:
+    deployment = Deployment(tmp_path, 4)
+    with deployment.running():
+        deployment.put("before")
+        with monkeypatch.context() as patch:
+            done = fail_once(patch, step, deployment.file(slot), after=after)
+            deployment.put("during")
+            assert done
+            assert deployment.names() == {"before", "during"}
+            assert slot not in deployment.members()
+        deployment.put("after")
+        deployment.notice()
+        deployment.assert_equal()
+        assert deployment.names() == {"before", "during", "after"}
+    with deployment.running():
+        deployment.assert_equal()
+        assert deployment.names() == {"before", "during", "after"}
+
+
+@pytest.mark.parametrize(("step", "slot", "after"), STEPS)
+@pytest.mark.parametrize("votes", [0, 2])
+@pytest.mark.parametrize("restart", [False, True])
+def test_one_mirror_fails_and_the_vote_fails_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, slot: int, after: bool, votes: int, restart: bool
+) -> None:
+    deployment = Deployment(tmp_path, 4)
+    with deployment.running():
+        deployment.put("before")
+        with monkeypatch.context() as patch:
+            done = fail_once(patch, step, deployment.file(slot), after=after)
+            no_votes(patch, deployment, first=votes)
+            with pytest.raises(ReadOnly) as refused:
+                deployment.put("during")
+            assert done
+            assert isinstance(refused.value, Undecided) == (step == "commit")
+            with pytest.raises(ReadOnly):
+                deployment.put("more")
+            assert deployment.catalog.status().read_only
+            assert deployment.names() - {"during"} == {"before"}
+        time.sleep(1.0 if not restart else 0.0)
+        if not restart:
+            deployment.put("after")
+            deployment.notice()
+            deployment.assert_equal()
+    with deployment.running():
+        deployment.put("last")
+        deployment.assert_equal()
+        names = deployment.names() - ({"after"} if not restart else set())
+        # what failed in the middle of its commit may be there or not; what was refused before must not be
+        assert names - ({"during"} if step == "commit" else set()) == {"before", "last"}
+
+
+def test_a_mirror_that_hangs_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deployment = Deployment(tmp_path, 4)
+    real = Mirror.apply
+    release = threading.Event()
+
+    def hang(mirror: Mirror, *arguments: Any) -> None:
+        if mirror.path == deployment.file(1):
+            release.wait(60)
+            raise MirrorFailed(mirror.id, "was hung")
+        real(mirror, *arguments)
+
+    with deployment.running():
+        for drive in deployment.pool.drives:
+            drive.deadline = 0.3
+        deployment.put("before")
+        with monkeypatch.context() as patch:
+            patch.setattr(Mirror, "apply", hang)
+            deployment.put("during")
+            assert 1 not in deployment.members()
+            deployment.put("after")
+            release.set()
+        deployment.notice()
+        deployment.assert_equal()
+        assert deployment.names() == {"before", "during", "after"}
+
+
+def test_a_full_drive_loses_its_mirror_only_where_others_have_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployment = Deployment(tmp_path, 4)
+    with deployment.running():
+        deployment.put("before")
+        with monkeypatch.context() as patch:
+            patch.setattr("objstore.catalog.members._has_room", lambda mirror: False)
+            for slot in (0, 1):
+                fail_once(patch, "begin" if slot == 0 else "apply", deployment.file(slot), error=apsw.FullError)
+                with pytest.raises(ReadOnly, match="full"):
+                    deployment.put("refused")
+                assert deployment.members() == [0, 1, 2]
+            patch.setattr("objstore.catalog.members._has_room", lambda mirror: mirror.path == deployment.file(2))
+            fail_once(patch, "begin", deployment.file(0), error=apsw.FullError)
+            deployment.put("during")
+            assert deployment.members() == [1, 2]
+        deployment.notice()
+        deployment.assert_equal()
+        assert deployment.names() == {"before", "during"}
+
+
+def test_a_start_that_is_cut_short_in_its_vote_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Epochs are not given twice: what a dead start left on some drives never beats what others agreed on later."""
+    deployment = Deployment(tmp_path, 4)
+    with deployment.running():
+        deployment.put("a")
+    for slot in (0, 1, 3, 0):
+        with monkeypatch.context() as patch:
+            patch.setattr(ballots, "cast", _dying_cast(slot))
+            with pytest.raises(KeyboardInterrupt):
+                deployment.start()
+        deployment.lose(slot)
+        with deployment.running():
+            deployment.put(f"without {slot} {len(deployment.names())}")
+            names = deployment.names()
+        deployment.bring_back(slot)
+        other = (slot + 1) % 4
+        third = (slot + 2) % 4
+        deployment.lose(other, third)
+        with deployment.running():  # the drive that saw the dead start, and one that did not
+            assert deployment.names() == names
+        deployment.bring_back(other, third)
+    with deployment.running():
+        deployment.put("last")
+        deployment.assert_equal()
+
+
+def _dying_cast(slot: int) -> Step:
+    def cast(pool: Any, before: Any, after: Any) -> bool:
+        for drive in pool.online():
+            drive.run(ballots._promise, drive.path, after.epoch)
+        pool.drives[slot].write_ballot(after)
+        raise KeyboardInterrupt
+
+    return cast
+
+
+def test_a_first_start_that_is_cut_short_is_finished_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for slot in range(4):
+        deployment = Deployment(tmp_path / str(slot), 4)
+        with monkeypatch.context() as patch:
+            patch.setattr(ballots, "cast", _dying_cast(slot))
+            with pytest.raises(KeyboardInterrupt):
+                deployment.start()
+        with deployment.running():
+            deployment.put("a")
+            deployment.assert_equal()
