@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _PREFIX = "objstore-run-"
+_UNBORN = "objstore-new-"  # until it is locked: the sweep of another server would take it for left behind
 _LOCK = "supervisor.lock"
 
 
@@ -22,11 +23,12 @@ _LOCK = "supervisor.lock"
 def directory() -> Iterator[tuple[Path, int]]:
     """A new runtime directory (mode 0700) and the descriptor of its lock, for children to inherit; removed last."""
     _sweep()
-    path = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    path = Path(tempfile.mkdtemp(prefix=_UNBORN))
     for name in ("metrics", "instances"):
         (path / name).mkdir()
     lock = _lock(path / _LOCK)
     assert lock is not None, "nobody knows the name of a new directory"
+    path = path.rename(path.with_name(_PREFIX + path.name.removeprefix(_UNBORN)))
     try:
         yield path, lock
     finally:
