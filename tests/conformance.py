@@ -1,8 +1,8 @@
 """`make conformance`: the public S3 suite against a server of our own.
 
 Starts a server on a free port with the users that the suite needs, runs `../shared/conformance/run` (or, where that is
-absent, the suite's own pytest with the same list), stops the server, and ends with the run's exit status. The suite is a
-checkout of ceph/s3-tests; what it imports goes into a virtual environment beside the drives, never into ours.
+absent, the suite's own pytest with the same list), stops the server, and ends with the run's exit status. The suite is
+a checkout of ceph/s3-tests; what it imports goes into a virtual environment beside the drives, never into ours.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from pathlib import Path
 from tests.harness import serving
 
 RUNNER = Path(__file__).parents[2] / "shared" / "conformance" / "run"
-NEEDS = ["pytest", "pytest-timeout", "pytest-xdist", "boto3", "munch", "isodate", "requests", "pytz", "httplib2", "lxml"]
-NEEDS += ["PyYAML", "gevent"]
+NEEDS = ["pytest", "pytest-timeout", "pytest-xdist", "boto3", "munch", "isodate", "requests", "pytz", "httplib2"]
+NEEDS += ["lxml", "PyYAML", "gevent"]
 
 USERS = """
 [[users]]
@@ -80,8 +80,8 @@ def command(arguments: argparse.Namespace, endpoint: str) -> list[str]:
     """The runner's command line, or pytest's where there is no runner."""
     python = str(suite_python())
     if RUNNER.exists():
-        line = [sys.executable, str(RUNNER), "--suite", str(arguments.suite), "--endpoint", endpoint, "--python", python]
-        line += ["--out", str(arguments.out), "--jobs", str(arguments.jobs)]
+        line = [sys.executable, str(RUNNER), "--suite", str(arguments.suite), "--endpoint", endpoint]
+        line += ["--python", python, "--out", str(arguments.out), "--jobs", str(arguments.jobs)]
         line += ["--list", str(arguments.list)] if arguments.list else []
         return line + (["-k", arguments.k] if arguments.k else [])
     tests = ["s3tests/functional/test_s3.py", "s3tests/functional/test_headers.py"]

@@ -57,8 +57,10 @@ class Running:
         environment |= {"OBJSTORE_ROOT_USER": ROOT_USER, "OBJSTORE_ROOT_PASSWORD": ROOT_PASSWORD, **self.environment}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "objstore", "server", "--address", f"127.0.0.1:{self.port}"]
-                + ["--workers", str(self.workers), "--access-log", "", *self.arguments, *map(str, self.drives)],
+                [
+                    *(sys.executable, "-m", "objstore", "server", "--address", f"127.0.0.1:{self.port}"),
+                    *("--workers", str(self.workers), "--access-log", "", *self.arguments, *map(str, self.drives)),
+                ],
                 stdout=log,
                 stderr=log,
                 env=environment,

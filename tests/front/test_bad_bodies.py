@@ -29,7 +29,7 @@ def md5(data: bytes) -> str:
         ({"content-md5": "short"}, ("InvalidDigest", 400)),
         ({"x-amz-checksum-crc32": "AAAAAA=="}, ("BadDigest", 400)),
         ({"x-amz-checksum-sha256": base64.b64encode(bytes(32)).decode()}, ("BadDigest", 400)),
-        ({"x-amz-checksum-crc32": "not base64"}, ("InvalidRequest", 400)),
+        ({"x-amz-checksum-crc32": "not base64"}, ("BadDigest", 400)),
         ({"x-amz-checksum-crc32": "AAAAAA==", "x-amz-checksum-sha1": "AAAA"}, ("InvalidRequest", 400)),
     ],
 )
