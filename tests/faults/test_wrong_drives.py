@@ -147,7 +147,7 @@ def test_full_drives_refuse_writes_and_serve_reads(small: Running) -> None:
     kept, refusals = fill_up(small.client())
     assert kept and {(one["Code"], one["Status"]) for one in refusals} == {("StorageFull", 507)}
     check_all(small.client(), kept)
-    with stopped(small):
+    with stopped(small, ready=False):
         pass
     check_all(small.client(), kept)
 
