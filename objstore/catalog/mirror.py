@@ -31,6 +31,8 @@ FILE = "catalog.db"
 BUSY_MILLISECONDS = 5_000
 CHECKPOINT_PAGES = 16_384  # a fallback: `maintain` checkpoints long before
 _CACHE_KIB = 32_768
+_PAGE = 4_096
+_IN_THE_WAY_MILLISECONDS = 100  # for so long commits wait for a slow reader
 
 # What says that the medium or the file is bad; the rest (constraints, wrong SQL) is the caller's own mistake.
 FAULTS = (
@@ -239,11 +241,29 @@ class Mirror:
 
     # --- the write-ahead log
 
-    def checkpoint(self, *, truncate: bool) -> None:
-        """Move the write-ahead log into the file; `truncate` (under the commit lock) empties it."""
+    def checkpoint(self) -> int:
+        """Move what nobody needs any more from the write-ahead log into the file, beside running commits; the bytes of
+        the log that are in use."""
         with self.failures():
-            mode = apsw.SQLITE_CHECKPOINT_TRUNCATE if truncate else apsw.SQLITE_CHECKPOINT_PASSIVE
-            self.connection.wal_checkpoint(mode=mode)
+            frames, _ = self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        return int(frames) * _PAGE
+
+    def restart_log(self, *, truncate: bool) -> bool:
+        """Move the rest and let the log begin anew, under the commit lock; False when a reader is in the way.
+
+        The file keeps its length unless `truncate`: writes that need not make it longer are synced sooner."""
+        mode = apsw.SQLITE_CHECKPOINT_TRUNCATE if truncate else apsw.SQLITE_CHECKPOINT_RESTART
+        self.connection.set_busy_timeout(_IN_THE_WAY_MILLISECONDS)
+        try:
+            with self.failures():
+                self.connection.wal_checkpoint(mode=mode)
+        except MirrorFailed as error:
+            if isinstance(error.__cause__, apsw.BusyError):
+                return False
+            raise
+        finally:
+            self.connection.set_busy_timeout(BUSY_MILLISECONDS)
+        return True
 
     def log_bytes(self) -> int:
         """Length of the write-ahead log."""

@@ -76,6 +76,7 @@ class Recorder(Reading):
         """Execute and record a statement that changes the schema."""
         self._execute(sql)
         self.statements.append((sql, ()))
+        self._total = self._connection.total_changes()
 
     def _end(self, first: str | None = None) -> None:
         if self._nested:

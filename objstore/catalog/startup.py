@@ -48,7 +48,7 @@ def start(pool: Pool, runtime: Path, *, strict: bool = True, accept_loss: bool =
             _require_voices(pool, votes, ballot)
         with shared.locked():
             if ballot is None:
-                ballot = _create(pool, strict=strict)
+                ballot = _create(pool)
             else:
                 ballot = _led(pool, ballot, mirrors)
             tried = max([ballot.epoch, *(vote.epoch for vote in votes.values())])
@@ -65,15 +65,18 @@ def _open(members: Members) -> None:
     """The first election, and the schema; without a quorum the store is read-only until there is one."""
     try:
         members.ready()
-        _migrate(members)
     except ReadOnly as error:
+        if _schema_version(members) < len(MIGRATIONS):
+            reason = "this release has to change the catalog first, and the write quorum is gone"
+            raise StartRefused(reason, error.missing) from error
         _log.warning("%s", error)
-
-
-def _migrate(members: Members) -> None:
-    version = members.mirrors[0].connection.pragma("user_version")
-    for number in range(version, len(MIGRATIONS)):
+        return
+    for number in range(_schema_version(members), len(MIGRATIONS)):
         define(members, [*MIGRATIONS[number], f"PRAGMA user_version = {number + 1}"])
+
+
+def _schema_version(members: Members) -> int:
+    return min((int(mirror.connection.pragma("user_version")) for mirror in members.mirrors), default=0)
 
 
 def _complete(members: Members) -> None:
@@ -160,9 +163,8 @@ def _whatever_is_left(pool: Pool, ballot: Ballot | None, mirrors: Mapping[str, P
     return Ballot(epoch, (best,), (), pool.parity)
 
 
-def _create(pool: Pool, *, strict: bool) -> Ballot:
+def _create(pool: Pool) -> Ballot:
     """Mirrors of a new deployment. What an interrupted first start left is replaced."""
-    del strict  # made once, and always durable
     made = []
     for drive in pool.online()[: wanted(pool)]:
         copying.create(drive)

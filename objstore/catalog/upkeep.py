@@ -21,7 +21,7 @@ from objstore.drives.pool import Pool
 
 _log = logging.getLogger(__name__)
 
-PASSIVE_BYTES, TRUNCATE_BYTES = 8 << 20, 48 << 20
+CHECKPOINT_BYTES, RESTART_BYTES, TRUNCATE_BYTES = 4 << 20, 16 << 20, 256 << 20
 _ROUNDS = 3  # attempts to catch up with a busy leader by copying once more
 
 
@@ -75,13 +75,13 @@ class Upkeep:
 
     def _checkpoint(self, mirror: Mirror) -> None:
         length = mirror.log_bytes()
-        if length < PASSIVE_BYTES or mirror.problem():
+        if length < CHECKPOINT_BYTES or mirror.problem():
             return
         try:
-            mirror.checkpoint(truncate=False)  # the long work, while others commit
-            if length >= TRUNCATE_BYTES:
+            used = mirror.checkpoint()  # the long work, while others commit
+            if used >= RESTART_BYTES:  # under load a log is never all moved, and would grow for ever
                 with self._members.shared.locked():
-                    mirror.checkpoint(truncate=True)
+                    mirror.restart_log(truncate=length >= TRUNCATE_BYTES)
         except MirrorFailed as error:
             _log.warning("checkpoint: %s", error)
 

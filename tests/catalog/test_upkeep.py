@@ -1,0 +1,191 @@
+"""Upkeep keeps logs short, and brings a deployment back to full strength without disturbing it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+
+import apsw
+import pytest
+
+from objstore.catalog import upkeep
+from objstore.catalog.errors import SchemaTooNew, StartRefused
+from objstore.catalog.schema import MIGRATIONS, VERSION
+from objstore.catalog.transaction import Transaction
+from objstore.drives.format import read_ballot
+
+from .deployment import Deployment, contents
+
+
+def test_logs_begin_anew_under_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "CHECKPOINT_BYTES", 100_000)
+    monkeypatch.setattr(upkeep, "RESTART_BYTES", 200_000)
+    deployment = Deployment(tmp_path, 2)
+    with deployment.running() as catalog:
+
+        async def load() -> None:
+            for number in range(300):
+                await catalog.write(
+                    lambda tx, n=number: tx.run("INSERT INTO settings VALUES (?, ?)", f"{n}", bytes(5_000))
+                )
+                if number % 50 == 0:
+                    await catalog.maintain()
+
+        asyncio.run(load())
+        for slot in range(2):
+            assert deployment.file(slot).with_name("catalog.db-wal").stat().st_size < 2_000_000
+        deployment.assert_equal()
+
+
+def test_a_slow_reader_does_not_stop_the_writers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "CHECKPOINT_BYTES", 1_000)
+    monkeypatch.setattr(upkeep, "RESTART_BYTES", 1_000)
+    deployment = Deployment(tmp_path, 2)
+    with deployment.running() as catalog:
+        deployment.put("a")
+
+        def slow(tx: Transaction) -> list[tuple[object, ...]]:
+            tx.one("SELECT 1 FROM settings")
+            deployment.put("b", bytes(10_000))
+            asyncio.run(catalog.maintain())
+            deployment.put("c")
+            return tx.all("SELECT name FROM settings")
+
+        assert catalog.read(slow) == [("a",)]
+        asyncio.run(catalog.maintain())
+        assert deployment.names() == {"a", "b", "c"}
+        assert len(catalog.status().members) == 2
+
+
+def test_a_mirror_is_recruited_while_others_write(tmp_path: Path) -> None:
+    deployment = Deployment(tmp_path, 4)
+    with deployment.running() as catalog:
+        deployment.put("before", bytes(100_000))
+        deployment.lose(1)
+        stop = threading.Event()
+        written: list[str] = []
+
+        def keep_writing() -> None:
+            async def run() -> None:
+                while not stop.is_set():
+                    name = f"n{len(written)}"
+                    await catalog.write(
+                        lambda tx, name=name: tx.run("INSERT INTO settings VALUES (?, ?)", name, bytes(100))
+                    )
+                    written.append(name)
+
+            asyncio.run(run())
+
+        thread = threading.Thread(target=keep_writing)
+        thread.start()
+        for _ in range(3):
+            deployment.notice()
+        stop.set()
+        thread.join()
+        assert sorted(deployment.members()) == [0, 2, 3]
+        deployment.assert_equal()
+        assert deployment.names() == {"before", *written}
+
+
+def test_a_drive_that_was_away_learns_the_ballot(tmp_path: Path) -> None:
+    deployment = Deployment(tmp_path, 4)
+    with deployment.running() as catalog:
+        deployment.lose(3)
+        deployment.notice()
+        deployment.lose(0)
+        deployment.notice()
+        deployment.bring_back(3)
+        for _ in range(3):
+            deployment.notice()
+        ballot = read_ballot(deployment.paths[3])
+        assert ballot is not None
+        assert ballot.epoch == catalog.status().epoch
+        deployment.put("a")
+
+
+def test_a_damaged_ballot_is_no_voice_and_is_written_anew(tmp_path: Path) -> None:
+    deployment = Deployment(tmp_path, 4)
+    with deployment.running():
+        deployment.put("a")
+    (deployment.paths[0] / "ballot").write_bytes(b"{}")
+    with deployment.running():
+        assert deployment.names() == {"a"}
+        deployment.notice()
+        assert read_ballot(deployment.paths[0]) == read_ballot(deployment.paths[1])
+
+
+def test_a_new_mirror_waits_until_all_processes_have_noticed_its_drive(tmp_path: Path) -> None:
+    deployment = Deployment(tmp_path, 4)
+    with deployment.running() as catalog:
+        catalog._upkeep._settle = 3600.0
+        deployment.lose(0)
+        deployment.notice()
+        deployment.notice()
+        assert deployment.members() == [1, 2]
+
+
+def test_a_catalog_of_a_newer_release_is_left_alone(tmp_path: Path) -> None:
+    deployment = Deployment(tmp_path, 2)
+    with deployment.running():
+        deployment.put("a")
+    for slot in range(2):
+        connection = apsw.Connection(str(deployment.file(slot)))
+        connection.pragma("user_version", VERSION + 1)
+        connection.close()
+    before = [path.read_bytes() for path in (deployment.file(0), deployment.file(1))]
+    with pytest.raises(SchemaTooNew):
+        deployment.start()
+    assert before == [path.read_bytes() for path in (deployment.file(0), deployment.file(1))]
+
+
+def test_a_new_release_migrates_all_mirrors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deployment = Deployment(tmp_path, 4)
+    with deployment.running():
+        deployment.put("a")
+    deployment.lose(1)
+    more = (*MIGRATIONS, ("CREATE TABLE more (id INTEGER PRIMARY KEY) STRICT", "INSERT INTO more VALUES (7)"))
+    monkeypatch.setattr("objstore.catalog.startup.MIGRATIONS", more)
+    monkeypatch.setattr("objstore.catalog.mirror.VERSION", len(more))
+    deployment.lose(2)
+    with pytest.raises(StartRefused, match="change the catalog"):
+        deployment.start()
+    deployment.bring_back(2)
+    with deployment.running() as catalog:
+        assert catalog.read(lambda tx: tx.all("SELECT id FROM more")) == [(7,)]
+        deployment.bring_back(1)
+        deployment.notice()
+        deployment.assert_equal()
+    for slot in (0, 2, 3):
+        connection = apsw.Connection(str(deployment.file(slot)))
+        assert connection.pragma("user_version") == len(more)
+        connection.close()
+        assert contents(deployment.file(slot))["settings"] == [("a", b"")]
+
+
+def test_catalogs_without_any_ballot_are_not_overwritten(tmp_path: Path) -> None:
+    deployment = Deployment(tmp_path, 4)
+    with deployment.running():
+        deployment.put("a")
+    for path in deployment.paths:
+        (path / "ballot").unlink()
+    with pytest.raises(StartRefused, match="ballot"):
+        deployment.start()
+    with deployment.running(accept_loss=True):
+        assert deployment.names() == {"a"}
+
+
+def test_status_says_what_is_wrong(tmp_path: Path) -> None:
+    deployment = Deployment(tmp_path, 4)
+    with deployment.running() as catalog:
+        deployment.put("a")
+        status = catalog.status()
+        assert (status.seq, status.read_only, status.wanted) == (1, None, 3)
+        assert [mirror.problem for mirror in status.mirrors] == [None] * 3
+        assert status.leader == status.members[0]
+        deployment.lose(0, 1)
+        deployment.notice()
+        status = catalog.status()
+        assert status.read_only is not None
+        assert "2 of 4" in status.read_only
+        assert [bool(mirror.problem) for mirror in status.mirrors] == [True, True, False]
