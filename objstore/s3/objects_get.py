@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from objstore.iam.context import Context
 from objstore.iam.lookup import http_date, version_of
 from objstore.s3 import checksums, conditions, headers, limits, ranges, versions
 from objstore.store.preconditions import matches
-from objstore.store.types import Checksum, Version
+from objstore.store.types import Buffer, Checksum, Version
 
 _OVERRIDES: Final = {
     "ResponseCacheControl": "CacheControl",
@@ -54,8 +55,17 @@ class Selection:
 @operation("GetObject", action="s3:GetObject", supports=_SUPPORTS)
 async def get_object(call: Call, context: Context) -> Reply:
     reply, version, chosen = _answer(call, context)
-    body = context.store.read(version, chosen.start, chosen.length) if chosen.length else b""
-    return Reply({**reply.members, "Body": body}, reply.status, reply.headers)
+    return Reply({**reply.members, "Body": _bytes(context, version, chosen)}, reply.status, reply.headers)
+
+
+def _bytes(context: Context, version: Version, chosen: Selection) -> bytes | AsyncIterator[Buffer]:
+    """What is at hand in one piece, anything else as a stream."""
+    if not chosen.length:
+        return b""
+    at_hand = context.store.read_now(version, chosen.start, chosen.length)
+    if at_hand is not None:
+        return b"".join(at_hand)
+    return context.store.read(version, chosen.start, chosen.length)
 
 
 @operation("HeadObject", action="s3:GetObject", supports=_SUPPORTS)
