@@ -201,7 +201,7 @@ class Endpoint:
                 "%s: %s",
                 exchange.operation or exchange.method,
                 error,
-                exc_info=error,
+                exc_info=error if shown.code == "InternalError" else None,
                 extra={"request_id": exchange.request_id, "operation": exchange.operation},
             )
         headers = [(name.lower().encode("ascii"), header_value(value)) for name, value in shown.headers.items()]

@@ -93,7 +93,7 @@ class Node:
                 used=drive.used if drive.state is DriveState.ONLINE else 0,
                 free=drive.free if drive.state is DriveState.ONLINE else 0,
                 mirror=drive.id in status.members,
-                problem=drive.problem,
+                problem=drive.problem or _limit(drive),
             )
             for drive in pool.drives
         )
@@ -138,6 +138,13 @@ class Node:
     async def _seal(self) -> None:
         for info in await self.blobs.seal_open():
             self.reports.sealed(info)
+
+
+def _limit(drive: Drive) -> str | None:
+    """What an online drive cannot do."""
+    if drive.state is not DriveState.ONLINE:
+        return None
+    return "read-only" if drive.read_only else "full" if drive.full else None
 
 
 async def open_node(settings: Settings, runtime: Path) -> Node:
