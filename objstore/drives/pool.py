@@ -120,9 +120,14 @@ class Pool:
 
     def by_id(self, drive_id: str) -> Drive | None:
         """The drive of this identity, whatever its state; None when no slot holds it."""
-        same = [drive for drive in self.drives if drive.id == drive_id]
-        # a disk that moved to another slot leaves a missing drive of its name behind
-        return next((drive for drive in same if drive.state is DriveState.ONLINE), same[0] if same else None)
+        found: Drive | None = None
+        for drive in self.drives:
+            if drive.id == drive_id:
+                if drive.state is DriveState.ONLINE:
+                    return drive
+                # a disk that moved to another slot leaves a missing drive of its name behind: look on
+                found = found or drive
+        return found
 
     def online(self) -> list[Drive]:
         """The drives that are in use, in slot order."""
