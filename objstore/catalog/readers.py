@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import apsw
 
@@ -31,12 +31,20 @@ _DAMAGE = (CorruptRecord, apsw.CorruptError, apsw.NotADBError)
 _log = logging.getLogger(__name__)
 
 
-class _Source:
-    """The members of one generation, and idle connections to one of them, the one that is read."""
+class _Member(NamedTuple):
+    """One member: its drive, where its file is, and (device, inode) of it where known."""
 
-    def __init__(self, generation: int, members: tuple[tuple[str, Path], ...]) -> None:
+    drive: str
+    path: Path
+    file: tuple[int, int] | None
+
+
+class _Source:
+    """The members of one generation, leader first, and idle connections to the leader."""
+
+    def __init__(self, generation: int, members: tuple[_Member, ...]) -> None:
         self.generation = generation
-        self.members = members  # (drive id, file), leader first
+        self.members = members
         self.idle: deque[tuple[apsw.Connection, Reading]] = deque()
 
     def close(self) -> None:
@@ -79,7 +87,7 @@ class Readers:
     def _connect(self, source: _Source) -> tuple[apsw.Connection, Reading]:
         if not source.members:
             raise MirrorFailed("", "no drive that holds a mirror is in the pool")
-        connection = _open(source.members[0][1])
+        connection = _open(source.members[0])
         return connection, Reading(connection)
 
     def _put_back(self, source: _Source, pair: tuple[apsw.Connection, Reading]) -> None:
@@ -100,18 +108,19 @@ class Readers:
                 old.close()
             return self._source
 
-    def _members(self) -> tuple[tuple[str, Path], ...]:
-        drives = [(member, self._pool.by_id(member)) for member in self._shared.state().ballot.members]
-        return tuple((member, drive.path / FILE) for member, drive in drives if drive is not None)
+    def _members(self) -> tuple[_Member, ...]:
+        state = self._shared.state()
+        drives = [(member, self._pool.by_id(member)) for member in state.ballot.members]
+        return tuple(_Member(one, drive.path / FILE, state.files.get(one)) for one, drive in drives if drive)
 
     def _read_elsewhere(self, source: _Source, function: Callable[[Transaction], T], error: Exception) -> T:
         """Ask the other members. Who errs where another one answers is reported, and copied afresh by `maintain`."""
-        damaged = [source.members[0][0]] if isinstance(error, _DAMAGE) else []
-        for member, path in source.members[1:]:
+        damaged = [source.members[0].drive] if isinstance(error, _DAMAGE) else []
+        for member in source.members[1:]:
             try:
-                result = _read_once(path, function)
+                result = _read_once(member, function)
             except (CorruptRecord, *FAULTS) as other:
-                damaged += [member] if isinstance(other, _DAMAGE) else []
+                damaged += [member.drive] if isinstance(other, _DAMAGE) else []
                 continue
             for drive in damaged:
                 _log.error("the catalog mirror on drive %s is damaged: %s", drive, error)
@@ -119,7 +128,7 @@ class Readers:
             return result
         if isinstance(error, CorruptRecord):
             raise error
-        raise MirrorFailed(source.members[0][0], f"{type(error).__name__}: {error}") from error
+        raise MirrorFailed(source.members[0].drive, f"{type(error).__name__}: {error}") from error
 
     def close(self) -> None:
         """Let go of all connections."""
@@ -128,14 +137,22 @@ class Readers:
             self._source = _Source(-1, ())
 
 
-def _open(path: Path) -> apsw.Connection:
-    connection = connect(path, strict=False, cache_kib=_CACHE_KIB)
+def _open(member: _Member) -> apsw.Connection:
+    connection = connect(member.path, strict=False, cache_kib=_CACHE_KIB)
+    try:
+        found = member.path.stat()
+    except OSError as error:
+        connection.close()
+        raise apsw.CantOpenError(str(error)) from error
+    if member.file not in (None, (found.st_dev, found.st_ino)):
+        connection.close()
+        raise apsw.CantOpenError(f"{member.path} was replaced")
     connection.pragma("query_only", True)
     return connection
 
 
-def _read_once(path: Path, function: Callable[[Transaction], T]) -> T:
-    connection = _open(path)
+def _read_once(member: _Member, function: Callable[[Transaction], T]) -> T:
+    connection = _open(member)
     try:
         connection.execute("BEGIN")
         return function(Reading(connection))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
+import weakref
 from collections.abc import Collection
 
 from objstore.catalog import ballots, copying
@@ -33,6 +34,7 @@ class Upkeep:
         self._members = members
         self._settle = settle
         self._since: dict[str, float] = {}
+        self._reminded: weakref.WeakKeyDictionary[Drive, int] = weakref.WeakKeyDictionary()
 
     def run(self) -> None:
         """One round. Blocks. Raises ReadOnly."""
@@ -41,6 +43,7 @@ class Upkeep:
             members.ready()
             self._look()
             self._follow_pool()
+        self._remind()
         while len(members.mirrors) < wanted(members.pool) and recruit(members, self._unready()):
             pass
         for mirror in list(members.mirrors):
@@ -58,15 +61,20 @@ class Upkeep:
             self._members.vote_out(failures)
 
     def _follow_pool(self) -> None:
-        """Let the ballot name the drives of the pool as it is now, and every drive know the ballot."""
+        """Let the ballot name the drives of the pool as it is now."""
         members = self._members
         ballot, pool = members.state.ballot, members.pool
         if ballot.drives != ballots.electorate(pool, ballot) or ballot.parity != pool.parity:
             members.change(members.mirrors)
-        ballot = members.state.ballot
-        for drive in pool.online():
-            with contextlib.suppress(DriveError):
-                ballots.remind(drive, ballot)
+
+    def _remind(self) -> None:
+        """Let every drive that was away know the ballot. Without the lock: a ballot never replaces a later one."""
+        ballot = self._members.state.ballot
+        for drive in self._members.pool.online():
+            if self._reminded.get(drive) != ballot.epoch:
+                with contextlib.suppress(DriveError):
+                    ballots.remind(drive, ballot)
+                    self._reminded[drive] = ballot.epoch
 
     def _unready(self) -> Collection[str]:
         now, online = time.monotonic(), {drive.id for drive in self._members.pool.online() if drive.id}

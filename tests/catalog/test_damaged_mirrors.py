@@ -185,3 +185,13 @@ def test_a_record_that_is_bad_everywhere_is_the_callers_error_and_costs_no_mirro
         deployment.notice()
         assert deployment.members() == [0, 1, 2]
         deployment.put("more")
+
+
+def test_a_reader_never_opens_an_old_copy(tmp_path: Path) -> None:
+    deployment = made(tmp_path)
+    with deployment.running():
+        replaced_by_an_old_copy(deployment, 0)
+        assert_whole(deployment)  # before anything was written, so before anybody has noticed
+        deployment.notice()
+        assert_whole(deployment)
+        deployment.assert_equal()
