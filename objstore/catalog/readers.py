@@ -69,7 +69,7 @@ class Readers:
             source = self._follow()
         try:
             return self._read(source, function)
-        except (CorruptRecord, *FAULTS) as error:
+        except (CorruptRecord, MirrorFailed, *FAULTS) as error:
             return self._read_elsewhere(source, function, error)
 
     def _read(self, source: _Source, function: Callable[[Transaction], T]) -> T:
@@ -115,8 +115,11 @@ class Readers:
 
     def _read_elsewhere(self, source: _Source, function: Callable[[Transaction], T], error: Exception) -> T:
         """Ask the other members. Who errs where another one answers is reported, and copied afresh by `maintain`."""
-        damaged = [source.members[0].drive] if isinstance(error, _DAMAGE) else []
-        for member in source.members[1:]:
+        failed = source.members[:1]
+        damaged = [member.drive for member in failed] if isinstance(error, _DAMAGE) else []
+        for member in self._look_again(source):
+            if member in failed:
+                continue
             try:
                 result = _read_once(member, function)
             except (CorruptRecord, *FAULTS) as other:
@@ -128,7 +131,17 @@ class Readers:
             return result
         if isinstance(error, CorruptRecord):
             raise error
-        raise MirrorFailed(source.members[0].drive, f"{type(error).__name__}: {error}") from error
+        raise MirrorFailed(failed[0].drive if failed else "", f"{type(error).__name__}: {error}") from error
+
+    def _look_again(self, source: _Source) -> tuple[_Member, ...]:
+        """The members as the pool has them now: a drive that came after `source` was made is in it."""
+        members = self._members()
+        if members != source.members:
+            with self._changing:
+                if self._source is source:
+                    self._source = _Source(source.generation, members)
+                    source.close()
+        return members
 
     def close(self) -> None:
         """Let go of all connections."""

@@ -21,6 +21,7 @@ from objstore.server.runtime import hold_instance, instance_lives
 
 _log = logging.getLogger(__name__)
 _WATCH, _REAP = 1.0, 5.0
+_LONGEST_WAIT = 10  # rounds of watching
 
 
 class Janitor:
@@ -31,6 +32,7 @@ class Janitor:
         self._runtime = runtime
         self._grace = grace
         self._locks: dict[Path, int] = {}
+        self._waited = 0
         self._unswept: set[Drive] = set(node.pool.online())
         node.pool.on_change(self._drive_changed)
         for drive in node.pool.online():
@@ -62,7 +64,16 @@ class Janitor:
         await node.catalog.maintain()
         if node.read_only_reason() is None:
             await queue_lost(node.pool, node.catalog)
+            if self._mirrors_come_first():
+                return
             await heal(node.pool, node.catalog, node.blobs)
+
+    def _mirrors_come_first(self) -> bool:
+        """Whether healing waits: the catalog is mirrored again first, unless that takes long."""
+        status = self._node.catalog.status()
+        short = len(status.members) < min(status.wanted, len(self._node.pool.online()))
+        self._waited = self._waited + 1 if short else 0
+        return 0 < self._waited <= _LONGEST_WAIT
 
     async def sweep(self) -> None:
         """Seal what dead instances left, collect orphans of drives that are new here, give space back."""
