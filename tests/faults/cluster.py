@@ -48,7 +48,8 @@ def healed(server: Running, seconds: float = 60.0) -> None:
 
     def whole() -> bool:
         now = info(server)
-        return now["healing"]["shards"] == 0 and all(one["state"] == "online" for one in now["drives"])
+        left = now["healing"]["shards"] + now["healing"]["mirrors"]
+        return left == 0 and all(one["state"] == "online" for one in now["drives"])
 
     with contextlib.suppress(AssertionError):
         until(whole, "healed", seconds)
