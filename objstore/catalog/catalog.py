@@ -21,13 +21,11 @@ from objstore.catalog import ballots, engine
 from objstore.catalog.engine import Outcome
 from objstore.catalog.errors import CatalogError, ReadOnly
 from objstore.catalog.members import Members
-from objstore.catalog.mirror import FILE
 from objstore.catalog.readers import Readers
-from objstore.catalog.shared import Shared
+from objstore.catalog.shared import File, Shared
 from objstore.catalog.transaction import Transaction
 from objstore.catalog.upkeep import Upkeep, wanted
 from objstore.drives.pool import Pool
-from objstore.drives.state import DriveState
 
 T = TypeVar("T")
 
@@ -69,7 +67,7 @@ class _Waiting:
 def attach(pool: Pool, runtime: Path, *, strict: bool = True, settle: float = SETTLE_SECONDS) -> Catalog:
     """The catalog for a worker or the jobs process, after `start` has run in the supervisor. `strict=False`: no fsync.
 
-    `settle`: seconds that a drive must have been online before `maintain` gives it a mirror."""
+    `settle`: seconds that a drive that was faulty must have been online before `maintain` gives it a mirror."""
     return Catalog(pool, Shared(runtime), strict=strict, settle=settle)
 
 
@@ -83,7 +81,7 @@ class Catalog:
         self._upkeep_members = Members(pool, shared, strict=strict)
         self._upkeep = Upkeep(self._upkeep_members, settle=settle)
         self._maintaining = threading.Lock()
-        self._readers = Readers(pool, shared)
+        self._readers = Readers(shared)
         self._queue: deque[_Waiting] = deque()
         self._wake = threading.Condition()
         self._closed = False
@@ -112,7 +110,7 @@ class Catalog:
     def status(self) -> CatalogStatus:
         """Who holds mirrors now, and whether writes are taken. Some 100 us."""
         state = self._shared.state()
-        mirrors = tuple(self._mirror_status(member) for member in state.ballot.members)
+        mirrors = tuple(_mirror_status(member, state.files.get(member)) for member in state.ballot.members)
         reason = state.read_only or ballots.shortfall(self._pool) or (None if state.settled else "an election is open")
         try:
             row = self.read(lambda tx: tx.one("SELECT seq FROM mirror"))
@@ -123,17 +121,6 @@ class Catalog:
         return CatalogStatus(
             state.ballot.epoch, row[0] if row else 0, members, leader, reason, wanted(self._pool), mirrors
         )
-
-    def _mirror_status(self, member: str) -> MirrorStatus:
-        drive = self._pool.by_id(member)
-        if drive is None:
-            return MirrorStatus(member, "", 0, "its drive is not in the pool")
-        if drive.state is not DriveState.ONLINE:
-            return MirrorStatus(member, str(drive.path), 0, f"its drive is {drive.state}")
-        try:
-            return MirrorStatus(member, str(drive.path), (drive.path / FILE).stat().st_size, None)
-        except OSError as error:
-            return MirrorStatus(member, str(drive.path), 0, error.strerror)
 
     async def maintain(self) -> None:
         """Replace mirrors that were lost, tell returned drives the ballot, end a read-only time when a quorum is back,
@@ -184,6 +171,17 @@ class Catalog:
         except Exception as error:
             _log.exception("a commit failed")
             return [(None, error)] * len(batch)
+
+
+def _mirror_status(member: str, file: File | None) -> MirrorStatus:
+    if file is None:
+        return MirrorStatus(member, "", 0, "nobody has seen its file")
+    path = Path(file.path)
+    try:
+        problem = None if File.at(path) == file else "was replaced"
+        return MirrorStatus(member, str(path.parent), path.stat().st_size, problem)
+    except OSError as error:
+        return MirrorStatus(member, str(path.parent), 0, error.strerror)
 
 
 def _deliver(batch: list[_Waiting], outcomes: Iterable[Outcome]) -> None:

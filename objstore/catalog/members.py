@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import shutil
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 import msgspec
@@ -64,14 +66,14 @@ class Members:
         self._generation = generation
 
     def open(self, member: str) -> Mirror:
-        """Open the mirror of one drive. Raises MirrorFailed."""
-        drive = self.pool.by_id(member)
-        if drive is None:
-            raise MirrorFailed(member, "its drive is not in the pool", intact=True)
-        mirror = Mirror(drive, strict=self.strict)
+        """Open a member's mirror, where those who made it a member found it. Raises MirrorFailed."""
+        drive, file = self.pool.by_id(member), self.state.files.get(member)
+        if file is None:
+            raise MirrorFailed(member, "nobody has seen its file", intact=True)
+        mirror = Mirror(member, Path(file.path), drive, strict=self.strict)
         try:
             mirror.check()
-            if self.state.files.get(member, mirror.file) != mirror.file:
+            if mirror.file != file:
                 raise MirrorFailed(member, f"{mirror.path} was replaced")
         except MirrorFailed:
             mirror.close()
@@ -114,7 +116,9 @@ class Members:
         if not left:
             self.refuse("no mirror of the catalog can be written")
         if all(failure.full for failure in failures.values()) and not any(map(_has_room, left)):
-            raise CatalogFull("the drives that hold the catalog are full", [str(m.drive.path) for m in self.mirrors])
+            raise CatalogFull(
+                "the drives that hold the catalog are full", [str(mirror.path.parent) for mirror in self.mirrors]
+            )
         self.change(left)
         for failure in failures.values():
             if not failure.intact:
@@ -205,6 +209,6 @@ class Members:
 
 def _has_room(mirror: Mirror) -> bool:
     try:
-        return mirror.drive.measure().free > _ROOM
+        return shutil.disk_usage(mirror.path.parent).free > _ROOM
     except OSError:
         return False

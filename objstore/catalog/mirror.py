@@ -22,7 +22,8 @@ from objstore.catalog import redo
 from objstore.catalog.errors import MirrorFailed, OutOfStep, SchemaTooNew
 from objstore.catalog.redo import Position, Statement
 from objstore.catalog.schema import VERSION
-from objstore.drives.drive import Drive
+from objstore.catalog.shared import File
+from objstore.drives.drive import DEADLINE, Drive
 from objstore.drives.state import DriveState
 
 T = TypeVar("T")
@@ -70,22 +71,25 @@ def connect(path: Path, *, strict: bool, cache_kib: int) -> apsw.Connection:
 
 
 class Mirror:
-    """The mirror on `drive`. Raises MirrorFailed where its file is not there or not ours, SchemaTooNew."""
+    """The mirror on the drive `member`, its file at `path`. Raises MirrorFailed where that is not there or not ours,
+    SchemaTooNew.
 
-    def __init__(self, drive: Drive, *, strict: bool) -> None:
-        assert drive.id is not None
-        self.id: str = drive.id
-        self.drive = drive
-        self.path = drive.path / FILE
-        self._log = drive.path / f"{FILE}-wal"
+    `drive` is what this process knows of the drive, if anything: another process may have noticed it before."""
+
+    def __init__(self, member: str, path: Path, drive: Drive | None, *, strict: bool) -> None:
+        self.id = member
+        self.path = path
+        self.deadline = drive.deadline if drive is not None else DEADLINE
+        self._drive = drive
+        self._log = path.with_name(f"{path.name}-wal")
         self._hand: _Hand | None = None
         self.abandoned = False
         with self.failures():
-            before = self.path.stat()
+            before = File.at(path)
             self.connection = connect(self.path, strict=strict, cache_kib=_CACHE_KIB)
         try:
             self._files = self._identity()
-            if (before.st_dev, before.st_ino) != self._files[0]:
+            if before != self.file:
                 raise MirrorFailed(self.id, "was replaced while it was opened")
             self.position()
         except (apsw.Error, OSError) as error:
@@ -99,13 +103,12 @@ class Mirror:
         return f"<Mirror {self.path}>"
 
     @property
-    def file(self) -> tuple[int, int]:
-        """Device and inode of the file that is open."""
+    def file(self) -> File:
+        """The file that is open."""
         return self._files[0]
 
-    def _identity(self) -> tuple[tuple[int, int], tuple[int, int]]:
-        file, log = self.path.stat(), self._log.stat()
-        return (file.st_dev, file.st_ino), (log.st_dev, log.st_ino)
+    def _identity(self) -> tuple[File, File]:
+        return File.at(self.path), File.at(self._log)
 
     @contextlib.contextmanager
     def failures(self) -> Iterator[None]:
@@ -123,12 +126,12 @@ class Mirror:
         """Why what is written here would reach nobody; None when all is well. Two calls of stat."""
         if self.abandoned:
             return MirrorFailed(self.id, "did not answer in time", intact=True)
-        if self.drive.state is not DriveState.ONLINE:
-            return MirrorFailed(self.id, f"its drive is {self.drive.state}", intact=True)
+        if self._drive is not None and self._drive.state is DriveState.FAULTY:
+            return MirrorFailed(self.id, f"its drive is faulty: {self._drive.problem}", intact=True)
         try:
             same = self._identity() == self._files
         except OSError as error:
-            return MirrorFailed(self.id, f"{self.path}: {error.strerror}")
+            return MirrorFailed(self.id, f"{self.path}: {error.strerror}", intact=not self.path.parent.exists())
         return None if same else MirrorFailed(self.id, f"{self.path} was replaced")
 
     def check(self) -> None:
@@ -277,7 +280,7 @@ class Mirror:
     def submit(self, work: Callable[[Mirror], T]) -> concurrent.futures.Future[T]:
         """Run `work(self)` on the thread of this mirror."""
         if self._hand is None:
-            self._hand = _Hand(f"mirror-{self.drive.path.name}")
+            self._hand = _Hand(f"mirror-{self.path.parent.name}")
         return self._hand.submit(lambda: work(self))
 
     def close(self) -> None:
@@ -294,12 +297,12 @@ def together(work: Mapping[Mirror, Callable[[Mirror], Any]]) -> dict[Mirror, Mir
     failures: dict[Mirror, MirrorFailed] = {}
     for mirror, future in [(mirror, mirror.submit(one)) for mirror, one in work.items()]:
         try:
-            future.result(mirror.drive.deadline)
+            future.result(mirror.deadline)
         except MirrorFailed as error:
             failures[mirror] = error
         except concurrent.futures.TimeoutError:
             mirror.abandoned = True
-            late = f"no answer within {mirror.drive.deadline:g} s"
+            late = f"no answer within {mirror.deadline:g} s"
             failures[mirror] = MirrorFailed(mirror.id, late, intact=True)
     return failures
 

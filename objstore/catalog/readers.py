@@ -12,16 +12,15 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import apsw
 
 from objstore.catalog.errors import CorruptRecord, MirrorFailed
-from objstore.catalog.mirror import FAULTS, FILE, connect
+from objstore.catalog.mirror import FAULTS, connect
 from objstore.catalog.session import Reading
-from objstore.catalog.shared import Shared
+from objstore.catalog.shared import File, Shared
 from objstore.catalog.transaction import Transaction
-from objstore.drives.pool import Pool
 
 T = TypeVar("T")
 
@@ -31,18 +30,10 @@ _DAMAGE = (CorruptRecord, apsw.CorruptError, apsw.NotADBError)
 _log = logging.getLogger(__name__)
 
 
-class _Member(NamedTuple):
-    """One member: its drive, where its file is, and (device, inode) of it where known."""
-
-    drive: str
-    path: Path
-    file: tuple[int, int] | None
-
-
 class _Source:
     """The members of one generation, leader first, and idle connections to the leader."""
 
-    def __init__(self, generation: int, members: tuple[_Member, ...]) -> None:
+    def __init__(self, generation: int, members: tuple[tuple[str, File], ...]) -> None:
         self.generation = generation
         self.members = members
         self.idle: deque[tuple[apsw.Connection, Reading]] = deque()
@@ -56,8 +47,7 @@ class _Source:
 class Readers:
     """The reading side of the catalog of one process. Any thread."""
 
-    def __init__(self, pool: Pool, shared: Shared) -> None:
-        self._pool = pool
+    def __init__(self, shared: Shared) -> None:
         self._shared = shared
         self._changing = threading.Lock()
         self._source = _Source(-1, ())
@@ -86,8 +76,8 @@ class Readers:
 
     def _connect(self, source: _Source) -> tuple[apsw.Connection, Reading]:
         if not source.members:
-            raise MirrorFailed("", "no drive that holds a mirror is in the pool")
-        connection = _open(source.members[0])
+            raise MirrorFailed("", "no mirror of the catalog can be read")
+        connection = _open(source.members[0][1])
         return connection, Reading(connection)
 
     def _put_back(self, source: _Source, pair: tuple[apsw.Connection, Reading]) -> None:
@@ -108,22 +98,20 @@ class Readers:
                 old.close()
             return self._source
 
-    def _members(self) -> tuple[_Member, ...]:
+    def _members(self) -> tuple[tuple[str, File], ...]:
         state = self._shared.state()
-        drives = [(member, self._pool.by_id(member)) for member in state.ballot.members]
-        return tuple(_Member(one, drive.path / FILE, state.files.get(one)) for one, drive in drives if drive)
+        return tuple((member, state.files[member]) for member in state.ballot.members if member in state.files)
 
     def _read_elsewhere(self, source: _Source, function: Callable[[Transaction], T], error: Exception) -> T:
         """Ask the other members. Who errs where another one answers is reported, and copied afresh by `maintain`."""
-        failed = source.members[:1]
-        damaged = [member.drive for member in failed] if isinstance(error, _DAMAGE) else []
-        for member in self._look_again(source):
-            if member in failed:
-                continue
+        if not source.members:
+            raise error
+        damaged = [source.members[0][0]] if isinstance(error, _DAMAGE) else []
+        for member, file in source.members[1:]:
             try:
-                result = _read_once(member, function)
+                result = _read_once(file, function)
             except (CorruptRecord, *FAULTS) as other:
-                damaged += [member.drive] if isinstance(other, _DAMAGE) else []
+                damaged += [member] if isinstance(other, _DAMAGE) else []
                 continue
             for drive in damaged:
                 _log.error("the catalog mirror on drive %s is damaged: %s", drive, error)
@@ -131,17 +119,7 @@ class Readers:
             return result
         if isinstance(error, CorruptRecord):
             raise error
-        raise MirrorFailed(failed[0].drive if failed else "", f"{type(error).__name__}: {error}") from error
-
-    def _look_again(self, source: _Source) -> tuple[_Member, ...]:
-        """The members as the pool has them now: a drive that came after `source` was made is in it."""
-        members = self._members()
-        if members != source.members:
-            with self._changing:
-                if self._source is source:
-                    self._source = _Source(source.generation, members)
-                    source.close()
-        return members
+        raise MirrorFailed(source.members[0][0], f"{type(error).__name__}: {error}") from error
 
     def close(self) -> None:
         """Let go of all connections."""
@@ -150,22 +128,23 @@ class Readers:
             self._source = _Source(-1, ())
 
 
-def _open(member: _Member) -> apsw.Connection:
-    connection = connect(member.path, strict=False, cache_kib=_CACHE_KIB)
+def _open(file: File) -> apsw.Connection:
+    path = Path(file.path)
+    connection = connect(path, strict=False, cache_kib=_CACHE_KIB)
     try:
-        found = member.path.stat()
+        found = File.at(path)
     except OSError as error:
         connection.close()
         raise apsw.CantOpenError(str(error)) from error
-    if member.file not in (None, (found.st_dev, found.st_ino)):
+    if found != file:
         connection.close()
-        raise apsw.CantOpenError(f"{member.path} was replaced")
+        raise apsw.CantOpenError(f"{path} was replaced")
     connection.pragma("query_only", True)
     return connection
 
 
-def _read_once(member: _Member, function: Callable[[Transaction], T]) -> T:
-    connection = _open(member)
+def _read_once(file: File, function: Callable[[Transaction], T]) -> T:
+    connection = _open(file)
     try:
         connection.execute("BEGIN")
         return function(Reading(connection))

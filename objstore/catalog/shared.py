@@ -25,16 +25,30 @@ _COUNTER = struct.Struct("<Q")
 _SUSPECT = "suspect-"
 
 
+class File(msgspec.Struct, frozen=True):
+    """One file: where it is, and what tells it from another one at the same place."""
+
+    path: str
+    device: int
+    inode: int
+
+    @classmethod
+    def at(cls, path: Path) -> File:
+        """The file at `path` now. Raises OSError."""
+        found = path.stat()
+        return cls(str(path), found.st_dev, found.st_ino)
+
+
 class State(msgspec.Struct, frozen=True):
     """Who the members are. `tried` above the ballot's epoch: an election is open, and nothing commits before one ends.
 
-    `files` are (device, inode) of each member's file: another file at that place is not the member's.
+    `files`: the file of each member; another one at that place is not the member's.
     `read_only` says why nothing can be written, `away` which drives are missing; `again` is when (seconds of
     CLOCK_MONOTONIC, one clock for the host) the next election is worth its fsyncs."""
 
     ballot: Ballot
     tried: int
-    files: dict[str, tuple[int, int]] = {}
+    files: dict[str, File] = {}
     read_only: str | None = None
     away: tuple[str, ...] = ()
     again: float = 0.0

@@ -21,7 +21,7 @@ from objstore.catalog.members import Members
 from objstore.catalog.mirror import FILE, Mirror
 from objstore.catalog.redo import Position
 from objstore.catalog.schema import MIGRATIONS
-from objstore.catalog.shared import Shared, State
+from objstore.catalog.shared import File, Shared, State
 from objstore.catalog.upkeep import recruit, wanted
 from objstore.drives.drive import Drive
 from objstore.drives.format import Ballot
@@ -52,7 +52,7 @@ def start(pool: Pool, runtime: Path, *, strict: bool = True, accept_loss: bool =
             else:
                 ballot = _led(pool, ballot, mirrors)
             tried = max([ballot.epoch, *(vote.epoch for vote in votes.values())])
-            shared.save(State(ballot, tried, read_only="starting"))
+            shared.save(State(ballot, tried, _files(pool, ballot), read_only="starting"))
             _open(members)
         if members.state.settled:
             _complete(members)
@@ -94,7 +94,7 @@ def _standing(pool: Pool, *, strict: bool) -> dict[str, Position]:
     for drive in pool.online():
         try:
             if drive.id and (drive.path / FILE).exists():
-                mirror = Mirror(drive, strict=strict)
+                mirror = Mirror(drive.id, drive.path / FILE, drive, strict=strict)
                 found[drive.id] = mirror.position()
                 mirror.close()
         except (MirrorFailed, OSError) as error:
@@ -142,6 +142,11 @@ def _led(pool: Pool, ballot: Ballot, mirrors: Mapping[str, Position]) -> Ballot:
         raise StartRefused(f"no mirror of the catalog can be opened; the latest are on {named}", missing)
     present.sort(key=lambda member: mirrors[member].seq, reverse=True)
     return msgspec.structs.replace(ballot, members=tuple(present))
+
+
+def _files(pool: Pool, ballot: Ballot) -> dict[str, File]:
+    drives = [(member, pool.by_id(member)) for member in ballot.members]
+    return {member: File.at(drive.path / FILE) for member, drive in drives if drive is not None}
 
 
 def _place(pool: Pool, member: str) -> str:

@@ -27,8 +27,8 @@ _ROUNDS = 3  # attempts to catch up with a busy leader by copying once more
 
 
 class Upkeep:
-    """Upkeep by one process. `settle` seconds a drive must have been online before it gets a mirror: until then other
-    processes may not have noticed it, and would vote it out again."""
+    """Upkeep by one process. A drive that had faults gets a mirror only `settle` seconds after it came back: other
+    processes still think it faulty, and would vote it out again."""
 
     def __init__(self, members: Members, *, settle: float) -> None:
         self._members = members
@@ -77,8 +77,9 @@ class Upkeep:
                     self._reminded[drive] = ballot.epoch
 
     def _unready(self) -> Collection[str]:
-        now, online = time.monotonic(), {drive.id for drive in self._members.pool.online() if drive.id}
-        self._since = {drive: self._since.get(drive, now) for drive in online}
+        now = time.monotonic()
+        doubtful = {drive.id for drive in self._members.pool.online() if drive.id and drive.faults}
+        self._since = {drive: self._since.get(drive, now) for drive in doubtful}
         return {drive for drive, since in self._since.items() if now - since < self._settle}
 
     def _checkpoint(self, mirror: Mirror) -> None:
@@ -132,8 +133,9 @@ def _copy_and_join(members: Members, drive: Drive) -> None:
 
 def _join(members: Members, drive: Drive) -> bool:
     """Catch up by redo and become a member, under the lock; False where the redo log does not reach."""
+    assert drive.id is not None
     try:
-        mirror = Mirror(drive, strict=members.strict)
+        mirror = Mirror(drive.id, drive.path / FILE, drive, strict=members.strict)
     except CatalogError:
         return False
     try:

@@ -107,6 +107,20 @@ class Deployment:
             assert other == first
 
 
+def replace_new_drives(deployment: Deployment) -> None:
+    """What the jobs process does with empty folders."""
+
+    async def run() -> None:
+        await deployment.pool.probe()
+        for drive in list(deployment.pool.drives):
+            if drive.state == "new":
+                await deployment.pool.format_new(drive)
+        for _ in range(3):
+            await deployment.catalog.maintain()
+
+    asyncio.run(run())
+
+
 def contents(path: Path) -> dict[str, list[tuple[Any, ...]]]:
     """Every row of every table of a mirror."""
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)

@@ -14,7 +14,7 @@ from objstore.catalog.errors import CatalogError, ReadOnly, StartRefused
 from objstore.drives.format import Ballot
 from objstore.drives.pool import default_parity, start_quorum, write_quorum
 
-from .deployment import Deployment
+from .deployment import Deployment, replace_new_drives
 
 SIZES = range(2, 9)
 
@@ -145,21 +145,6 @@ def test_two_drives_go_are_replaced_and_healed_then_the_other_two_go(tmp_path: P
         assert deployment.names() == {"a", "c", "d"}
         with pytest.raises(ReadOnly):
             deployment.put("e")
-
-
-def replace_new_drives(deployment: Deployment) -> None:
-    """What the jobs process does with empty folders."""
-    import asyncio
-
-    async def run() -> None:
-        await deployment.pool.probe()
-        for drive in list(deployment.pool.drives):
-            if drive.state == "new":
-                await deployment.pool.format_new(drive)
-        for _ in range(3):
-            await deployment.catalog.maintain()
-
-    asyncio.run(run())
 
 
 def test_drives_that_were_replaced_while_stopped_do_not_vote_for_the_past(tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def test_another_history_is_never_continued(tmp_path: Path) -> None:
             one.put(f"{number}")
         other.put("0", b"another")
         before = contents(other.file(0))
-        source, target = (Mirror(d.pool.drives[0], strict=False) for d in (one, other))
+        source, target = (Mirror("", deployment.file(0), None, strict=False) for deployment in (one, other))
         with pytest.raises(OutOfStep):
             target.replay(source)
         with pytest.raises(OutOfStep):

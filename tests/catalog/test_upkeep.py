@@ -10,12 +10,15 @@ import apsw
 import pytest
 
 from objstore.catalog import upkeep
+from objstore.catalog.catalog import attach
 from objstore.catalog.errors import SchemaTooNew, StartRefused
 from objstore.catalog.schema import MIGRATIONS, VERSION
 from objstore.catalog.transaction import Transaction
 from objstore.drives.format import read_ballot
+from objstore.drives.pool import Pool
+from objstore.drives.state import DriveState
 
-from .deployment import Deployment, contents
+from .deployment import Deployment, contents, replace_new_drives
 
 
 def test_logs_begin_anew_under_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,14 +118,42 @@ def test_a_damaged_ballot_is_no_voice_and_is_written_anew(tmp_path: Path) -> Non
         assert read_ballot(deployment.paths[0]) == read_ballot(deployment.paths[1])
 
 
-def test_a_new_mirror_waits_until_all_processes_have_noticed_its_drive(tmp_path: Path) -> None:
+def test_a_drive_that_was_faulty_waits_for_its_new_mirror(tmp_path: Path) -> None:
+    """Other processes still think it faulty, and would vote it out again."""
     deployment = Deployment(tmp_path, 4)
     with deployment.running() as catalog:
         catalog._upkeep._settle = 3600.0
-        deployment.lose(0)
+        deployment.pool.drives[3].faults = 1
+        deployment.pool.drives[1].change(DriveState.FAULTY, "injected")
+        asyncio.run(catalog.maintain())
+        assert deployment.members() == [0, 2]
         deployment.notice()
         deployment.notice()
-        assert deployment.members() == [1, 2]
+        assert deployment.members() == [0, 2]
+        catalog._upkeep._settle = 0.0
+        deployment.notice()
+        assert sorted(deployment.members()) in ([0, 1, 2], [0, 2, 3])
+
+
+def test_a_process_that_has_not_noticed_a_new_drive_writes_and_reads_its_mirror(tmp_path: Path) -> None:
+    deployment = Deployment(tmp_path, 4)
+    with deployment.running():
+        other_pool = Pool.open(deployment.paths, strict=False)
+        other = attach(other_pool, deployment.runtime, strict=False)
+        try:
+            deployment.put("a")
+            assert other.read(lambda tx: tx.one("SELECT name FROM settings")) == ("a",)
+            deployment.lose(0, 1)
+            for slot in (0, 1):
+                deployment.paths[slot].mkdir()
+            (tmp_path / "lost0").rename(tmp_path / "for good")
+            replace_new_drives(deployment)
+            deployment.lose(2)
+            deployment.notice()
+            assert other.read(lambda tx: tx.one("SELECT name FROM settings")) == ("a",)
+        finally:
+            other.close()
+            other_pool.close()
 
 
 def test_a_catalog_of_a_newer_release_is_left_alone(tmp_path: Path) -> None:
