@@ -134,7 +134,11 @@ class Running:
         found: dict[str, int] = {}
         tasks = Path(f"/proc/{self.process.pid}/task")
         for task in tasks.iterdir():
-            for pid in (task / "children").read_text().split():
+            try:
+                pids = (task / "children").read_text().split()
+            except OSError:  # a thread that has ended since it was listed
+                continue
+            for pid in pids:
                 with contextlib.suppress(OSError):
                     words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
                     if "objstore.server.process" in words:
