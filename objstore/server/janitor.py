@@ -33,6 +33,7 @@ class Janitor:
         self._grace = grace
         self._locks: dict[Path, int] = {}
         self._waited = 0
+        self._placing = asyncio.Lock()  # a heal places a shard before it records it: no orphan until then
         self._unswept: set[Drive] = set(node.pool.online())
         node.pool.on_change(self._drive_changed)
         for drive in node.pool.online():
@@ -59,6 +60,7 @@ class Janitor:
         """Drives: take in new ones. Catalog: recruit mirrors, move logs. Queue what lost drives held, and heal."""
         node = self._node
         await node.pool.probe()
+        await node.reports.flush()
         for drive in [drive for drive in node.pool.drives if drive.state is DriveState.NEW]:
             self._lock(await node.pool.format_new(drive))
         await node.catalog.maintain()
@@ -66,7 +68,8 @@ class Janitor:
             await queue_lost(node.pool, node.catalog)
             if self._mirrors_come_first():
                 return
-            await heal(node.pool, node.catalog, node.blobs)
+            async with self._placing:
+                await heal(node.pool, node.catalog, node.blobs)
 
     def _mirrors_come_first(self) -> bool:
         """Whether healing waits: the catalog is mirrored again first, unless that takes long."""
@@ -83,7 +86,8 @@ class Janitor:
         if await seal_abandoned(node.catalog, node.blobs, self._lives):
             self._unswept.update(node.pool.online())
         drives, self._unswept = self._unswept, set()
-        await collect_orphans(node.catalog, drives, self._lives)
+        async with self._placing:
+            await collect_orphans(node.catalog, drives, self._lives)
         await reap(node.catalog, node.blobs, self._grace)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 import sys
 import time
@@ -39,6 +40,8 @@ _TICK = 0.2
 def run(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT; the exit status. Raises SettingsError when it cannot begin."""
     configure_logging()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # for connections and shard files; children inherit it
     try:
         _refuse_foreign(inspect([Path(path) for path in settings.drives], deadline=settings.drive_deadline))
         with runtime.directory() as (folder, lock), contextlib.ExitStack() as stack:
