@@ -20,6 +20,7 @@ from objstore.iam.context import Context
 from objstore.iam.gate import authorise
 from objstore.iam.users import Users
 from objstore.jobs.heal import to_heal
+from objstore.kms import master
 from objstore.server import credentials, metrics
 from objstore.server.access import AccessLog
 from objstore.server.inventory import DriveView, Healing, Inventory
@@ -58,6 +59,10 @@ class Node:
         if not user:
             raise SettingsError("the catalog holds no root credentials: the supervisor makes them")
         self.users = Users(user, password, settings.users)
+        key = master.parse(settings.master_key) if settings.master_key else catalog.read(master.stored)
+        if key is None:
+            raise SettingsError("the catalog holds no master key: the supervisor makes one")
+        self.master_key = key
 
     def endpoint(self, settings: Settings, log: AccessLog) -> Endpoint:
         """AWS's wire over this node's store."""

@@ -16,6 +16,7 @@ import msgspec
 
 from objstore.drives.expansion import expand
 from objstore.iam.users import UserEntry
+from objstore.kms import master
 
 DEFAULT_ADDRESS = "127.0.0.1:9000"
 
@@ -49,6 +50,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     tls_key: str | None = None
     root_user: str | None = None
     root_password: str | None = None
+    master_key: str | None = None
     users: tuple[UserEntry, ...] = ()
     access_log: str = "-"
     drive_deadline: float = 10.0
@@ -109,7 +111,7 @@ def _from_file(path: Path) -> dict[str, Any]:
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
-    for name in ("root_user", "root_password"):
+    for name in ("root_user", "root_password", "master_key"):
         if (secret := secret_from(environment, "OBJSTORE_" + name.upper())) is not None:
             values[name] = secret
     if domain := environment.get("OBJSTORE_DOMAIN"):
@@ -149,4 +151,13 @@ def _check(s: Settings) -> None:
         raise SettingsError("OBJSTORE_ROOT_USER: at least 3 characters")
     if s.root_password and len(s.root_password) < 8:
         raise SettingsError("OBJSTORE_ROOT_PASSWORD: at least 8 characters")
+    if s.master_key:
+        _check_master_key(s.master_key)
     split_address(s.address)
+
+
+def _check_master_key(text: str) -> None:
+    try:
+        master.parse(text)
+    except master.MasterKeyError as error:
+        raise SettingsError(f"OBJSTORE_MASTER_KEY: {error}") from None

@@ -28,6 +28,7 @@ from objstore.drives.inspection import Inspection, inspect
 from objstore.drives.lock import lock_drive
 from objstore.drives.pool import Pool, format_new_drives
 from objstore.drives.state import DriveState
+from objstore.kms import master
 from objstore.server import credentials, runtime
 from objstore.server.access import configure_logging
 from objstore.server.children import Child, Orders
@@ -59,7 +60,7 @@ def run(settings: Settings) -> int:
                 child.start()
             _announce(settings, port, parity, generated)
             _supervise(children, settings.limits.drain_seconds + 5.0)
-    except (CatalogError, DriveError) as error:
+    except (CatalogError, DriveError, master.MasterKeyError) as error:
         raise SettingsError(str(error)) from None
     return 0
 
@@ -119,7 +120,7 @@ def _prepare(settings: Settings, folder: Path) -> tuple[int, tuple[str, str] | N
     try:
         _refuse_foreign(pool.drives)
         start(pool, folder, strict=strict, accept_loss=settings.accept_loss)
-        return pool.parity, _root(settings, pool, folder, strict=strict)
+        return pool.parity, _secrets(settings, pool, folder, strict=strict)
     finally:
         pool.close()
 
@@ -134,12 +135,14 @@ def _refuse_foreign(drives: Iterable[Drive | Inspection]) -> None:
             raise SettingsError(f"drive {drive.path} {drive.problem}")
 
 
-def _root(settings: Settings, pool: Pool, folder: Path, *, strict: bool) -> tuple[str, str] | None:
-    if credentials.given(settings):
-        return None
+def _secrets(settings: Settings, pool: Pool, folder: Path, *, strict: bool) -> tuple[str, str] | None:
+    """Settle the master key and root's credentials, which are returned where they were generated now."""
     catalog = attach(pool, folder, strict=strict)
     try:
-        if catalog.read(credentials.stored) is not None:
+        key = master.parse(settings.master_key) if settings.master_key else None
+        if not catalog.read(lambda tx: master.proved(tx, key)):
+            asyncio.run(catalog.write(master.keep(key)))
+        if credentials.given(settings) or catalog.read(credentials.stored) is not None:
             return None
         pair = credentials.generate()
         asyncio.run(catalog.write(credentials.keep(*pair)))

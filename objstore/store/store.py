@@ -13,8 +13,21 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
+import msgspec
+
 from objstore.catalog.transaction import Transaction
-from objstore.store import buckets, completing, copying, listing, objects, repair, uploads, usage, versions
+from objstore.store import (
+    buckets,
+    completing,
+    configuration,
+    copying,
+    listing,
+    objects,
+    repair,
+    uploads,
+    usage,
+    versions,
+)
 from objstore.store.completing import Completion
 from objstore.store.content import Content, drafted
 from objstore.store.errors import StoreError
@@ -102,6 +115,10 @@ class Store:
     async def update_bucket(self, name: str, change: Callable[[Bucket], Bucket]) -> Bucket:
         """Replace a bucket's record by `change` of it, in one transaction. Its id and name stay."""
         return await self._catalog.write(lambda tx: buckets.update(tx, name, change))
+
+    async def configure(self, name: str, subject: str, document: msgspec.Struct | None) -> Bucket:
+        """Set a bucket's document on a subject, or with None remove it. Raises NoSuchBucket."""
+        return await self.update_bucket(name, lambda bucket: configuration.changed(bucket, subject, document))
 
     # objects
 

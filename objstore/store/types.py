@@ -56,7 +56,7 @@ Acl = tuple[Grant, ...]
 class Bucket(msgspec.Struct, frozen=True, array_like=True):
     """A bucket. `versioning` is "", "Enabled" or "Suspended"; once set it is never "" again. `id` never comes back.
 
-    `configuration` holds what later operations keep beside it, by name (an XML or JSON document each).
+    `configuration` holds what the bucket is configured to do, by subject: see `store/configuration.py`.
     """
 
     id: int

@@ -1,0 +1,1 @@
+"""Keys: the deployment's master key, and what is sealed under it."""
