@@ -14,9 +14,10 @@ from objstore.iam import acl
 from objstore.iam.context import Context
 from objstore.iam.lookup import bucket_of
 from objstore.iam.users import owner_of
-from objstore.s3 import bucket_names, limits, locations, tokens
+from objstore.s3 import bucket_names, limits, locations, tags, tokens
 from objstore.s3.times import moment
 from objstore.store.errors import BucketAlreadyOwnedByYou
+from objstore.store.tags import BUCKET_TAGS
 from objstore.store.types import Bucket
 
 MAX_BUCKETS: Final = 10_000
@@ -31,11 +32,15 @@ async def create_bucket(call: Call, context: Context) -> dict[str, Any]:
     name, owner = bucket_names.check(call.bucket), owner_of(call.principal)
     if call.get(_LOCK):
         raise AwsError("NotImplemented", "Object Lock is not implemented.")
-    region = locations.check(_constraint(call), context.region)
+    configuration = _configuration(call)
+    region = locations.check(configuration.get("LocationConstraint"), context.region)
+    tagged = tags.of_bucket(configuration.get("Tags") or [])
     asked = acl.requested(call.members, call.request.headers, context.users, owner)
     grants = acl.private(owner) if asked is None else asked
     try:
-        await context.store.create_bucket(name, owner, region=region, acl=grants)
+        await context.store.create_bucket(
+            name, owner, region=region, acl=grants, documents={BUCKET_TAGS: tagged} if tagged is not None else {}
+        )
     except BucketAlreadyOwnedByYou:
         # us-east-1 answers the second creation like the first; nowhere may it look as if it had changed the ACL.
         if context.store.bucket(name).acl != grants:
@@ -45,12 +50,12 @@ async def create_bucket(call: Call, context: Context) -> dict[str, Any]:
     return {"Location": f"/{name}"}
 
 
-def _constraint(call: Call) -> str | None:
+def _configuration(call: Call) -> dict[str, Any]:
     configuration: dict[str, Any] = call.get("CreateBucketConfiguration") or {}
     for member in configuration:
-        if member != "LocationConstraint":
+        if member not in ("LocationConstraint", "Tags"):
             raise AwsError("NotImplemented", f"{member} of a CreateBucketConfiguration is not implemented.")
-    return configuration.get("LocationConstraint")
+    return configuration
 
 
 @operation("HeadBucket", action="s3:ListBucket")

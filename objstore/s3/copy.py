@@ -1,8 +1,8 @@
 """CopyObject: a new object of the bytes of another, without moving them.
 
-The metadata is the source's, or with `x-amz-metadata-directive: REPLACE` the request's. The storage class and the ACL
-are always the request's. The ETag and the parts stay those of the source, because the bytes do. Bytes are read only
-where the client asks for a checksum that the source has not.
+The metadata is the source's, or with `x-amz-metadata-directive: REPLACE` the request's; so are the tags, with
+`x-amz-tagging-directive`. The storage class and the ACL are always the request's. The ETag and the parts stay those of
+the source, because the bytes do. Bytes are read only where the client asks for a checksum that the source has not.
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
 """
 
@@ -45,15 +45,14 @@ async def copy_object(call: Call, context: Context) -> dict[str, Any]:
     source = copy_source.parse(call["CopySource"])
     keys.check(call.key)
     directive = _directive(call, "MetadataDirective", "x-amz-metadata-directive")
-    if _directive(call, "TaggingDirective", "x-amz-tagging-directive") == REPLACE:
-        raise AwsError("NotImplemented", "Tags are not implemented.")
+    tagging = _directive(call, "TaggingDirective", "x-amz-tagging-directive")
     _refuse_to_itself(call, source, directive)
     gate.authorise_source(call, context, source.bucket, source.key, source.version_id)
     copied = await context.store.copy(
         source,
         call.bucket,
         call.key,
-        _change(new_objects.described(call, context), directive),
+        _change(new_objects.described(call, context), directive, tagging),
         source_conditions=conditions.of_read(call.members, "CopySource"),
         conditions=conditions.of_write(call.members),
         digester=_digester(call.get("ChecksumAlgorithm")),
@@ -90,11 +89,14 @@ def _refuse_to_itself(call: Call, source: ObjectName, directive: str) -> None:
         )
 
 
-def _change(wanted: NewObject, directive: str) -> Callable[[Version], NewObject]:
+def _change(wanted: NewObject, directive: str, tagging: str) -> Callable[[Version], NewObject]:
     def change(source: Version) -> NewObject:
-        if directive == REPLACE:
-            return wanted
-        return replace(wanted, metadata=source.metadata, headers=source.headers)
+        new = wanted
+        if directive == COPY:
+            new = replace(new, metadata=source.metadata, headers=source.headers)
+        if tagging == COPY:
+            new = replace(new, tags=source.tags)
+        return new
 
     return change
 

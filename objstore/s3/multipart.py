@@ -31,6 +31,7 @@ async def create_multipart_upload(call: Call, context: Context) -> dict[str, Any
             headers=new.headers,
             storage_class=new.storage_class,
             acl=new.acl,
+            tags=new.tags,
             checksum_algorithm=name,
             checksum_type=kind,
         ),

@@ -12,7 +12,7 @@ from objstore.iam import acl
 from objstore.iam.context import Context
 from objstore.iam.lookup import bucket_of
 from objstore.iam.users import owner_of
-from objstore.s3 import headers, metadata, storage_classes
+from objstore.s3 import headers, metadata, storage_classes, tags
 from objstore.store.types import Acl, NewObject
 
 MEMBERS: Final = frozenset(
@@ -30,6 +30,7 @@ MEMBERS: Final = frozenset(
         "GrantWriteACP",
         "Metadata",
         "StorageClass",
+        "Tagging",
     }
 )
 """The members that `described` honours."""
@@ -43,6 +44,7 @@ def described(call: Call, context: Context) -> NewObject:
         headers=headers.accept(call),
         storage_class=storage_classes.check(call.get("StorageClass")),
         acl=requested_acl(call, context),
+        tags=tags.from_header(call.get("Tagging")),
     )
 
 

@@ -15,6 +15,7 @@ from objstore.s3 import (  # noqa: F401
     objects_put,
     parts,
     rename,
+    tagging,
     versioning,
     versions_listing,
 )

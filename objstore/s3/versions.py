@@ -48,4 +48,6 @@ def described(version: Version, version_id: str | None) -> dict[str, Any]:
         members["VersionId"] = version_id
     if storage_class := storage_classes.shown(version.storage_class):
         members["StorageClass"] = storage_class
+    if version.tags:
+        members["TagCount"] = len(version.tags)
     return members

@@ -145,6 +145,7 @@ def drafted(upload: Upload, parts: Sequence[Part], checksum: Checksum | None, as
         acl=upload.acl,
         upload_id=upload.id,
         part_count=len(parts),
+        tags=upload.tags,
     )
 
 

@@ -141,6 +141,7 @@ def drafted(new: NewObject, stored: Stored, stamp: Stamp, now_us: int) -> Versio
         extents=stored.written.extents if stored.written is not None else (),
         acl=new.acl,
         content=stored.content,
+        tags=new.tags,
     )
 
 

@@ -149,6 +149,7 @@ def drafted_copy(source: Version, new: NewObject, stamp: Stamp) -> Version:
         metadata=new.metadata,
         headers=new.headers,
         acl=new.acl,
+        tags=new.tags,
         payload=None,
         manifest=None,
         upload_id=None,

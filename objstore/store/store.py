@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
@@ -87,10 +87,20 @@ class Store:
     # buckets
 
     async def create_bucket(
-        self, name: str, owner: Owner, *, region: str = "", acl: Acl = (), ownership: str = "", versioning: str = ""
+        self,
+        name: str,
+        owner: Owner,
+        *,
+        region: str = "",
+        acl: Acl = (),
+        ownership: str = "",
+        versioning: str = "",
+        documents: Mapping[str, msgspec.Struct] | None = None,
     ) -> Bucket:
-        """Make a bucket. Raises BucketAlreadyOwnedByYou, BucketAlreadyExists."""
+        """Make a bucket, configured by `documents`. Raises BucketAlreadyOwnedByYou, BucketAlreadyExists."""
         new = Bucket(0, name, owner, self._clock(), versioning, region, acl, ownership)
+        for subject, document in (documents or {}).items():
+            new = configuration.changed(new, subject, document)
         return await self._catalog.write(lambda tx: buckets.create(tx, new))
 
     def bucket(self, name: str) -> Bucket:
@@ -277,6 +287,7 @@ class Store:
             checksum_algorithm=new.checksum_algorithm,
             checksum_type=new.checksum_type,
             acl=new.acl,
+            tags=new.tags,
         )
         return await self._catalog.write(lambda tx: uploads.begin(tx, buckets.require(tx, bucket), upload))
 

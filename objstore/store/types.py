@@ -122,6 +122,7 @@ class Version(Listed, frozen=True, array_like=True):
     manifest: int | None = None
     part_count: int = 0
     content: bytes | None = None
+    tags: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class Stamp(NamedTuple):
@@ -150,6 +151,7 @@ class Upload(msgspec.Struct, frozen=True, array_like=True):
     checksum_algorithm: str | None = None
     checksum_type: str | None = None
     acl: Acl | None = None
+    tags: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class Part(msgspec.Struct, frozen=True, array_like=True):
@@ -220,6 +222,7 @@ class NewObject:
     headers: dict[str, str] = field(default_factory=dict)
     storage_class: str = "STANDARD"
     acl: Acl | None = None
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,6 +237,7 @@ class NewUpload:
     acl: Acl | None = None
     checksum_algorithm: str | None = None
     checksum_type: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
