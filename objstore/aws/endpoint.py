@@ -38,6 +38,8 @@ from objstore.aws.timestamps import http_date
 
 Gate = Callable[[Call, Any], Awaitable[None]]
 OnDone = Callable[[Exchange], None]
+CrossOrigin = Callable[[Request], Mapping[str, str]]
+"""Headers for the answer to a request with an Origin. A preflight (OPTIONS) that is not allowed raises AwsError."""
 
 LONG_DOCUMENT: Final = 32 << 10  # bytes from which on parsing would hold up the loop
 _EMPTY_SHA256: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -67,8 +69,8 @@ class _State:
 class Endpoint:
     """ASGI application. `gate` lets a call pass or raises; `on_done` hears of every exchange when it has ended.
 
-    `context` is handed to gate and handlers as it is. Server and Date headers are written here: the HTTP server must
-    not.
+    `context` is handed to gate and handlers as it is. `cors` is asked about preflights and requests that have an Origin
+    header, and about no others. Server and Date headers are written here: the HTTP server must not.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Endpoint:
         *,
         credentials: Credentials,
         gate: Gate,
+        cors: CrossOrigin | None = None,
         domains: Iterable[str] = (),
         region: str = "us-east-1",
         limits: Limits | None = None,
@@ -88,6 +91,7 @@ class Endpoint:
         self._context = context
         self._credentials = credentials
         self._gate = gate
+        self._cors = cors
         self._domains = Domains(domains)
         self._region = region
         self._limits = limits or Limits()
@@ -128,8 +132,8 @@ class Endpoint:
     async def _answer(self, state: _State, scope: Mapping[str, Any]) -> Response:
         exchange = state.exchange
         request = exchange.request = read_request(scope, self._domains)
-        if request.method == "OPTIONS":
-            raise _preflight(request)
+        if request.method == "OPTIONS" and self._cors is not None:
+            return Response(200, _pairs(self._cors(request)))
         who = authenticate(request, self._credentials, region=self._region, now=self._clock())
         exchange.principal = who.principal
         if who.scheme is Scheme.V4_PRESIGNED:
@@ -144,7 +148,7 @@ class Endpoint:
         reply = await compiled.operation.handler(call, self._context)
         if isinstance(reply, Reply):
             response = compiled.serialiser.serialise(reply.members, reply.status)
-            response.headers += [(key.lower().encode("ascii"), header_value(v)) for key, v in reply.headers.items()]
+            response.headers += _pairs(reply.headers)
             return response
         return compiled.serialiser.serialise(reply or {})
 
@@ -167,8 +171,20 @@ class Endpoint:
 
     async def _deliver(self, state: _State, response: Response, send: Send) -> None:
         exchange = state.exchange
+        if exchange.request is not None and "origin" in exchange.request.headers:
+            response.headers += self._cross_origin(exchange.request)
         response.headers += ((b"x-amz-request-id", exchange.request_id.encode("ascii")), *self._constant, self._today())
         await Delivery(exchange, state.receive, send, self._limits).deliver(response, may_reuse=self._may_reuse(state))
+
+    def _cross_origin(self, request: Request) -> list[HeaderPair]:
+        """What a browser is told beside the answer. Never fails: there is an answer to be sent."""
+        if self._cors is None or request.method == "OPTIONS":
+            return []
+        try:
+            return _pairs(self._cors(request))
+        except Exception:
+            log.exception("no CORS headers for %s", request.resource)
+            return []
 
     def _may_reuse(self, state: _State) -> bool:
         """Whether the connection can carry another request: the body was read, or little of it is left to drop.
@@ -204,7 +220,7 @@ class Endpoint:
                 exc_info=error if shown.code == "InternalError" else None,
                 extra={"request_id": exchange.request_id, "operation": exchange.operation},
             )
-        headers = [(name.lower().encode("ascii"), header_value(value)) for name, value in shown.headers.items()]
+        headers = _pairs(shown.headers)
         if not errors.has_body(exchange.method, shown.status):
             return Response(shown.status, headers, length=None)
         request = exchange.request
@@ -243,15 +259,9 @@ def _require_supported(compiled: _Compiled, members: Members) -> None:
             raise refused
 
 
-def _preflight(request: Request) -> AwsError:
-    """What AWS says to a browser's preflight when the bucket has no CORS configuration."""
-    if "origin" not in request.headers:
-        return AwsError("BadRequest", "Insufficient information. Origin request header needed.")
-    if "access-control-request-method" not in request.headers:
-        return AwsError("BadRequest", "Invalid Access-Control-Request-Method: null")
-    kind = "BUCKET" if request.key is None else "OBJECT"
-    method = request.headers["access-control-request-method"]
-    return AwsError("AccessForbidden", Method=method, ResourceType=kind)
+def _pairs(headers: Mapping[str, str]) -> list[HeaderPair]:
+    """Headers as the wire has them."""
+    return [(name.lower().encode("ascii"), header_value(value)) for name, value in headers.items()]
 
 
 def _name_resource(error: AwsError, request: Request) -> None:

@@ -7,6 +7,7 @@ from objstore.s3 import (  # noqa: F401
     attributes,
     buckets,
     copy,
+    cors,
     delete,
     listing,
     multipart,

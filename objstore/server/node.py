@@ -21,6 +21,7 @@ from objstore.iam.gate import authorise
 from objstore.iam.users import Users
 from objstore.jobs.heal import to_heal
 from objstore.kms import master
+from objstore.s3 import cross_origin
 from objstore.server import credentials, metrics
 from objstore.server.access import AccessLog
 from objstore.server.inventory import DriveView, Healing, Inventory
@@ -72,6 +73,7 @@ class Node:
             context,
             credentials=self.users.credential,
             gate=authorise,
+            cors=cross_origin.answering(self.store),
             domains=settings.domains,
             region=settings.region,
             limits=WireLimits(receive_idle=idle, send_idle=idle),

@@ -15,6 +15,7 @@ from objstore.aws.delivery import Limits, ResponseCut
 from objstore.aws.endpoint import Endpoint
 from objstore.aws.errors import AwsError
 from objstore.aws.exchange import CLIENT_GONE, Exchange
+from objstore.aws.http import Request
 from objstore.aws.operation import Call, Registry, Reply, operation
 from tests.aws.requests import NOW, REGION, credentials, sign
 
@@ -30,6 +31,13 @@ class World:
     answer: Any = None
     denied: bool = False
     done: list[Exchange] = field(default_factory=list)
+    origins: list[Request] = field(default_factory=list)
+
+    def cors(self, request: Request) -> dict[str, str]:
+        self.origins.append(request)
+        if "origin" not in request.headers:
+            raise AwsError("AccessForbidden", Method=request.method)
+        return {"Vary": "Origin"}
 
 
 REGISTRY = Registry()
@@ -112,6 +120,7 @@ def ask(
         world,
         credentials=credentials,
         gate=gate,
+        cors=world.cors,
         region=REGION,
         registry=REGISTRY,
         on_done=world.done.append,
@@ -228,12 +237,17 @@ def test_what_is_not_implemented_says_so() -> None:
     assert (answer.status, answer.error["Parameter"]) == (501, "versionId")
 
 
-def test_a_preflight_is_answered_as_without_configuration() -> None:
-    answer = ask("OPTIONS /b/k", World())
-    assert (answer.status, answer.error["Code"]) == (400, "BadRequest")
-    asked = {"origin": "http://o", "access-control-request-method": "PUT"}
-    answer = ask("OPTIONS /b/k", World(), headers=asked)
-    assert (answer.status, answer.error["Code"], answer.error["Method"]) == (403, "AccessForbidden", "PUT")
+def test_only_requests_of_other_origins_are_asked_about() -> None:
+    world = World()
+    assert ask("OPTIONS /b/k", world).error["Code"] == "AccessForbidden"
+    assert "vary" not in ask("GET /b/k", world).headers
+    assert [request.method for request in world.origins] == ["OPTIONS"]
+    assert ask("GET /b/k", world, headers={"origin": "http://o"}).headers["vary"] == "Origin"
+    world.answer = AwsError("NoSuchKey", Key="k")
+    answer = ask("GET /b/k", world, headers={"origin": "http://o"})
+    assert (answer.status, answer.headers["vary"]) == (404, "Origin")
+    preflight = ask("OPTIONS /b/k", world, headers={"origin": "http://o"})
+    assert (preflight.status, preflight.headers["vary"], preflight.headers["content-length"]) == (200, "Origin", "0")
 
 
 @pytest.mark.parametrize("line", ["PATCH /b", "HEAD /", "DELETE /b/k?acl"])
