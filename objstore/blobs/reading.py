@@ -1,14 +1,17 @@
-"""Reads: extents to verified bytes, in steps, one step ahead of the consumer.
+"""Reads: extents to verified bytes, in steps.
 
-A step is a few stripes of one append: one read of each shard file that is needed. A small step whose frames are in
-the page cache is finished at once on the event loop; everything else goes through the drives' threads, and while the
-consumer is busy with one step the next is on its way. So a stream holds two steps, whatever the size of the object.
+A step is a few stripes of one append: one read of each shard file that is needed. As long as frames are in the page
+cache, small steps are read and verified on the event loop as the consumer asks for them: that takes a fifth of a
+millisecond, which hopping between threads would exceed. What has to come from the medium goes through the drives'
+threads in larger steps, and while the consumer is busy with one step the next is on its way. So a stream holds two
+steps, whatever the size of the object.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from typing import NamedTuple
 
 import erasure
@@ -20,8 +23,10 @@ from objstore.blobs.types import BlobInfo, Extent
 
 STEP = 4 << 20
 """Logical bytes of one step of a stream."""
-NOW_MAX = 512 << 10
+NOW_MAX = 1 << 20
 """Bytes of a step that may be read on the event loop when they are in memory."""
+MISSES = 2
+"""So many steps in a row may not be in memory before the rest of the stream is left to the drives' threads."""
 
 
 class Step(NamedTuple):
@@ -32,15 +37,15 @@ class Step(NamedTuple):
     place: Range
 
 
-def steps(shards: Shards, extents: Sequence[Extent], start: int, length: int) -> Iterator[Step]:
-    """The steps that give bytes [start, start + length) of the extents put together."""
+def steps(shards: Shards, extents: Sequence[Extent], start: int, length: int, size: int) -> Iterator[Step]:
+    """The steps, of about `size` bytes, that give bytes [start, start + length) of the extents put together."""
     end = start + length
     at = 0
     for extent in extents:
         first, last = max(start, at), min(end, at + extent.length)
         if first < last:
             layout = shards.directory.get(extent.blob).layout
-            stripes = max(1, STEP // layout.block_size)
+            stripes = max(1, size // layout.block_size)
             for plan in erasure.steps(layout, extent.size, extent.start + first - at, last - first, stripes):
                 info = shards.directory.get(extent.blob)
                 yield Step(info, layout, Range(extent.offset, extent.head, plan))
@@ -52,7 +57,7 @@ def read_now(shards: Shards, extents: Sequence[Extent], start: int, length: int)
     views: list[memoryview] = []
     if length > NOW_MAX:
         return None
-    for step in steps(shards, extents, start, length):
+    for step in steps(shards, extents, start, length, NOW_MAX):
         found = _step_now(shards, step)
         if found is None:
             return None
@@ -62,21 +67,38 @@ def read_now(shards: Shards, extents: Sequence[Extent], start: int, length: int)
 
 async def read(shards: Shards, extents: Sequence[Extent], start: int, length: int) -> AsyncIterator[Buffer]:
     """The bytes in order, in pieces of up to a shard block. Raises Unreadable, BlobUnknown."""
+    at, end = start, start + length
+    misses = 0
+    for step in steps(shards, extents, start, length, NOW_MAX):
+        views = _step_now(shards, step)
+        if views is not None:
+            misses = max(0, misses - 1)
+        elif (misses := misses + 1) > MISSES:
+            break
+        else:
+            views = await _fetch(shards, step, set())
+        at += step.place.plan.take
+        for view in views:
+            yield view
+    if at < end:
+        async with contextlib.aclosing(_read_ahead(shards, extents, at, end - at)) as ahead:
+            async for view in ahead:
+                yield view
+
+
+async def _read_ahead(
+    shards: Shards, extents: Sequence[Extent], start: int, length: int
+) -> AsyncGenerator[memoryview, None]:
+    """As `read`, from the drives' threads, one step ahead of the consumer."""
     suspects: dict[bytes, set[int]] = {}
     ahead: asyncio.Task[list[memoryview]] | None = None
     try:
-        for step in steps(shards, extents, start, length):
-            views = _step_now(shards, step) if ahead is None else None
-            if views is None:
-                following = asyncio.create_task(_fetch(shards, step, suspects.setdefault(step.info.id, set())))
-                if ahead is not None:
-                    ready, ahead = ahead, following
-                    views = await ready
-                else:
-                    ahead = following
-                    continue
-            for view in views:
-                yield view
+        for step in steps(shards, extents, start, length, STEP):
+            following = asyncio.create_task(_fetch(shards, step, suspects.setdefault(step.info.id, set())))
+            ready, ahead = ahead, following
+            if ready is not None:
+                for view in await ready:
+                    yield view
         if ahead is not None:
             for view in await ahead:
                 yield view

@@ -27,7 +27,7 @@ from objstore.drives.health import Health, Usage
 from objstore.drives.inspection import Inspection
 from objstore.drives.shardfiles import Buffer, Key, Punched, ShardFiles, ShardStat, named
 from objstore.drives.state import DriveState
-from objstore.drives.system import System
+from objstore.drives.system import System, buffer_for
 
 T = TypeVar("T")
 
@@ -116,7 +116,7 @@ class Drive(Health):
         file = self._files.cached((blob, index, False))
         if file is None or not self._nowait or self.state is not DriveState.ONLINE:
             return None
-        buffer = bytearray(length)
+        buffer = buffer_for(length)
         try:
             got = self._system.preadv(file.fd, [buffer], offset, os.RWF_NOWAIT)
         except BlockingIOError:

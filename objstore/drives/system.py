@@ -22,6 +22,16 @@ if _sync_file_range is not None:
     _sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
 
 
+_bytearray = ctypes.pythonapi.PyByteArray_FromStringAndSize
+_bytearray.argtypes, _bytearray.restype = (ctypes.c_void_p, ctypes.c_ssize_t), ctypes.py_object
+
+
+def buffer_for(length: int) -> bytearray:
+    """A buffer to read `length` bytes into; its content is undefined, because clearing it costs as much as reading."""
+    made: bytearray = _bytearray(None, length)
+    return made
+
+
 class System:
     """The real thing. A test derives from it and lets single calls fail, hang or tear."""
 

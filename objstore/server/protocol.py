@@ -18,6 +18,7 @@ from objstore.server.settings import Limits
 
 CONNECTION = "objstore.connection"
 _BODY_HIGH_WATER = 1 << 20
+_ANSWER_HIGH_WATER = 1 << 20
 _REFUSAL = (
     "HTTP/1.1 {status}\r\ncontent-type: application/xml\r\nserver: objstore\r\nconnection: close\r\n"
     "content-length: {length}\r\n\r\n{body}"
@@ -76,6 +77,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=_ANSWER_HIGH_WATER)
         self._start_timer()
 
     def data_received(self, data: bytes) -> None:
