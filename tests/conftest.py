@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.front import people
 from tests.harness import Running, serving
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -24,7 +25,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A server with four drives and two workers that lives as long as the test session."""
-    with serving(tmp_path_factory.mktemp("server"), workers=2) as running:
+    folder = tmp_path_factory.mktemp("server")
+    (folder / "people.toml").write_text("\n".join(one.table for one in people.PEOPLE))
+    with serving(folder, workers=2, arguments=("--config", str(folder / "people.toml"))) as running:
         yield running
 
 

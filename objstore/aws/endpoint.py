@@ -149,8 +149,11 @@ class Endpoint:
         if isinstance(reply, Reply):
             response = compiled.serialiser.serialise(reply.members, reply.status)
             response.headers += _pairs(reply.headers)
-            return response
-        return compiled.serialiser.serialise(reply or {})
+        else:
+            response = compiled.serialiser.serialise(reply or {})
+        if call.headers:
+            response.headers += _pairs(call.headers)
+        return response
 
     def _call(self, state: _State, request: Request, who: Authentication, compiled: _Compiled) -> Call:
         """The call as the head of the request tells it. Raises NotImplemented for what the operation cannot do."""

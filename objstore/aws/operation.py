@@ -77,7 +77,8 @@ class Call:
 
     `members` holds the input by the model's names: only those the client sent, plus Bucket and Key. `body` gives the
     bytes of a streaming operation (PutObject, UploadPart); a document body has been read already and is a member.
-    `notes` is for what one step tells a later one about the request, such as the gate the access log.
+    `notes` is for what one step tells a later one about the request, such as the gate the access log; `headers` go out
+    with an answer that is no error.
     """
 
     operation: Operation
@@ -88,6 +89,7 @@ class Call:
     body: Body
     region: str = "us-east-1"
     notes: dict[str, Any] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Any:
         return self.members[name]

@@ -17,3 +17,4 @@ class Context:
     store: Store
     users: Users
     region: str = "us-east-1"
+    object_ownership: str = ""  # of new buckets whose maker asks for none; "" leaves them without ownership controls

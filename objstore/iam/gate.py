@@ -15,7 +15,7 @@ from typing import Final
 from objstore.aws.errors import AwsError
 from objstore.aws.operation import Call
 from objstore.aws.principal import Principal
-from objstore.iam import acl
+from objstore.iam import acl, ownership, public_access, requester_pays
 from objstore.iam.context import Context
 from objstore.iam.lookup import VERSION, bucket_of, find
 from objstore.store.errors import NoSuchUpload, NoSuchVersion
@@ -57,13 +57,14 @@ async def authorise(call: Call, context: Context) -> None:
         return
     bucket = bucket_of(call, context)
     check_owner(bucket, call.get("ExpectedBucketOwner"))
+    requester_pays.check(call, bucket)
     if call.principal.is_root or bucket.owner.id == call.principal.id or call.operation.name in _PER_KEY:
         return
     action = call.operation.action
     if action in _OF_OBJECT:
         _check_object(call, context, bucket, _OF_OBJECT[action])
         return
-    if _OF_BUCKET.get(action) not in acl.permissions(bucket.acl, call.principal):
+    if _OF_BUCKET.get(action) not in bucket_permissions(bucket, call.principal):
         raise AwsError("AccessDenied")
     if "UploadId" in call:
         _check_initiator(call, context)
@@ -78,13 +79,14 @@ def check_owner(bucket: Bucket, expected: str | None) -> None:
 def may_delete(call: Call, context: Context) -> bool:
     """Whether the caller of DeleteObjects may delete keys in its bucket."""
     bucket, principal = bucket_of(call, context), call.principal
-    return principal.is_root or bucket.owner.id == principal.id or acl.WRITE in acl.permissions(bucket.acl, principal)
+    return principal.is_root or bucket.owner.id == principal.id or acl.WRITE in bucket_permissions(bucket, principal)
 
 
 def authorise_source(call: Call, context: Context, bucket_name: str, key: str, version_id: str | None) -> None:
     """The same as GetObject, for the source of a copy. Raises as `authorise`."""
     bucket = context.store.bucket(bucket_name)
     check_owner(bucket, call.get("ExpectedSourceBucketOwner"))
+    requester_pays.check(call, bucket)
     if call.principal.is_root or bucket.owner.id == call.principal.id:
         return
     _find(context, bucket, key, version_id, call.principal, acl.READ)
@@ -102,19 +104,24 @@ def _find(
     try:
         version = find(context, bucket.name, key, version_id)
     except (AwsError, NoSuchVersion):
-        if acl.READ in acl.permissions(bucket.acl, principal):
+        if acl.READ in bucket_permissions(bucket, principal):
             raise
         raise AwsError("AccessDenied") from None
-    if needed not in object_permissions(version, principal):
+    if needed not in object_permissions(bucket, version, principal):
         raise AwsError("AccessDenied")
     return version
 
 
-def object_permissions(version: Version, principal: Principal) -> frozenset[str]:
+def bucket_permissions(bucket: Bucket, principal: Principal) -> frozenset[str]:
+    """What a caller may do with a bucket by its ACL."""
+    return acl.permissions(public_access.counted(bucket, ownership.bucket_acl(bucket)), principal)
+
+
+def object_permissions(bucket: Bucket, version: Version, principal: Principal) -> frozenset[str]:
     """What a caller may do with a version by its ACL, and by owning it."""
-    grants = acl.private(version.owner) if version.acl is None else version.acl
+    grants = public_access.counted(bucket, ownership.object_acl(bucket, version))
     allowed = acl.permissions(grants, principal)
-    if version.owner.id == principal.id and not principal.anonymous:
+    if ownership.of_object(bucket, version).id == principal.id and not principal.anonymous:
         allowed |= {acl.READ_ACP, acl.WRITE_ACP}
     return allowed
 

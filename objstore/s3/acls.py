@@ -12,7 +12,7 @@ import msgspec
 
 from objstore.aws.errors import AwsError
 from objstore.aws.operation import Call, operation
-from objstore.iam import acl
+from objstore.iam import acl, ownership, public_access
 from objstore.iam.context import Context
 from objstore.iam.lookup import bucket_of, version_of
 from objstore.store.types import Acl, Bucket, Owner, Version
@@ -33,14 +33,17 @@ _GRANTS: Final = frozenset(
 @operation("GetBucketAcl", action="s3:GetBucketAcl")
 async def get_bucket_acl(call: Call, context: Context) -> dict[str, Any]:
     bucket = bucket_of(call, context)
-    return acl.to_members(bucket.acl, bucket.owner)
+    return acl.to_members(ownership.bucket_acl(bucket), bucket.owner)
 
 
 @operation("PutBucketAcl", action="s3:PutBucketAcl", supports=_GRANTS)
 async def put_bucket_acl(call: Call, context: Context) -> dict[str, Any]:
+    ownership.require_acls(bucket_of(call, context))
     grants = _given(call, context, bucket_of(call, context).owner)
 
     def change(bucket: Bucket) -> Bucket:
+        ownership.require_acls(bucket)
+        public_access.check_acl(bucket, grants)
         return msgspec.structs.replace(bucket, acl=grants)
 
     await context.store.update_bucket(call.bucket, change)
@@ -49,20 +52,22 @@ async def put_bucket_acl(call: Call, context: Context) -> dict[str, Any]:
 
 @operation("GetObjectAcl", action="s3:GetObjectAcl", supports={"VersionId"})
 async def get_object_acl(call: Call, context: Context) -> dict[str, Any]:
-    version = version_of(call, context)
-    return acl.to_members(acl.private(version.owner) if version.acl is None else version.acl, version.owner)
+    bucket, version = bucket_of(call, context), version_of(call, context)
+    return acl.to_members(ownership.object_acl(bucket, version), ownership.of_object(bucket, version))
 
 
 @operation("PutObjectAcl", action="s3:PutObjectAcl", supports=_GRANTS | {"VersionId"})
 async def put_object_acl(call: Call, context: Context) -> dict[str, Any]:
-    found = version_of(call, context)
-    grants = _given(call, context, found.owner, bucket_of(call, context).owner)
+    bucket, found = bucket_of(call, context), version_of(call, context)
+    ownership.require_acls(bucket)
+    grants = _given(call, context, found.owner, bucket.owner)
+    public_access.check_acl(bucket, grants)
 
     def change(version: Version) -> Version:
         return msgspec.structs.replace(version, acl=grants)
 
     # By the id that was looked at: the grants were made for its owner. Where ids are not kept, all is current.
-    version_id = found.version_id if bucket_of(call, context).versioning else None
+    version_id = found.version_id if bucket.versioning else None
     await context.store.update_version(call.bucket, call.key, version_id, change)
     return {}
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from objstore.aws.errors import AwsError
 from objstore.aws.operation import Call, operation
-from objstore.iam import acl
+from objstore.iam import acl, ownership
 from objstore.iam.context import Context
 from objstore.iam.lookup import bucket_of
 from objstore.iam.users import owner_of
@@ -27,7 +27,9 @@ _LOCK: Final = "ObjectLockEnabledForBucket"  # clients such as rclone send it to
 _GRANTS: Final = frozenset({"ACL", "GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "GrantWriteACP"})
 
 
-@operation("CreateBucket", action="s3:CreateBucket", supports=_GRANTS | {"CreateBucketConfiguration", _LOCK})
+@operation(
+    "CreateBucket", action="s3:CreateBucket", supports=_GRANTS | {"CreateBucketConfiguration", _LOCK, "ObjectOwnership"}
+)
 async def create_bucket(call: Call, context: Context) -> dict[str, Any]:
     name, owner = bucket_names.check(call.bucket), owner_of(call.principal)
     if call.get(_LOCK):
@@ -37,13 +39,22 @@ async def create_bucket(call: Call, context: Context) -> dict[str, Any]:
     tagged = tags.of_bucket(configuration.get("Tags") or [])
     asked = acl.requested(call.members, call.request.headers, context.users, owner)
     grants = acl.private(owner) if asked is None else asked
+    controls = call.get("ObjectOwnership") or context.object_ownership
+    if controls == ownership.ENFORCED:
+        ownership.require_private(grants, owner)
     try:
         await context.store.create_bucket(
-            name, owner, region=region, acl=grants, documents={BUCKET_TAGS: tagged} if tagged is not None else {}
+            name,
+            owner,
+            region=region,
+            acl=grants,
+            ownership=controls,
+            documents={BUCKET_TAGS: tagged} if tagged is not None else {},
         )
     except BucketAlreadyOwnedByYou:
-        # us-east-1 answers the second creation like the first; nowhere may it look as if it had changed the ACL.
-        if context.store.bucket(name).acl != grants:
+        # us-east-1 answers the second creation like the first; nowhere may it look as if it had changed anything.
+        known = context.store.bucket(name)
+        if known.acl != grants or known.ownership != controls:
             raise AwsError("BucketAlreadyExists", BucketName=name) from None
         if context.region != locations.US_EAST_1:
             raise

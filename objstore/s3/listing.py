@@ -11,13 +11,14 @@ from typing import Any
 
 from objstore.aws.errors import AwsError
 from objstore.aws.operation import Call, operation
-from objstore.iam import acl
+from objstore.iam import acl, ownership
 from objstore.iam.context import Context
+from objstore.iam.lookup import bucket_of
 from objstore.s3 import limits, tokens
 from objstore.s3.encoding import Encoder, encoder
 from objstore.s3.times import moment
 from objstore.s3.versions import quoted
-from objstore.store.types import Entry, Page
+from objstore.store.types import Bucket, Entry, Page
 
 # Objects are never in an archive, so there is no RestoreStatus to add (OptionalObjectAttributes).
 _SUPPORTS = frozenset({"Delimiter", "EncodingType", "MaxKeys", "Prefix", "OptionalObjectAttributes"})
@@ -31,7 +32,8 @@ async def list_objects(call: Call, context: Context) -> dict[str, Any]:
     members["Marker"] = encode(marker)
     if page.next is not None and call.get("Delimiter"):
         members["NextMarker"] = encode(page.next)
-    members["Contents"] = [entry_members(entry, encode, owner=True) for entry in page.items]
+    bucket = bucket_of(call, context)
+    members["Contents"] = [entry_members(entry, encode, bucket) for entry in page.items]
     return members
 
 
@@ -49,8 +51,8 @@ async def list_objects_v2(call: Call, context: Context) -> dict[str, Any]:
     if page.next is not None:
         members["NextContinuationToken"] = tokens.pack(page.next)
     members["KeyCount"] = len(page.items) + len(page.prefixes)
-    owner = bool(call.get("FetchOwner"))
-    members["Contents"] = [entry_members(entry, encode, owner=owner) for entry in page.items]
+    owned_in = bucket_of(call, context) if call.get("FetchOwner") else None
+    members["Contents"] = [entry_members(entry, encode, owned_in) for entry in page.items]
     return members
 
 
@@ -96,8 +98,8 @@ def refuse_unordered(call: Call, delimiter: str) -> None:
         )
 
 
-def entry_members(entry: Entry, encode: Encoder, *, owner: bool) -> dict[str, Any]:
-    """One object of a listing."""
+def entry_members(entry: Entry, encode: Encoder, owned_in: Bucket | None = None) -> dict[str, Any]:
+    """One object of a listing, with its owner where its bucket is given."""
     version = entry.version
     members: dict[str, Any] = {
         "Key": encode(entry.key),
@@ -109,6 +111,6 @@ def entry_members(entry: Entry, encode: Encoder, *, owner: bool) -> dict[str, An
     if version.checksum is not None:
         members["ChecksumAlgorithm"] = [version.checksum.algorithm]
         members["ChecksumType"] = version.checksum.type
-    if owner:
-        members["Owner"] = acl.owner_members(version.owner)
+    if owned_in is not None:
+        members["Owner"] = acl.owner_members(ownership.of_object(owned_in, version))
     return members

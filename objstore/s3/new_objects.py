@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Final
 
 from objstore.aws.operation import Call
-from objstore.iam import acl
+from objstore.iam import ownership, public_access
 from objstore.iam.context import Context
 from objstore.iam.lookup import bucket_of
 from objstore.iam.users import owner_of
 from objstore.s3 import headers, metadata, storage_classes, tags
-from objstore.store.types import Acl, NewObject
+from objstore.store.types import Acl, NewObject, Owner
 
 MEMBERS: Final = frozenset(
     {
@@ -37,18 +37,21 @@ MEMBERS: Final = frozenset(
 
 
 def described(call: Call, context: Context) -> NewObject:
-    """The object that the request describes, owned by the caller. Raises for what cannot be stored."""
+    """The object that the request describes. Raises for what cannot be stored."""
+    owner, acl = owner_and_acl(call, context)
     return NewObject(
-        owner=owner_of(call.principal),
+        owner=owner,
         metadata=metadata.accept(call.get("Metadata") or {}),
         headers=headers.accept(call),
         storage_class=storage_classes.check(call.get("StorageClass")),
-        acl=requested_acl(call, context),
+        acl=acl,
         tags=tags.from_header(call.get("Tagging")),
     )
 
 
-def requested_acl(call: Call, context: Context) -> Acl | None:
-    """The ACL that the request asks for the object it makes; None when it asks for none."""
-    bucket_owner = bucket_of(call, context).owner
-    return acl.requested(call.members, call.request.headers, context.users, owner_of(call.principal), bucket_owner)
+def owner_and_acl(call: Call, context: Context) -> tuple[Owner, Acl | None]:
+    """Whose the object will be, the caller's or the bucket owner's, and the ACL asked for it (None: private)."""
+    bucket, writer = bucket_of(call, context), owner_of(call.principal)
+    owner, asked = ownership.of_new_object(bucket, writer, call.members, call.request.headers, context.users)
+    public_access.check_acl(bucket, asked)
+    return owner, asked

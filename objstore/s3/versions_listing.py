@@ -9,12 +9,13 @@ from typing import Any
 
 from objstore.aws.errors import AwsError
 from objstore.aws.operation import Call, operation
-from objstore.iam import acl
+from objstore.iam import acl, ownership
 from objstore.iam.context import Context
+from objstore.iam.lookup import bucket_of
 from objstore.s3 import limits, listing
 from objstore.s3.encoding import Encoder, encoder
 from objstore.s3.times import moment
-from objstore.store.types import Entry, MarkedPage, VersionEntry
+from objstore.store.types import Bucket, Entry, MarkedPage, VersionEntry
 
 
 @operation(
@@ -51,6 +52,7 @@ async def list_object_versions(call: Call, context: Context) -> dict[str, Any]:
             version_id_marker=version_marker or None,
             limit=size,
         )
+    bucket = bucket_of(call, context)
     members: dict[str, Any] = {
         "Name": call.bucket,
         "MaxKeys": size,
@@ -58,8 +60,8 @@ async def list_object_versions(call: Call, context: Context) -> dict[str, Any]:
         "KeyMarker": encode(key_marker),
         "VersionIdMarker": version_marker,
         **listing.shared_members(call, encode),
-        "Versions": [_version(item, encode) for item in page.items if not item.version.delete_marker],
-        "DeleteMarkers": [_common(item, encode) for item in page.items if item.version.delete_marker],
+        "Versions": [_version(item, encode, bucket) for item in page.items if not item.version.delete_marker],
+        "DeleteMarkers": [_common(item, encode, bucket) for item in page.items if item.version.delete_marker],
         "CommonPrefixes": [{"Prefix": encode(one)} for one in page.prefixes],
     }
     if page.next is not None:
@@ -69,16 +71,16 @@ async def list_object_versions(call: Call, context: Context) -> dict[str, Any]:
     return members
 
 
-def _version(item: VersionEntry, encode: Encoder) -> dict[str, Any]:
-    return {**listing.entry_members(Entry(item.key, item.version), encode, owner=False), **_common(item, encode)}
+def _version(item: VersionEntry, encode: Encoder, bucket: Bucket) -> dict[str, Any]:
+    return {**listing.entry_members(Entry(item.key, item.version), encode), **_common(item, encode, bucket)}
 
 
-def _common(item: VersionEntry, encode: Encoder) -> dict[str, Any]:
+def _common(item: VersionEntry, encode: Encoder, bucket: Bucket) -> dict[str, Any]:
     """What versions and delete markers tell alike."""
     return {
         "Key": encode(item.key),
         "VersionId": item.version.version_id,
         "IsLatest": item.is_latest,
         "LastModified": moment(item.version.modified_us),
-        "Owner": acl.owner_members(item.version.owner),
+        "Owner": acl.owner_members(ownership.of_object(bucket, item.version)),
     }

@@ -16,6 +16,7 @@ from objstore.catalog.catalog import Catalog, attach
 from objstore.drives.drive import Drive
 from objstore.drives.pool import Pool
 from objstore.drives.state import DriveState
+from objstore.iam import ownership
 from objstore.iam.context import Context
 from objstore.iam.gate import authorise
 from objstore.iam.users import Users
@@ -67,7 +68,9 @@ class Node:
 
     def endpoint(self, settings: Settings, log: AccessLog) -> Endpoint:
         """AWS's wire over this node's store."""
-        context = Context(self.store, self.users, settings.region)
+        # New buckets are ObjectWriter's without saying so, unless told otherwise.
+        controls = "" if settings.object_ownership == ownership.WRITER else settings.object_ownership
+        context = Context(self.store, self.users, settings.region, controls)
         idle = settings.limits.idle_seconds
         return Endpoint(
             context,

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from objstore.drives.expansion import expand
+from objstore.iam import ownership
 from objstore.iam.users import UserEntry
 from objstore.kms import master
 
@@ -52,6 +53,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     root_password: str | None = None
     master_key: str | None = None
     users: tuple[UserEntry, ...] = ()
+    object_ownership: str = ownership.WRITER
     access_log: str = "-"
     drive_deadline: float = 10.0
     reap_grace: float = 900.0
@@ -141,6 +143,8 @@ def _check(s: Settings) -> None:
         raise SettingsError("workers: from 1 to 256")
     if s.parity is not None and not 0 <= s.parity <= min(8, len(s.drives) // 2):
         raise SettingsError(f"parity: from 0 to {min(8, len(s.drives) // 2)}, half of {len(s.drives)} drives")
+    if s.object_ownership not in ownership.KINDS:
+        raise SettingsError(f"object_ownership: {', '.join(ownership.KINDS)}")
     if s.durability not in ("strict", "relaxed"):
         raise SettingsError("durability: strict or relaxed")
     if bool(s.tls_cert) != bool(s.tls_key):
