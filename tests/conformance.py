@@ -23,6 +23,7 @@ NEEDS += ["lxml", "PyYAML", "gevent"]
 USERS = """
 [[users]]
 id = "testid"
+account = ""
 name = "M. Tester"
 email = "tester@example.com"
 access_key = "0555b35654ad1656d804"
@@ -30,6 +31,7 @@ secret_key = "h7GhxuBLTrlhVUyxSPUKUV8r/2EI4ngqJxD7iBdBYLhwluN30JaT3Q=="
 
 [[users]]
 id = "altid"
+account = ""
 name = "john.doe"
 email = "john.doe@example.com"
 access_key = "NOPQRSTUVWXYZABCDEFG"
@@ -37,6 +39,7 @@ secret_key = "nopqrstuvwxyzabcdefghijklmnabcdefghijklm"
 
 [[users]]
 id = "tenantid"
+account = ""
 name = "tenanteduser"
 email = "tenanteduser@example.com"
 access_key = "HIJKLMNOPQRSTUVWXYZA"
@@ -44,6 +47,8 @@ secret_key = "opqrstuvwxyzabcdefghijklmnopqrstuvwxyzab"
 
 [[users]]
 id = "iamid"
+account = ""
+admin = true
 name = "youruseridhere"
 email = "s3@example.com"
 access_key = "ABCDEFGHIJKLMNOPQRST"

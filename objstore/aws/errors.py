@@ -176,6 +176,26 @@ TABLE: Final[dict[str, tuple[int, str]]] = {
     ),
     "XAmzContentChecksumMismatch": (400, "The provided 'x-amz-checksum' header does not match what was computed."),
     "XAmzContentSHA256Mismatch": (400, "The provided 'x-amz-content-sha256' header does not match what was computed."),
+    # IAM and STS
+    "DeleteConflict": (409, "It was attempted to delete a resource that has attached subordinate entities."),
+    "EntityAlreadyExists": (409, "It was attempted to create a resource that already exists."),
+    "ExpiredTokenException": (400, "The web identity token that was passed is expired or is not valid."),
+    "IDPCommunicationError": (400, "The identity provider could not be reached to verify the incoming identity token."),
+    "IDPRejectedClaim": (403, "The identity provider reported that authentication failed."),
+    "IncompleteSignature": (400, "The request signature does not conform to AWS standards."),
+    "InvalidAction": (400, "The action or operation requested is invalid."),
+    "InvalidClientTokenId": (403, "The security token included in the request is invalid."),
+    "InvalidIdentityToken": (400, "The web identity token that was passed could not be validated."),
+    "InvalidInput": (400, "An invalid or out-of-range value was supplied for an input parameter."),
+    "LimitExceeded": (409, "The request was rejected because it attempted to create resources beyond the limits."),
+    "MalformedPolicyDocument": (400, "The policy document was malformed."),
+    "MalformedQueryString": (400, "The query string contains a syntax error."),
+    "MissingAction": (400, "The request is missing an action or a required parameter."),
+    "MissingAuthenticationToken": (403, "Request is missing Authentication Token"),
+    "NoSuchEntity": (404, "The resource entity referenced does not exist."),
+    "PackedPolicyTooLarge": (400, "The session policy and session tags exceed the space that is allotted to them."),
+    "UnmodifiableEntity": (400, "Only the service that depends on this can change it."),
+    "ValidationError": (400, "The input fails to satisfy the constraints specified by an AWS service."),
 }
 
 

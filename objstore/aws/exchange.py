@@ -27,6 +27,7 @@ class Exchange:
     request: Request | None = None
     principal: Principal | None = None
     operation: str | None = None
+    service: str = "s3"  # whose operation it is
     status: int = 0
     error: str | None = None  # AWS's code
     sent: int = 0

@@ -71,6 +71,40 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) STRICT""",
         "CREATE TABLE settings (name TEXT PRIMARY KEY, value BLOB) STRICT, WITHOUT ROWID",
         "CREATE TABLE drives (id TEXT PRIMARY KEY, record BLOB NOT NULL) STRICT, WITHOUT ROWID",
+        # Of iam/: `name` is folded as names are compared; `holder` is the id of a user, group or role.
+        """CREATE TABLE iam_accounts (
+            id TEXT PRIMARY KEY, canonical TEXT NOT NULL UNIQUE, name TEXT NOT NULL UNIQUE, email TEXT NOT NULL,
+            record BLOB NOT NULL
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX iam_accounts_email ON iam_accounts (email)",
+        """CREATE TABLE iam_entities (
+            account TEXT NOT NULL, kind TEXT NOT NULL, name BLOB NOT NULL, id TEXT NOT NULL UNIQUE, path TEXT NOT NULL,
+            record BLOB NOT NULL,
+            PRIMARY KEY (account, kind, name)
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE iam_members (grp TEXT NOT NULL, user TEXT NOT NULL, PRIMARY KEY (grp, user))
+        STRICT, WITHOUT ROWID""",
+        "CREATE INDEX iam_members_user ON iam_members (user)",
+        """CREATE TABLE iam_inline (
+            holder TEXT NOT NULL, name BLOB NOT NULL, document TEXT NOT NULL, PRIMARY KEY (holder, name)
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE iam_attached (holder TEXT NOT NULL, policy TEXT NOT NULL, PRIMARY KEY (holder, policy))
+        STRICT, WITHOUT ROWID""",
+        "CREATE INDEX iam_attached_policy ON iam_attached (policy)",
+        "CREATE TABLE iam_bounded (holder TEXT PRIMARY KEY, policy TEXT NOT NULL) STRICT, WITHOUT ROWID",
+        "CREATE INDEX iam_bounded_policy ON iam_bounded (policy)",
+        """CREATE TABLE iam_policy_versions (
+            policy TEXT NOT NULL, number INTEGER NOT NULL, record BLOB NOT NULL, PRIMARY KEY (policy, number)
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE iam_keys (
+            id TEXT PRIMARY KEY, account TEXT NOT NULL, owner TEXT NOT NULL, record BLOB NOT NULL
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX iam_keys_owner ON iam_keys (account, owner)",
+        """CREATE TABLE iam_key_uses (
+            id TEXT PRIMARY KEY, at INTEGER NOT NULL, service TEXT NOT NULL, region TEXT NOT NULL
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE iam_generation (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL)
+        STRICT""",
     ),
 )
 

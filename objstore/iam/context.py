@@ -1,4 +1,4 @@
-"""What every request handler is given beside the request: the store, the users, and where this server stands."""
+"""What every request handler is given beside the request: the store, the identities, and where this server stands."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from objstore.iam.identities.resolver import Identities
     from objstore.iam.users import Users
     from objstore.store.store import Store
 
@@ -18,3 +19,4 @@ class Context:
     users: Users
     region: str = "us-east-1"
     object_ownership: str = ""  # of new buckets whose maker asks for none; "" leaves them without ownership controls
+    identities: Identities = None  # type: ignore[assignment]  # tests of S3 alone leave it out

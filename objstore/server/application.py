@@ -89,7 +89,7 @@ class _Info:
         try:
             request = read_request(scope, self._domains)
             who = authenticate(
-                request, self._node.users.credential, region=self._settings.region, now=time.time()
+                request, self._node.identities.credential, region=self._settings.region, now=time.time()
             ).principal
             if not who.is_root:
                 raise AwsError("AccessDenied")

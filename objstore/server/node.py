@@ -19,6 +19,7 @@ from objstore.drives.state import DriveState
 from objstore.iam import ownership
 from objstore.iam.context import Context
 from objstore.iam.gate import authorise
+from objstore.iam.identities.resolver import Identities
 from objstore.iam.users import Users
 from objstore.jobs.heal import to_heal
 from objstore.kms import master
@@ -65,23 +66,30 @@ class Node:
         if key is None:
             raise SettingsError("the catalog holds no master key: the supervisor makes one")
         self.master_key = key
+        self.identities = Identities(catalog, key, self.users)
 
     def endpoint(self, settings: Settings, log: AccessLog) -> Endpoint:
         """AWS's wire over this node's store."""
         # New buckets are ObjectWriter's without saying so, unless told otherwise.
         controls = "" if settings.object_ownership == ownership.WRITER else settings.object_ownership
-        context = Context(self.store, self.users, settings.region, controls)
+        context = Context(self.store, self.users, settings.region, controls, self.identities)
         idle = settings.limits.idle_seconds
         return Endpoint(
             context,
-            credentials=self.users.credential,
+            credentials=self.identities.credential,
             gate=authorise,
             cors=cross_origin.answering(self.store),
             domains=settings.domains,
             region=settings.region,
             limits=WireLimits(receive_idle=idle, send_idle=idle),
-            on_done=lambda exchange: _done(exchange, log),
+            on_done=lambda exchange: self._done(exchange, log),
         )
+
+    def _done(self, exchange: Exchange, log: AccessLog) -> None:
+        who = exchange.principal
+        if who is not None and who.access_key is not None:
+            self.identities.used(who.access_key, exchange.service, self.settings.region)
+        _record(exchange, log)
 
     def read_only_reason(self) -> str | None:
         """Why nothing can be written now; None when all is well."""
@@ -128,6 +136,7 @@ class Node:
         while True:
             await self.pool.probe()
             await self.reports.flush()
+            await self.identities.flush()
             await asyncio.sleep(seconds)
 
     async def close(self) -> None:
@@ -135,6 +144,7 @@ class Node:
         for info in await self.blobs.seal_open():
             self.reports.sealed(info)
         await self.reports.flush()
+        await self.identities.flush(at_once=True)
         await asyncio.to_thread(self.catalog.close)
         self.pool.close()
 
@@ -170,7 +180,7 @@ async def open_node(settings: Settings, runtime: Path) -> Node:
     return Node(settings, pool, attach(pool, runtime, strict=strict, settle=_SETTLE_SECONDS))
 
 
-def _done(exchange: Exchange, log: AccessLog) -> None:
+def _record(exchange: Exchange, log: AccessLog) -> None:
     operation = exchange.operation or "none"
     duration = (exchange.finished or exchange.started) - exchange.started
     metrics.requests.labels(operation, str(exchange.status)).inc()
