@@ -12,8 +12,19 @@ import pytest
 from objstore.aws.errors import AwsError
 from objstore.aws.principal import ANONYMOUS, Kind
 from objstore.catalog.transaction import Transaction
-from objstore.iam.identities import accounts, entities, keys
-from objstore.iam.identities.records import KeyUse, Narrowed, User
+from objstore.iam.identities import (
+    accounts,
+    attachments,
+    aws_managed,
+    entities,
+    grants,
+    inline,
+    keys,
+    managed,
+    members,
+    names,
+)
+from objstore.iam.identities.records import Group, KeyUse, ManagedPolicy, Narrowed, User
 from objstore.iam.identities.resolver import Identities
 from objstore.iam.users import ROOT, UserEntry, Users, UsersError
 from objstore.store.types import Owner
@@ -168,3 +179,66 @@ def test_sealed_secrets_are_bound_to_their_key():
     with pytest.raises(Exception, match="does not open"):
         found.credential(other.id)
     assert SECRET not in repr(made) and SECRET.encode() not in made.sealed
+
+
+ALLOW = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}'
+
+
+def test_a_user_brings_policies_of_its_own_and_of_its_groups():
+    found = identities()
+    of, alice, made = furnished(found)
+    staff = Group(of.id, names.new_id("AGPA"), "staff", "/", 0)
+    own = ManagedPolicy(of.id, names.new_id("ANPA"), "own", "/team/", 0, 0)
+    put(
+        found,
+        lambda tx: entities.add(tx, staff),
+        lambda tx: members.add(tx, staff, alice),
+        lambda tx: managed.create(tx, own, ALLOW),
+        lambda tx: inline.put(tx, alice, "first", ALLOW),
+        lambda tx: inline.put(tx, staff, "second", ALLOW),
+        lambda tx: attachments.attach(tx, staff, f"arn:aws:iam::{of.id}:policy/team/own"),
+        lambda tx: attachments.attach(tx, alice, "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"),
+    )
+    credential = found.credential(made.id)
+    assert credential is not None
+    grants = found.grants(credential.principal)
+    assert {policy.name for policy in grants.identity} == {
+        "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess",
+        f"arn:aws:iam::{of.id}:policy/team/own",
+        "first of user alice",
+        "second of group staff",
+    }
+    assert grants.boundary is None and grants.session is None
+    assert found.grants(credential.principal) is grants
+    put(found, lambda tx: members.remove(tx, staff, alice))
+    credential = found.credential(made.id)
+    assert credential is not None and len(found.grants(credential.principal).identity) == 2
+
+
+def test_a_boundary_and_the_policy_of_a_service_account_are_brought_too():
+    found = identities()
+    _, alice, _ = furnished(found)
+    made = key(alice, service=Narrowed("reader", policy=ALLOW))
+    arn = "arn:aws:iam::aws:policy/AmazonS3FullAccess"
+    put(
+        found,
+        lambda tx: keys.add(tx, made),
+        lambda tx: entities.replace(tx, msgspec.structs.replace(alice, boundary=arn)),
+    )
+    credential = found.credential(made.id)
+    assert credential is not None
+    grants = found.grants(credential.principal)
+    assert grants.boundary is not None and grants.boundary.name == arn
+    assert grants.session is not None and len(grants.session) == 1
+
+
+def test_every_policy_of_aws_can_be_parsed():
+    assert all(grants.identity_policy(one.document) for one in aws_managed.ALL.values())
+
+
+def test_only_administrators_without_an_account_bring_leave_to_make_roles():
+    found = identities()
+    chief, lone, nobody = found.credential("AKCHIEF"), found.credential("AKLONE"), ANONYMOUS
+    assert chief is not None and lone is not None
+    assert len(found.grants(chief.principal).identity) == 1
+    assert found.grants(lone.principal).identity == found.grants(nobody).identity == ()

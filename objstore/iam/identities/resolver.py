@@ -11,11 +11,13 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from objstore.aws.principal import Credential
+from objstore.aws.principal import Credential, Principal
 from objstore.catalog.errors import CatalogError
 from objstore.catalog.transaction import Transaction
 from objstore.iam.identities import accounts, generation, keys, principals
+from objstore.iam.identities.grants import NOTHING, grants_of
 from objstore.iam.identities.records import AccessKey, KeyUse
+from objstore.iam.policy import Grants
 from objstore.iam.users import Users
 from objstore.kms.master import MasterKey
 from objstore.store.types import Owner
@@ -43,6 +45,7 @@ class Identities:
         self.clock = clock
         self._generation = -1
         self._credentials: dict[str, tuple[Credential, float | None]] = {}
+        self._grants: dict[str, Grants] = {}
         self._uses: dict[str, KeyUse] = {}
         self._flushed = clock()
         users.elsewhere = self
@@ -92,10 +95,30 @@ class Identities:
             return None
         return Credential(key.id, keys.unseal(self.master, key), principal), _end(key)
 
+    # policies
+
+    def grants(self, principal: Principal) -> Grants:
+        """The policies in force for a caller, as `credential` last found the catalog; remembered by its access key."""
+        if principal.anonymous or principal.access_key is None:
+            return self.grants_now(principal)
+        found = self._grants.get(principal.access_key)
+        if found is None:
+            found = self.grants_now(principal)
+            _keep(self._grants, principal.access_key, found)
+        return found
+
+    def grants_now(self, principal: Principal) -> Grants:
+        """The same for whoever does not ask in person, such as a principal whose rights are explained."""
+        if principal.anonymous:
+            return NOTHING
+        administers = self.users.administers(principal)
+        return self.read(lambda tx: grants_of(tx, principal, administers=administers))
+
     def _follow(self) -> None:
         current = self._catalog.read(generation.current)
         if current != self._generation:
             self._credentials.clear()
+            self._grants.clear()
             self._generation = current
 
     # when keys were used
