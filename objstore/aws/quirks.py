@@ -80,6 +80,11 @@ VALUE_ERRORS: Final[dict[str, tuple[str, str]]] = {
     "MaxUploads": ("InvalidArgument", "Provided max-uploads not an integer or within integer range"),
     "MetadataDirective": ("InvalidArgument", "Unknown metadata directive."),
     "ObjectLockMode": ("InvalidArgument", "Unknown wormMode directive."),
+    "ObjectLockLegalHoldStatus": ("InvalidArgument", "Legal Hold must be either of 'ON' or 'OFF'"),
+    "ObjectLockRetainUntilDate": (
+        "InvalidArgument",
+        "The retain until date must be provided in ISO 8601 format",
+    ),
     "ObjectOwnership": ("InvalidArgument", "Invalid x-amz-object-ownership header"),
     "PartNumber": ("InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive"),
     "PartNumberMarker": (

@@ -82,6 +82,13 @@ def may_delete(call: Call, context: Context) -> bool:
     return principal.is_root or bucket.owner.id == principal.id or acl.WRITE in bucket_permissions(bucket, principal)
 
 
+def may_bypass_governance(call: Call, context: Context) -> bool:
+    """Whether the request asks to bypass governance retention, and its caller may."""
+    if not call.get("BypassGovernanceRetention"):
+        return False
+    return call.principal.is_root or bucket_of(call, context).owner.id == call.principal.id
+
+
 def authorise_source(call: Call, context: Context, bucket_name: str, key: str, version_id: str | None) -> None:
     """The same as GetObject, for the source of a copy. Raises as `authorise`."""
     bucket = context.store.bucket(bucket_name)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import msgspec
+
 from objstore.aws.errors import AwsError
 from objstore.aws.operation import Call, operation
 from objstore.iam import acl, ownership
@@ -17,12 +19,13 @@ from objstore.iam.users import owner_of
 from objstore.s3 import bucket_names, limits, locations, tags, tokens
 from objstore.s3.times import moment
 from objstore.store.errors import BucketAlreadyOwnedByYou
+from objstore.store.locks import OBJECT_LOCK, ObjectLock
 from objstore.store.tags import BUCKET_TAGS
-from objstore.store.types import Bucket
+from objstore.store.types import ENABLED, Bucket
 
 MAX_BUCKETS: Final = 10_000
 
-_LOCK: Final = "ObjectLockEnabledForBucket"  # clients such as rclone send it to say no
+_LOCK: Final = "ObjectLockEnabledForBucket"
 
 _GRANTS: Final = frozenset({"ACL", "GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "GrantWriteACP"})
 
@@ -32,11 +35,13 @@ _GRANTS: Final = frozenset({"ACL", "GrantFullControl", "GrantRead", "GrantReadAC
 )
 async def create_bucket(call: Call, context: Context) -> dict[str, Any]:
     name, owner = bucket_names.check(call.bucket), owner_of(call.principal)
-    if call.get(_LOCK):
-        raise AwsError("NotImplemented", "Object Lock is not implemented.")
     configuration = _configuration(call)
     region = locations.check(configuration.get("LocationConstraint"), context.region)
-    tagged = tags.of_bucket(configuration.get("Tags") or [])
+    documents: dict[str, msgspec.Struct] = {}
+    if (tagged := tags.of_bucket(configuration.get("Tags") or [])) is not None:
+        documents[BUCKET_TAGS] = tagged
+    if call.get(_LOCK):
+        documents[OBJECT_LOCK] = ObjectLock()
     asked = acl.requested(call.members, call.request.headers, context.users, owner)
     grants = acl.private(owner) if asked is None else asked
     controls = call.get("ObjectOwnership") or context.object_ownership
@@ -49,12 +54,14 @@ async def create_bucket(call: Call, context: Context) -> dict[str, Any]:
             region=region,
             acl=grants,
             ownership=controls,
-            documents={BUCKET_TAGS: tagged} if tagged is not None else {},
+            versioning=ENABLED if OBJECT_LOCK in documents else "",
+            documents=documents,
         )
     except BucketAlreadyOwnedByYou:
         # us-east-1 answers the second creation like the first; nowhere may it look as if it had changed anything.
         known = context.store.bucket(name)
-        if known.acl != grants or known.ownership != controls:
+        same = known.acl == grants and known.ownership == controls
+        if not same or not documents.keys() <= known.configuration.keys():
             raise AwsError("BucketAlreadyExists", BucketName=name) from None
         if context.region != locations.US_EAST_1:
             raise

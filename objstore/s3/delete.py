@@ -18,7 +18,6 @@ from objstore.store.types import Deleted, DeleteItem
 
 MAX_KEYS: Final = 1000
 
-# Nothing is ever locked, so a wish to bypass governance is met by doing nothing.
 _BYPASS: Final = "BypassGovernanceRetention"
 
 
@@ -29,7 +28,8 @@ _BYPASS: Final = "BypassGovernanceRetention"
 )
 async def delete_object(call: Call, context: Context) -> dict[str, Any]:
     given = conditions.of_delete(call.get("IfMatch"), call.get("IfMatchSize"), call.get("IfMatchLastModifiedTime"))
-    deleted = await context.store.delete(call.bucket, call.key, call.get("VersionId"), given)
+    bypass = gate.may_bypass_governance(call, context)
+    deleted = await context.store.delete(call.bucket, call.key, call.get("VersionId"), given, bypass_governance=bypass)
     members: dict[str, Any] = {}
     if deleted.delete_marker:
         members["DeleteMarker"] = True
@@ -47,7 +47,8 @@ async def delete_objects(call: Call, context: Context) -> dict[str, Any]:
     quiet = bool(call["Delete"].get("Quiet"))
     allowed = gate.may_delete(call, context)
     refused = [_refusal(one, allowed) for one in wanted]
-    items = [_item(one) for one, error in zip(wanted, refused, strict=True) if error is None]
+    bypass = gate.may_bypass_governance(call, context)
+    items = [_item(one, bypass) for one, error in zip(wanted, refused, strict=True) if error is None]
     outcomes = iter(await context.store.delete_many(call.bucket, items))
     deleted, errors = [], []
     for one, error in zip(wanted, refused, strict=True):
@@ -81,9 +82,9 @@ def _refusal(one: dict[str, Any], allowed: bool) -> AwsError | None:
     return None if allowed else AwsError("AccessDenied")
 
 
-def _item(one: dict[str, Any]) -> DeleteItem:
+def _item(one: dict[str, Any], bypass: bool) -> DeleteItem:
     given = conditions.of_delete(one.get("ETag"), one.get("Size"), one.get("LastModifiedTime"))
-    return DeleteItem(one["Key"], one.get("VersionId") or None, given)
+    return DeleteItem(one["Key"], one.get("VersionId") or None, given, bypass)
 
 
 def _deleted_members(one: dict[str, Any], outcome: Deleted) -> dict[str, Any]:

@@ -32,6 +32,7 @@ async def create_multipart_upload(call: Call, context: Context) -> dict[str, Any
             storage_class=new.storage_class,
             acl=new.acl,
             tags=new.tags,
+            lock=new.lock,
             checksum_algorithm=name,
             checksum_type=kind,
         ),

@@ -12,10 +12,10 @@ from objstore.iam import ownership, public_access
 from objstore.iam.context import Context
 from objstore.iam.lookup import bucket_of
 from objstore.iam.users import owner_of
-from objstore.s3 import headers, metadata, storage_classes, tags
+from objstore.s3 import headers, locks, metadata, storage_classes, tags
 from objstore.store.types import Acl, NewObject, Owner
 
-MEMBERS: Final = frozenset(
+MEMBERS: Final = locks.MEMBERS | frozenset(
     {
         "ACL",
         "CacheControl",
@@ -46,6 +46,7 @@ def described(call: Call, context: Context) -> NewObject:
         storage_class=storage_classes.check(call.get("StorageClass")),
         acl=acl,
         tags=tags.from_header(call.get("Tagging")),
+        lock=locks.from_headers(call),
     )
 
 

@@ -12,6 +12,7 @@ from objstore.s3 import (  # noqa: F401
     listing,
     multipart,
     multipart_listing,
+    object_lock,
     objects_get,
     objects_put,
     ownership_controls,

@@ -12,7 +12,8 @@ from objstore.aws.checksums import ALGORITHMS
 from objstore.aws.operation import Call, operation
 from objstore.iam import gate
 from objstore.iam.context import Context
-from objstore.s3 import checksums, conditions, copy_source, limits, ranges, versions
+from objstore.iam.lookup import bucket_of
+from objstore.s3 import checksums, conditions, copy_source, limits, locks, ranges, versions
 from objstore.s3.copy import SOURCE_CONDITIONS
 from objstore.s3.times import moment
 from objstore.store.types import Digester, Upload
@@ -22,6 +23,7 @@ from objstore.store.types import Digester, Upload
 async def upload_part(call: Call, context: Context) -> dict[str, Any]:
     number = limits.part_number(call["PartNumber"])
     upload = context.store.upload(call.bucket, call.key, call["UploadId"])
+    locks.require_digest(call.body, bucket_of(call, context), upload.lock, "Put Part")
     source = checksums.source(call.body, checksums.of_part(upload, call.body.algorithm))
     part = await context.store.put_part(call.bucket, call.key, upload.id, number, source)
     return {"ETag": versions.quoted(part.etag), **checksums.members(part.checksum, type_too=False)}

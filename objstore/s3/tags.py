@@ -85,8 +85,9 @@ def _unreadable(text: str) -> AwsError:
 
 
 def _checked(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The tags in order of their keys, as they are shown."""
     tags: dict[str, str] = {}
-    for key, value in pairs:
+    for key, value in sorted(pairs):
         if not 1 <= len(key) <= MOST_OF_KEY or not _allowed(key):
             raise AwsError("InvalidTag", "The TagKey you have provided is invalid", TagKey=key)
         if len(value) > MOST_OF_VALUE or not _allowed(value):

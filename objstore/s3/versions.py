@@ -12,7 +12,7 @@ from typing import Any
 from objstore.aws.operation import Call
 from objstore.iam.context import Context
 from objstore.iam.lookup import bucket_of
-from objstore.s3 import headers, metadata, storage_classes
+from objstore.s3 import headers, locks, metadata, storage_classes
 from objstore.s3.times import moment
 from objstore.store.types import NULL, Version
 
@@ -50,4 +50,5 @@ def described(version: Version, version_id: str | None) -> dict[str, Any]:
         members["StorageClass"] = storage_class
     if version.tags:
         members["TagCount"] = len(version.tags)
+    members |= locks.members(version)
     return members

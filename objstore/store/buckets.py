@@ -8,7 +8,7 @@ import msgspec
 
 from objstore.catalog.records import pack, unpack
 from objstore.catalog.transaction import Transaction
-from objstore.store import uploads
+from objstore.store import locks, uploads
 from objstore.store.errors import (
     BucketAlreadyExists,
     BucketAlreadyOwnedByYou,
@@ -64,10 +64,16 @@ def update(tx: Transaction, name: str, change: Callable[[Bucket], Bucket]) -> Bu
 
 
 def set_versioning(tx: Transaction, name: str, status: str) -> Bucket:
-    """Enable or suspend versioning."""
+    """Enable or suspend versioning. Raises InvalidBucketState for suspending it under object lock."""
     if status not in (ENABLED, SUSPENDED):
         raise IllegalVersioningConfiguration(f"The versioning status {status!r} is neither Enabled nor Suspended")
-    return update(tx, name, lambda bucket: msgspec.structs.replace(bucket, versioning=status))
+
+    def change(bucket: Bucket) -> Bucket:
+        if status != ENABLED:
+            locks.check_versioning(bucket)
+        return msgspec.structs.replace(bucket, versioning=status)
+
+    return update(tx, name, change)
 
 
 def delete(tx: Transaction, name: str, now_us: int) -> bool:

@@ -146,6 +146,7 @@ def drafted(upload: Upload, parts: Sequence[Part], checksum: Checksum | None, as
         upload_id=upload.id,
         part_count=len(parts),
         tags=upload.tags,
+        lock=upload.lock,
     )
 
 

@@ -142,6 +142,7 @@ def drafted(new: NewObject, stored: Stored, stamp: Stamp, now_us: int) -> Versio
         acl=new.acl,
         content=stored.content,
         tags=new.tags,
+        lock=new.lock,
     )
 
 

@@ -61,6 +61,15 @@ class IllegalVersioningConfiguration(StoreError):
     code = "IllegalVersioningConfigurationException"
 
 
+class ObjectLocked(StoreError):
+    """The version is under retention or legal hold, or a retention would become weaker."""
+
+    code = "AccessDenied"
+
+    def __init__(self) -> None:
+        super().__init__("Access Denied because object protected by object lock.")
+
+
 class _OnMarker(StoreError):
     """An error that tells of the delete marker it met: `marker`, its record, or None where there is none."""
 

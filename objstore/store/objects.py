@@ -12,7 +12,7 @@ import msgspec
 
 from objstore.blobs.types import Written
 from objstore.catalog.transaction import Transaction
-from objstore.store import buckets, extents, versions
+from objstore.store import buckets, extents, locks, versions
 from objstore.store.errors import StoreError
 from objstore.store.preconditions import check_delete, check_source, check_write, conditional
 from objstore.store.types import (
@@ -49,6 +49,7 @@ def publish(
     bucket = buckets.require(tx, name)
     there = versions.place(tx, bucket, key.encode())
     check_write(given, key, there.current)
+    locks.check_new(bucket, draft.lock)
     if written is not None:
         extents.record(tx, written)
     return shown(bucket, versions.put(tx, bucket, key.encode(), there, draft))
@@ -75,7 +76,7 @@ def delete(
         if version is None:
             return Deleted(item.version_id, False)
         check_delete(item.conditions, version)
-        versions.remove(tx, bucket, key, version, stamp.now_us)
+        versions.remove(tx, bucket, key, version, stamp.now_us, bypass_governance=item.bypass_governance)
         return Deleted(version.version_id, version.delete_marker)
     there = versions.place(tx, bucket, key)
     if there.newest is not None:
@@ -132,6 +133,7 @@ def copy(
     made = draft(version)
     if made is None:
         return None
+    locks.check_new(bucket, made.lock)
     extents.acquire(tx, made.extents)
     published = shown(bucket, versions.put(tx, bucket, key.encode(), there, made))
     return Copied(published, version, version.version_id if from_bucket.versioning else None)
@@ -150,6 +152,7 @@ def drafted_copy(source: Version, new: NewObject, stamp: Stamp) -> Version:
         headers=new.headers,
         acl=new.acl,
         tags=new.tags,
+        lock=new.lock,
         payload=None,
         manifest=None,
         upload_id=None,
@@ -197,6 +200,12 @@ def update(
     if new != old:
         versions.rewrite(tx, bucket, key.encode(), old, new)
     return new
+
+
+def lock(tx: Transaction, name: str, key: str, version_id: str | None, change: Callable[[Version], Version]) -> Version:
+    """The same for what protects a version, in a bucket with object lock."""
+    locks.require(buckets.require(tx, name))
+    return update(tx, name, key, version_id, change)
 
 
 def completed_by(tx: Transaction, bucket: Bucket, key: str, upload_id: str) -> Version | None:

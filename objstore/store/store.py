@@ -22,6 +22,7 @@ from objstore.store import (
     configuration,
     copying,
     listing,
+    locks,
     objects,
     repair,
     uploads,
@@ -31,6 +32,7 @@ from objstore.store import (
 from objstore.store.completing import Completion
 from objstore.store.content import Content, drafted
 from objstore.store.errors import StoreError
+from objstore.store.locks import ObjectLock
 from objstore.store.types import (
     ALWAYS,
     MAX_OBJECT,
@@ -126,6 +128,10 @@ class Store:
         """Replace a bucket's record by `change` of it, in one transaction. Its id and name stay."""
         return await self._catalog.write(lambda tx: buckets.update(tx, name, change))
 
+    async def configure_lock(self, name: str, document: ObjectLock) -> Bucket:
+        """Give a bucket object lock, for ever, and the retention of new versions. Raises InvalidBucketState."""
+        return await self.update_bucket(name, lambda bucket: locks.configured(bucket, document))
+
     async def configure(self, name: str, subject: str, document: msgspec.Struct | None) -> Bucket:
         """Set a bucket's document on a subject, or with None remove it. Raises NoSuchBucket."""
         return await self.update_bucket(name, lambda bucket: configuration.changed(bucket, subject, document))
@@ -167,13 +173,19 @@ class Store:
         return self._content.read_now(version, start, length)
 
     async def delete(
-        self, bucket: str, key: str, version_id: str | None = None, conditions: Preconditions = ALWAYS
+        self,
+        bucket: str,
+        key: str,
+        version_id: str | None = None,
+        conditions: Preconditions = ALWAYS,
+        *,
+        bypass_governance: bool = False,
     ) -> Deleted:
         """Delete a version, or the current one as the bucket's versioning says. What is not there is deleted well.
 
-        Raises NoSuchBucket, PreconditionFailed.
+        Raises NoSuchBucket, PreconditionFailed, ObjectLocked.
         """
-        item, stamp = DeleteItem(key, version_id, conditions), self._content.stamp()
+        item, stamp = DeleteItem(key, version_id, conditions, bypass_governance), self._content.stamp()
         return await self._catalog.write(lambda tx: objects.delete(tx, buckets.require(tx, bucket), item, stamp))
 
     async def delete_many(self, bucket: str, items: Sequence[DeleteItem]) -> list[Deleted | StoreError]:
@@ -223,8 +235,25 @@ class Store:
     async def update_version(
         self, bucket: str, key: str, version_id: str | None, change: Callable[[Version], Version]
     ) -> Version:
-        """Replace what a version says of itself (ACL, later tags and locks); not its bytes. Errors as `current`."""
+        """Replace what a version says of itself (ACL, tags); not its bytes, nor its lock. Errors as `current`."""
         return await self._catalog.write(lambda tx: objects.update(tx, bucket, key, version_id, change))
+
+    async def retain(
+        self, bucket: str, key: str, version_id: str | None, mode: str, until_us: int, *, bypass_governance: bool
+    ) -> Version:
+        """Give a version another retention, or with mode "" none. Raises InvalidRequest, ObjectLocked, as `current`."""
+        now_us = self._clock()
+
+        def change(version: Version) -> Version:
+            return locks.with_retention(version, mode, until_us, now_us, bypass=bypass_governance)
+
+        return await self._catalog.write(lambda tx: objects.lock(tx, bucket, key, version_id, change))
+
+    async def hold(self, bucket: str, key: str, version_id: str | None, hold: bool) -> Version:
+        """Put a legal hold on a version, or take it away. Raises InvalidRequest and as `current`."""
+        return await self._catalog.write(
+            lambda tx: objects.lock(tx, bucket, key, version_id, lambda version: locks.with_legal_hold(version, hold))
+        )
 
     # listings
 
@@ -288,6 +317,7 @@ class Store:
             checksum_type=new.checksum_type,
             acl=new.acl,
             tags=new.tags,
+            lock=new.lock,
         )
         return await self._catalog.write(lambda tx: uploads.begin(tx, buckets.require(tx, bucket), upload))
 

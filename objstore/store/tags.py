@@ -17,7 +17,7 @@ BUCKET_TAGS: Final = "tagging"
 
 
 class BucketTags(msgspec.Struct, frozen=True):
-    """Keys with their values, in the order given; never empty."""
+    """Keys with their values, in order of the keys; never empty."""
 
     pairs: tuple[tuple[str, str], ...]
 

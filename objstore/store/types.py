@@ -78,6 +78,17 @@ class Checksum(msgspec.Struct, frozen=True, array_like=True, gc=False):
     type: str = "FULL_OBJECT"
 
 
+class Lock(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What keeps a version from being deleted: retention in a `mode` ("": none) until a time, and a legal hold.
+
+    `legal_hold` is None for a version that never had one set or taken away.
+    """
+
+    mode: str = ""
+    until_us: int = 0
+    legal_hold: bool | None = None
+
+
 class PartInfo(msgspec.Struct, frozen=True, array_like=True):
     """A part of a completed multipart object."""
 
@@ -123,6 +134,7 @@ class Version(Listed, frozen=True, array_like=True):
     part_count: int = 0
     content: bytes | None = None
     tags: dict[str, str] = msgspec.field(default_factory=dict)
+    lock: Lock | None = None
 
 
 class Stamp(NamedTuple):
@@ -152,6 +164,7 @@ class Upload(msgspec.Struct, frozen=True, array_like=True):
     checksum_type: str | None = None
     acl: Acl | None = None
     tags: dict[str, str] = msgspec.field(default_factory=dict)
+    lock: Lock | None = None
 
 
 class Part(msgspec.Struct, frozen=True, array_like=True):
@@ -223,6 +236,7 @@ class NewObject:
     storage_class: str = "STANDARD"
     acl: Acl | None = None
     tags: dict[str, str] = field(default_factory=dict)
+    lock: Lock | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,6 +252,7 @@ class NewUpload:
     checksum_algorithm: str | None = None
     checksum_type: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
+    lock: Lock | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,11 +304,12 @@ class Deleted:
 
 @dataclass(frozen=True, slots=True)
 class DeleteItem:
-    """One key of a DeleteObjects."""
+    """One key of a DeleteObjects. `bypass_governance`: retention in that mode does not count."""
 
     key: str
     version_id: str | None = None
     conditions: Preconditions = ALWAYS
+    bypass_governance: bool = False
 
 
 class Entry(msgspec.Struct, frozen=True):

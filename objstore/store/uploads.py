@@ -12,13 +12,14 @@ from collections.abc import Sequence
 from objstore.blobs.types import Extent, Written
 from objstore.catalog.records import pack, unpack
 from objstore.catalog.transaction import Transaction
-from objstore.store import extents, payloads
+from objstore.store import extents, locks, payloads
 from objstore.store.errors import NoSuchUpload
 from objstore.store.types import Bucket, Part, PartsPage, Upload
 
 
 def begin(tx: Transaction, bucket: Bucket, upload: Upload) -> Upload:
-    """Enter an upload."""
+    """Enter an upload. Raises InvalidRequest for one with a lock in a bucket without."""
+    locks.check_new(bucket, upload.lock)
     tx.run(
         "INSERT INTO uploads (bucket, key, id, record) VALUES (?, ?, ?, ?)",
         bucket.id,

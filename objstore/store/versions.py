@@ -16,7 +16,7 @@ import msgspec
 from objstore.blobs.types import Extent
 from objstore.catalog.records import pack, unpack
 from objstore.catalog.transaction import Transaction
-from objstore.store import extents, payloads, usage
+from objstore.store import extents, locks, payloads, usage
 from objstore.store.errors import InvalidArgument, MethodNotAllowed, NoSuchKey, NoSuchVersion
 from objstore.store.types import ENABLED, NULL, SUSPENDED, Bucket, PartInfo, Version
 
@@ -140,14 +140,17 @@ def put(tx: Transaction, bucket: Bucket, key: bytes, there: Place, draft: Versio
     """Make `draft` the newest version of the key, and what it replaces noncurrent, or garbage.
 
     `draft.version_id` gives the random half of its public id, `draft.ord` its earliest ord, `draft.modified_us` is now;
-    `draft.content` is stored. References to its extents were taken before.
+    `draft.content` is stored. References to its extents were taken before. Without retention of its own it gets what
+    the bucket gives by default.
     """
     now_us = draft.modified_us
     newest = there.newest
     ord_ = draft.ord if newest is None else max(draft.ord, newest.ord + 1)
     is_null = bucket.versioning != ENABLED
     version_id = NULL if is_null else f"{ord_:016x}{draft.version_id[16:]}"
-    version = _store(tx, msgspec.structs.replace(draft, ord=ord_, is_null=is_null, version_id=version_id), now_us)
+    lock = locks.of_new(bucket, draft.lock, now_us) if not draft.delete_marker else None
+    draft = msgspec.structs.replace(draft, ord=ord_, is_null=is_null, version_id=version_id, lock=lock)
+    version = _store(tx, draft, now_us)
     objects, archived, size = _make_way(tx, bucket, key, there, now_us)
     if version.delete_marker:
         if there.current is not None:
@@ -165,6 +168,7 @@ def _make_way(tx: Transaction, bucket: Bucket, key: bytes, there: Place, now_us:
     """Move or drop what a new version replaces; how the counts change. The row of `objects` itself is left."""
     objects = archived = size = 0
     replaces_null = bucket.versioning != ENABLED
+    assert not replaces_null or locks.of_bucket(bucket) is None, "no version is replaced where one may be protected"
     old = there.current
     if old is not None:
         objects -= 1
@@ -183,8 +187,14 @@ def _make_way(tx: Transaction, bucket: Bucket, key: bytes, there: Place, now_us:
     return objects, archived, size
 
 
-def remove(tx: Transaction, bucket: Bucket, key: bytes, version: Version, now_us: int) -> None:
-    """Delete a version or delete marker for good; the next newest becomes current if it is an object."""
+def remove(
+    tx: Transaction, bucket: Bucket, key: bytes, version: Version, now_us: int, *, bypass_governance: bool = False
+) -> None:
+    """Delete a version or delete marker for good; the next newest becomes current if it is an object.
+
+    Raises ObjectLocked for a version that object lock protects now, with nothing written.
+    """
+    locks.check_removal(version, now_us, bypass=bypass_governance)
     objects = archived = 0
     now = current(tx, bucket.id, key)
     if now is not None and now.ord == version.ord:

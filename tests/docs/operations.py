@@ -21,8 +21,7 @@ _PAGE = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_{}.html"
 _ORDER = ("service", "bucket", "object")
 _FAMILIES = {
     "server-side encryption": ("SSE", "ServerSideEncryption", "CopySourceSSE", "BucketKeyEnabled"),
-    "object lock": ("ObjectLock",),
-    "tags": ("Tagging",),
+    "event holds": ("ObjectLockEventHold",),
 }
 
 

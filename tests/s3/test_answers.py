@@ -190,7 +190,7 @@ def test_bad_delete_documents_are_refused():
 def test_a_copy_onto_itself_must_change_something():
     assert code_of("CopyObject", CopySource="bucket/key") == "InvalidRequest"
     assert code_of("CopyObject", CopySource="bucket/key", MetadataDirective="REUSE") == "InvalidArgument"
-    assert code_of("CopyObject", CopySource="bucket/key", TaggingDirective="REPLACE") == "NotImplemented"
+    assert code_of("CopyObject", CopySource="bucket/key", TaggingDirective="REPLACE") == "InvalidRequest"
     assert code_of("RenameObject", RenameSource="bucket/key") == "InvalidRequest"
     assert code_of("RenameObject", RenameSource="other/key") == "InvalidArgument"
 
@@ -217,7 +217,10 @@ def test_an_empty_page_asks_nothing():
 def test_a_bucket_is_made_again_only_as_it_is():
     assert ask("CreateBucket") == {"Location": "/bucket"}
     assert code_of("CreateBucket", ACL="public-read") == "BucketAlreadyExists"
-    assert code_of("CreateBucket", CreateBucketConfiguration={"Tags": []}) == "NotImplemented"
+    tags = {"Tags": [{"Key": "k", "Value": "v"}]}
+    assert code_of("CreateBucket", CreateBucketConfiguration=tags) == "BucketAlreadyExists"
+    assert code_of("CreateBucket", ObjectLockEnabledForBucket=True) == "BucketAlreadyExists"
+    assert code_of("CreateBucket", CreateBucketConfiguration={"Location": {"Name": "x"}}) == "NotImplemented"
 
 
 @pytest.mark.parametrize(
