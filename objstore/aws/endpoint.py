@@ -20,20 +20,22 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMappi
 from dataclasses import dataclass
 from typing import Any, Final
 
-from objstore.aws import errors, quirks
+from objstore.aws import errors, post_object, quirks
 from objstore.aws.authentication import Authentication, Scheme, authenticate
 from objstore.aws.body import Body, ClientGone
 from objstore.aws.delivery import Delivery, Limits, Receive, Send, unread
 from objstore.aws.domains import Domains
 from objstore.aws.errors import AwsError
 from objstore.aws.exchange import CLIENT_GONE, Exchange
+from objstore.aws.forms import read_form
 from objstore.aws.http import Request, read_request
 from objstore.aws.operation import COMMON_MEMBERS, REGISTRY, Call, Members, Operation, Registry, Reply
 from objstore.aws.parsing import Parser
 from objstore.aws.principal import Credentials
-from objstore.aws.routing import Router
+from objstore.aws.routing import POST_OBJECT, Router
 from objstore.aws.serialising import XML_HEADER, HeaderPair, Response, Serialiser, header_value
 from objstore.aws.service import service
+from objstore.aws.sigv4.payload import BARE
 from objstore.aws.timestamps import http_date
 
 Gate = Callable[[Call, Any], Awaitable[None]]
@@ -41,6 +43,7 @@ OnDone = Callable[[Exchange], None]
 CrossOrigin = Callable[[Request], Mapping[str, str]]
 """Headers for the answer to a request with an Origin. A preflight (OPTIONS) that is not allowed raises AwsError."""
 
+MAX_FORM: Final = post_object.MAX_FILE + (1 << 20)  # bytes of a form: its file, its fields and what stands around them
 LONG_DOCUMENT: Final = 32 << 10  # bytes from which on parsing would hold up the loop
 _EMPTY_SHA256: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
@@ -55,6 +58,17 @@ class _Compiled:
     parser: Parser
     serialiser: Serialiser
     supported: frozenset[str]
+
+    def response(self, call: Call, reply: Members | Reply | None) -> Response:
+        """What a handler answered, as it goes out."""
+        if isinstance(reply, Reply):
+            response = self.serialiser.serialise(reply.members, reply.status)
+            response.headers += _pairs(reply.headers)
+        else:
+            response = self.serialiser.serialise(reply or {})
+        if call.headers:
+            response.headers += _pairs(call.headers)
+        return response
 
 
 @dataclass(slots=True)
@@ -139,21 +153,39 @@ class Endpoint:
         if who.scheme is Scheme.V4_PRESIGNED:
             request.adopt_hoisted()
         name = exchange.operation = self._router.route(request)
+        if name == POST_OBJECT:
+            return await self._post_object(state, request, who)
         compiled = self._operations.get(name)
         if compiled is None:
             raise AwsError("NotImplemented", f"The operation {name} is not implemented.")
         call = self._call(state, request, who, compiled)
         await self._gate(call, self._context)
         await _take_body(call, compiled)
+        return compiled.response(call, await compiled.operation.handler(call, self._context))
+
+    async def _post_object(self, state: _State, request: Request, who: Authentication) -> Response:
+        """An upload by a form: its head is in its body, so that is begun before anybody is known."""
+        if not who.principal.anonymous:
+            raise AwsError("InvalidArgument", "Only one auth mechanism allowed: a form is signed by its fields")
+        compiled, idle = self._operations[post_object.MEANS], self._limits.receive_idle
+        source = state.body = Body(state.receive, request.headers, BARE, limit=MAX_FORM, idle_timeout=idle)
+        _ = source.length
+        form = await read_form(aiter(source), request.headers["content-type"])
+        upload = post_object.upload(request, form, self._credentials, region=self._region, now=self._clock())
+        exchange = state.exchange
+        exchange.principal, request.key = upload.principal, upload.request.key
+        members = compiled.parser.head(upload.request)
+        _require_supported(compiled, members)
+        body = Body(upload.receive, upload.request.headers, BARE, idle_timeout=idle)
+        _ = body.claims
+        call = Call(
+            compiled.operation, upload.request, exchange.request_id, upload.principal, members, body, self._region
+        )
+        await self._gate(call, self._context)
         reply = await compiled.operation.handler(call, self._context)
-        if isinstance(reply, Reply):
-            response = compiled.serialiser.serialise(reply.members, reply.status)
-            response.headers += _pairs(reply.headers)
-        else:
-            response = compiled.serialiser.serialise(reply or {})
-        if call.headers:
-            response.headers += _pairs(call.headers)
-        return response
+        await form.drain()
+        told = reply.members if isinstance(reply, Reply) else reply or {}
+        return upload.answer(compiled.response(call, reply), str(told["ETag"]))
 
     def _call(self, state: _State, request: Request, who: Authentication, compiled: _Compiled) -> Call:
         """The call as the head of the request tells it. Raises NotImplemented for what the operation cannot do."""

@@ -10,13 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from botocore.model import OperationModel, ServiceModel
 
 from objstore.aws import quirks
 from objstore.aws.errors import AwsError
+from objstore.aws.forms import is_form
 from objstore.aws.http import Request
 from objstore.aws.operation import Resource, resource_of
+
+POST_OBJECT: Final = "PostObject"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,11 @@ class Router:
             address.plain.append(route)
 
     def route(self, request: Request) -> str:
-        """The operation's name. Raises MethodNotAllowed, and InvalidArgument when two sub-resources are asked for."""
+        """The operation's name, `POST_OBJECT` for the upload by a form, which no model knows.
+
+        Raises MethodNotAllowed, InvalidArgument when two sub-resources are asked for, and PreconditionFailed for a POST
+        to a bucket that is no form.
+        """
         level: Resource = "service" if request.bucket is None else "bucket" if request.key is None else "object"
         address = self._addresses.get((level, request.method))
         if address is None:
@@ -126,8 +134,10 @@ def _best(routes: Iterable[Route], query: Mapping[str, str], request: Request) -
 
 
 def _refuse(request: Request, kind: str) -> str:
-    if request.method == "POST" and request.headers.get("content-type", "").startswith("multipart/form-data"):
-        raise AwsError("NotImplemented", "Uploads by HTML forms (PostObject) are not implemented.")
+    if request.method == "POST" and kind == "bucket":
+        if is_form(request.headers.get("content-type", "")):
+            return POST_OBJECT
+        raise AwsError("PreconditionFailed", Condition="Bucket POST must be of the enclosure-type multipart/form-data")
     raise _not_allowed(request, kind.upper())
 
 

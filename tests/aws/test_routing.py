@@ -7,7 +7,7 @@ import pytest
 from objstore.aws.domains import Domains
 from objstore.aws.errors import AwsError
 from objstore.aws.http import read_request
-from objstore.aws.routing import Router
+from objstore.aws.routing import POST_OBJECT, Router
 from objstore.aws.service import service
 
 ROUTER = Router(service())
@@ -73,7 +73,6 @@ def test_a_copy_source_makes_a_put_a_copy() -> None:
         "HEAD /b/k?acl",
         "HEAD /",
         "POST /",
-        "POST /b",
         "POST /b/k",
         "PATCH /b/k",
         "PUT /",
@@ -93,7 +92,8 @@ def test_two_sub_resources_conflict() -> None:
     assert caught.value.code == "InvalidArgument"
 
 
-def test_forms_are_said_to_be_missing() -> None:
-    with pytest.raises(AwsError) as caught:
-        route("POST /b", content_type="multipart/form-data; boundary=x")
-    assert caught.value.code == "NotImplemented"
+def test_a_form_is_an_upload_and_nothing_else_is_posted_to_a_bucket() -> None:
+    assert route("POST /b", content_type="Multipart/Form-Data; boundary=x") == POST_OBJECT
+    with pytest.raises(AwsError, match="PreconditionFailed"):
+        route("POST /b")
+    assert route("POST /b?delete", content_type="multipart/form-data; boundary=x") == "DeleteObjects"

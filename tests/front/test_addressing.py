@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.front.test_post_object import post
 from tests.front.wire import Answer, Signer, exchange, refused, send
 from tests.harness import Running, serving
 
@@ -112,6 +113,15 @@ def test_a_virtual_host_may_be_presigned(hosting: Running) -> None:
     url = client.generate_presigned_url("put_object", {"Bucket": "signed-host", "Key": "k"})
     assert urlsplit(url).hostname == "signed-host.objects.test"
     assert fetch(hosting, "PUT", url, b"x").status == 200
+
+
+def test_a_form_is_posted_to_a_virtual_host(hosting: Running) -> None:
+    client = hosting.client(signature_version="s3v4")
+    client.create_bucket(Bucket="form-host")
+    fields = client.generate_presigned_post("form-host", "a b")["fields"]
+    answer = post(hosting, "form-host", fields, host="form-host.objects.test:9000")
+    assert (answer.status, answer.headers["location"]) == (204, "http://form-host.objects.test:9000/a%20b")
+    assert client.get_object(Bucket="form-host", Key="a b")["Body"].read() == b"hello"
 
 
 def test_strangers_see_only_what_is_public(server: Running, s3: Any, bucket: str) -> None:
