@@ -69,6 +69,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             bucket INTEGER PRIMARY KEY, objects INTEGER NOT NULL DEFAULT 0, versions INTEGER NOT NULL DEFAULT 0,
             bytes INTEGER NOT NULL DEFAULT 0
         ) STRICT""",
+        """CREATE TABLE lifecycle (
+            bucket INTEGER NOT NULL, key BLOB NOT NULL, due INTEGER NOT NULL, PRIMARY KEY (bucket, key)
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX lifecycle_due ON lifecycle (due)",
+        "CREATE TABLE lifecycle_walks (bucket INTEGER PRIMARY KEY, after BLOB NOT NULL) STRICT",
         "CREATE TABLE settings (name TEXT PRIMARY KEY, value BLOB) STRICT, WITHOUT ROWID",
         "CREATE TABLE drives (id TEXT PRIMARY KEY, record BLOB NOT NULL) STRICT, WITHOUT ROWID",
         # Of iam/: `name` is folded as names are compared; `holder` is the id of a user, group or role.

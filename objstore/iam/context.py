@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from objstore.store.lifecycle.rules import DAY
+
 if TYPE_CHECKING:
     from objstore.iam.identities.resolver import Identities
     from objstore.iam.users import Users
@@ -20,3 +22,4 @@ class Context:
     region: str = "us-east-1"
     object_ownership: str = ""  # of new buckets whose maker asks for none; "" leaves them without ownership controls
     identities: Identities = None  # type: ignore[assignment]  # tests of S3 alone leave it out
+    lifecycle_day: float = DAY  # seconds

@@ -17,7 +17,8 @@ from objstore.aws.errors import AwsError
 from objstore.aws.operation import Call, operation
 from objstore.iam import gate
 from objstore.iam.context import Context
-from objstore.s3 import checksums, conditions, copy_source, keys, new_objects, versions
+from objstore.iam.lookup import bucket_of
+from objstore.s3 import checksums, conditions, copy_source, keys, lifecycle, new_objects, versions
 from objstore.s3.times import moment
 from objstore.store.types import Digester, NewObject, ObjectName, Version
 
@@ -65,6 +66,7 @@ async def copy_object(call: Call, context: Context) -> dict[str, Any]:
             **checksums.members(made.checksum),
         },
         **versions.written_id(copied.made.version_id),
+        **lifecycle.expiration(bucket_of(call, context), call.key, made),
     }
     if copied.source_version_id is not None:
         members["CopySourceVersionId"] = copied.source_version_id

@@ -12,8 +12,9 @@ from objstore.aws.checksums import algorithm, checksum_type
 from objstore.aws.errors import AwsError
 from objstore.aws.operation import MEBIBYTE, Call, operation
 from objstore.iam.context import Context
+from objstore.iam.lookup import bucket_of
 from objstore.iam.users import owner_of
-from objstore.s3 import checksums, conditions, keys, limits, new_objects, versions
+from objstore.s3 import checksums, conditions, keys, lifecycle, limits, new_objects, versions
 from objstore.store.types import CompletedPart, NewUpload
 
 
@@ -38,6 +39,7 @@ async def create_multipart_upload(call: Call, context: Context) -> dict[str, Any
         ),
     )
     members = {"Bucket": call.bucket, "Key": call.key, "UploadId": upload.id}
+    members |= lifecycle.abortion(bucket_of(call, context), upload)
     if name and kind:
         members |= {"ChecksumAlgorithm": name, "ChecksumType": kind}
     return members
@@ -81,6 +83,7 @@ async def complete_multipart_upload(call: Call, context: Context) -> dict[str, A
         "ETag": versions.quoted(published.version.etag),
         **checksums.members(published.version.checksum),
         **versions.written_id(published.version_id),
+        **lifecycle.expiration(bucket_of(call, context), call.key, published.version),
     }
 
 

@@ -11,7 +11,8 @@ from typing import Any
 from objstore.aws.operation import Call, operation
 from objstore.iam import acl
 from objstore.iam.context import Context
-from objstore.s3 import checksums, limits, listing
+from objstore.iam.lookup import bucket_of
+from objstore.s3 import checksums, lifecycle, limits, listing
 from objstore.s3.encoding import Encoder, encoder
 from objstore.s3.times import moment
 from objstore.s3.versions import quoted
@@ -76,6 +77,7 @@ async def list_parts(call: Call, context: Context) -> dict[str, Any]:
         "Bucket": call.bucket,
         "Key": call.key,
         "UploadId": page.upload.id,
+        **lifecycle.abortion(bucket_of(call, context), page.upload),
         "PartNumberMarker": after,
         "NextPartNumberMarker": items[-1].number if items else after,
         "MaxParts": size,

@@ -43,8 +43,8 @@ def described(call: Call, context: Context) -> NewObject:
         owner=owner,
         metadata=metadata.accept(call.get("Metadata") or {}),
         headers=headers.accept(call),
-        storage_class=storage_classes.check(call.get("StorageClass")),
         acl=acl,
+        storage_class=storage_classes.check(call.get("StorageClass"), context.store),
         tags=tags.from_header(call.get("Tagging")),
         lock=locks.from_headers(call),
     )

@@ -13,8 +13,8 @@ from typing import Any, Final
 from objstore.aws.errors import AwsError
 from objstore.aws.operation import Call, Reply, operation
 from objstore.iam.context import Context
-from objstore.iam.lookup import http_date, version_of
-from objstore.s3 import checksums, conditions, headers, limits, ranges, versions
+from objstore.iam.lookup import bucket_of, http_date, version_of
+from objstore.s3 import checksums, conditions, headers, lifecycle, limits, ranges, versions
 from objstore.store.preconditions import matches
 from objstore.store.types import Buffer, Checksum, Version
 
@@ -82,6 +82,7 @@ def _answer(call: Call, context: Context) -> tuple[Reply, Version, Selection]:
     members: dict[str, Any] = {
         **versions.described(version, version_id),
         **overridden,
+        **({} if "VersionId" in call else lifecycle.expiration(bucket_of(call, context), call.key, version)),
         "ContentLength": chosen.length,
     }
     if chosen.partial:

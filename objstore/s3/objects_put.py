@@ -7,7 +7,7 @@ from typing import Any
 from objstore.aws.operation import Call, operation
 from objstore.iam.context import Context
 from objstore.iam.lookup import bucket_of
-from objstore.s3 import checksums, conditions, keys, locks, new_objects, versions
+from objstore.s3 import checksums, conditions, keys, lifecycle, locks, new_objects, versions
 
 
 @operation("PutObject", action="s3:PutObject", supports=new_objects.MEMBERS | {"IfMatch", "IfNoneMatch"})
@@ -25,4 +25,5 @@ async def put_object(call: Call, context: Context) -> dict[str, Any]:
         "ETag": versions.quoted(published.version.etag),
         **checksums.members(published.version.checksum),
         **versions.written_id(published.version_id),
+        **lifecycle.expiration(bucket_of(call, context), call.key, published.version),
     }

@@ -9,6 +9,7 @@ from objstore.s3 import (  # noqa: F401
     copy,
     cors,
     delete,
+    lifecycle,
     listing,
     multipart,
     multipart_listing,

@@ -1,23 +1,29 @@
-"""Storage classes: STANDARD, and REDUCED_REDUNDANCY with one drive less of parity.
+"""Storage classes: STANDARD, REDUCED_REDUNDANCY with one drive less of parity, and those that the settings add.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-class-intro.html
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from objstore.aws.errors import AwsError
+from objstore.store.store import Store
 
 STANDARD: Final = "STANDARD"
-_KNOWN: Final = frozenset({STANDARD, "REDUCED_REDUNDANCY"})
 
 
-def check(name: str | None) -> str:
+def known(store: Store) -> Collection[str]:
+    """The storage classes of this store."""
+    return store.storage_classes.keys()
+
+
+def check(name: str | None, store: Store) -> str:
     """The storage class asked for, STANDARD by default; raises InvalidStorageClass."""
     if name is None:
         return STANDARD
-    if name not in _KNOWN:
+    if name not in known(store):
         raise AwsError("InvalidStorageClass", StorageClassRequested=name)
     return name
 

@@ -12,6 +12,7 @@ from objstore.drives.drive import Drive
 from objstore.drives.errors import DriveError
 from objstore.drives.lock import lock_drive
 from objstore.drives.state import DriveState
+from objstore.jobs import lifecycle
 from objstore.jobs.heal import heal, queue_lost
 from objstore.jobs.reap import reap
 from objstore.jobs.seal import collect_orphans, seal_abandoned
@@ -20,7 +21,7 @@ from objstore.server.node import Node, open_node
 from objstore.server.runtime import hold_instance, instance_lives
 
 _log = logging.getLogger(__name__)
-_WATCH, _REAP = 1.0, 5.0
+_WATCH, _REAP, _LIFECYCLE = 1.0, 5.0, 2.0
 _LONGEST_WAIT = 10  # rounds of watching
 
 
@@ -90,6 +91,11 @@ class Janitor:
             await collect_orphans(node.catalog, drives, self._lives)
         await reap(node.catalog, node.blobs, self._grace)
 
+    async def lifecycle(self) -> None:
+        """Do what the rules of buckets let become due."""
+        if self._node.read_only_reason() is None:
+            await lifecycle.run(self._node.catalog, self._node.store)
+
 
 async def work(orders: Orders) -> None:
     """Run the loops until cancelled."""
@@ -100,7 +106,9 @@ async def work(orders: Orders) -> None:
         await drive.discard_temporaries()
     janitor = Janitor(node, runtime, orders.settings.reap_grace)
     try:
-        await asyncio.gather(_forever(janitor.watch, _WATCH), _forever(janitor.sweep, _REAP))
+        await asyncio.gather(
+            _forever(janitor.watch, _WATCH), _forever(janitor.sweep, _REAP), _forever(janitor.lifecycle, _LIFECYCLE)
+        )
     finally:
         await node.close()
 

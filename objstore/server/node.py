@@ -57,7 +57,7 @@ class Node:
             sealed=self.reports.sealed,
         )
         pool.on_change(self._drive_changed)
-        self.store = Store(catalog, self.blobs)
+        self.store = Store(catalog, self.blobs, classes=settings.storage_classes)
         user, password = credentials.given(settings) or catalog.read(credentials.stored) or ("", "")
         if not user:
             raise SettingsError("the catalog holds no root credentials: the supervisor makes them")
@@ -72,7 +72,9 @@ class Node:
         """AWS's wire over this node's store."""
         # New buckets are ObjectWriter's without saying so, unless told otherwise.
         controls = "" if settings.object_ownership == ownership.WRITER else settings.object_ownership
-        context = Context(self.store, self.users, settings.region, controls, self.identities)
+        context = Context(
+            self.store, self.users, settings.region, controls, self.identities, lifecycle_day=settings.lifecycle_day
+        )
         idle = settings.limits.idle_seconds
         return Endpoint(
             context,

@@ -21,6 +21,9 @@ from objstore.kms import master
 
 DEFAULT_ADDRESS = "127.0.0.1:9000"
 
+# AWS's classes from which objects are read without being restored first, but for STANDARD.
+STORAGE_CLASSES = ("REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR")
+
 
 class SettingsError(Exception):
     """A setting is missing, unknown or out of bounds; the message names it and says what is accepted."""
@@ -58,6 +61,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     drive_deadline: float = 10.0
     reap_grace: float = 900.0
     accept_loss: bool = False
+    storage_classes: dict[str, int] = {}
+    lifecycle_day: float = 86_400.0
     limits: Limits = Limits()
 
     @property
@@ -157,7 +162,18 @@ def _check(s: Settings) -> None:
         raise SettingsError("OBJSTORE_ROOT_PASSWORD: at least 8 characters")
     if s.master_key:
         _check_master_key(s.master_key)
+    for name, parity in s.storage_classes.items():
+        _check_class(name, parity, len(s.drives))
+    if s.lifecycle_day <= 0:
+        raise SettingsError("lifecycle_day: seconds, more than 0")
     split_address(s.address)
+
+
+def _check_class(name: str, parity: int, drives: int) -> None:
+    if name not in STORAGE_CLASSES:
+        raise SettingsError(f"storage_classes: {name!r} is none of {', '.join(STORAGE_CLASSES)}")
+    if not 0 <= parity <= min(8, drives // 2):
+        raise SettingsError(f"storage_classes: parity of {name} from 0 to {min(8, drives // 2)}")
 
 
 def _check_master_key(text: str) -> None:

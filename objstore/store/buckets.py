@@ -8,7 +8,7 @@ import msgspec
 
 from objstore.catalog.records import pack, unpack
 from objstore.catalog.transaction import Transaction
-from objstore.store import locks, uploads
+from objstore.store import configuration, locks, uploads
 from objstore.store.errors import (
     BucketAlreadyExists,
     BucketAlreadyOwnedByYou,
@@ -16,6 +16,8 @@ from objstore.store.errors import (
     IllegalVersioningConfiguration,
     NoSuchBucket,
 )
+from objstore.store.lifecycle import queue
+from objstore.store.lifecycle.rules import Lifecycle
 from objstore.store.types import ENABLED, SUSPENDED, Bucket, Page
 
 _PURGE = 1000
@@ -24,6 +26,12 @@ _PURGE = 1000
 def find(tx: Transaction, name: str) -> Bucket | None:
     """The bucket of that name."""
     row = tx.one("SELECT record FROM buckets WHERE name = ?", name.encode())
+    return unpack(row[0], Bucket) if row is not None else None
+
+
+def by_id(tx: Transaction, bucket: int) -> Bucket | None:
+    """The bucket of that id."""
+    row = tx.one("SELECT record FROM buckets WHERE id = ?", bucket)
     return unpack(row[0], Bucket) if row is not None else None
 
 
@@ -76,13 +84,23 @@ def set_versioning(tx: Transaction, name: str, status: str) -> Bucket:
     return update(tx, name, change)
 
 
+def set_lifecycle(tx: Transaction, name: str, lifecycle: Lifecycle | None) -> Bucket:
+    """Give a bucket other rules, or none; all its keys are looked at under new ones."""
+    bucket = update(tx, name, lambda bucket: configuration.changed(bucket, queue.SUBJECT, lifecycle))
+    if lifecycle is not None:
+        queue.begin_walk(tx, bucket.id)
+    return bucket
+
+
 def delete(tx: Transaction, name: str, now_us: int) -> bool:
-    """Delete an empty bucket. Its uploads go first, some at a time: False says that it is to be called again."""
+    """Delete an empty bucket. Uploads and reminders go first, some at a time; False says that more are left."""
     bucket = require(tx, name)
     for table in ("objects", "versions"):
         if tx.one(f"SELECT 1 FROM {table} WHERE bucket = ? LIMIT 1", bucket.id) is not None:
             raise BucketNotEmpty(BucketName=name)
     if uploads.purge(tx, bucket.id, _PURGE, now_us):
+        return False
+    if queue.forget(tx, bucket.id, _PURGE):
         return False
     tx.run("DELETE FROM usage WHERE bucket = ?", bucket.id)
     tx.run("DELETE FROM buckets WHERE id = ?", bucket.id)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from objstore.blobs.geometry import reduced_parity
@@ -20,6 +20,7 @@ from objstore.store.errors import StoreError
 from objstore.store.ingest import Stored, ingest
 from objstore.store.types import (
     INLINE,
+    MAX_OBJECT,
     Buffer,
     Digest,
     Digester,
@@ -40,19 +41,22 @@ T = TypeVar("T")
 class Content:
     """Bytes over `blobs`, made visible through `catalog`. `clock` gives microseconds since 1970."""
 
-    def __init__(self, catalog: Catalog, blobs: Blobs, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, catalog: Catalog, blobs: Blobs, clock: Callable[[], int], classes: Mapping[str, int] | None = None
+    ) -> None:
         self.catalog = catalog
         self._blobs = blobs
         self.clock = clock
+        parity = blobs.pool.parity
+        self.classes = {"STANDARD": parity, "REDUCED_REDUNDANCY": reduced_parity(parity), **(classes or {})}
 
     def stamp(self) -> Stamp:
         """A fresh stamp of a write."""
         return Stamp(self.clock(), os.urandom(8).hex())
 
     def parity(self, storage_class: str) -> int:
-        """The parity that a storage class promises; classes other than REDUCED_REDUNDANCY are as safe as STANDARD."""
-        parity = self._blobs.pool.parity
-        return reduced_parity(parity) if storage_class == "REDUCED_REDUNDANCY" else parity
+        """The parity that a storage class promises; one that the settings no longer name is as safe as STANDARD."""
+        return self.classes.get(storage_class, self._blobs.pool.parity)
 
     async def take(
         self, source: Source, storage_class: str, describe: tuple[str, str, str], *, limit: int, inline: int = INLINE
@@ -68,6 +72,17 @@ class Content:
             return pack_record(Record(bucket, key.encode(), version_id, size, digest.etag, checksum))
 
         return await ingest(source, writer, record, limit=limit, inline=inline)
+
+    async def rewrite(self, version: Version, storage_class: str, describe: tuple[str, str, str]) -> Written | None:
+        """Write what the extents of a whole version hold once more, as it is, in the geometry of another class."""
+        length = sum(extent.length for extent in version.extents)
+        body = Source(
+            self._blobs.read(version.extents, 0, length),
+            length,
+            lambda _: None,
+            lambda: Digest(version.etag, version.checksum),
+        )
+        return (await self.take(body, storage_class, describe, limit=MAX_OBJECT, inline=-1)).written
 
     async def publish(self, stored: Written | None, now_us: int, fn: Callable[[Transaction], T]) -> T:
         """Run a transaction function that publishes bytes; what it refuses becomes garbage in the same transaction.

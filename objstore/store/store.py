@@ -23,6 +23,7 @@ from objstore.store import (
     copying,
     listing,
     locks,
+    moving,
     objects,
     repair,
     uploads,
@@ -32,6 +33,7 @@ from objstore.store import (
 from objstore.store.completing import Completion
 from objstore.store.content import Content, drafted
 from objstore.store.errors import StoreError
+from objstore.store.lifecycle.rules import Lifecycle
 from objstore.store.locks import ObjectLock
 from objstore.store.types import (
     ALWAYS,
@@ -78,13 +80,28 @@ def now_us() -> int:
 
 
 class Store:
-    """Buckets and objects over a catalog and blobs. `clock` gives microseconds since 1970."""
+    """Buckets and objects over a catalog and blobs.
 
-    def __init__(self, catalog: Catalog, blobs: Blobs, *, clock: Callable[[], int] = now_us) -> None:
+    `clock` gives microseconds since 1970; `classes` are further storage classes, with the parity of each.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        blobs: Blobs,
+        *,
+        clock: Callable[[], int] = now_us,
+        classes: Mapping[str, int] | None = None,
+    ) -> None:
         self._catalog = catalog
         self._clock = clock
-        self._content = Content(catalog, blobs, clock)
+        self._content = Content(catalog, blobs, clock, classes)
         self._pages = ThreadPoolExecutor(max_workers=2, thread_name_prefix="pages")
+
+    @property
+    def storage_classes(self) -> Mapping[str, int]:
+        """The storage classes of this store, with the parity of each."""
+        return self._content.classes
 
     # buckets
 
@@ -135,6 +152,10 @@ class Store:
     async def configure(self, name: str, subject: str, document: msgspec.Struct | None) -> Bucket:
         """Set a bucket's document on a subject, or with None remove it. Raises NoSuchBucket."""
         return await self.update_bucket(name, lambda bucket: configuration.changed(bucket, subject, document))
+
+    async def set_lifecycle(self, name: str, lifecycle: Lifecycle | None) -> Bucket:
+        """Give a bucket other lifecycle rules, or none. Raises NoSuchBucket."""
+        return await self._catalog.write(lambda tx: buckets.set_lifecycle(tx, name, lifecycle))
 
     # objects
 
@@ -254,6 +275,14 @@ class Store:
         return await self._catalog.write(
             lambda tx: objects.lock(tx, bucket, key, version_id, lambda version: locks.with_legal_hold(version, hold))
         )
+
+    async def change_class(self, bucket: str, key: str, version: Version, storage_class: str) -> bool:
+        """Give a version, as a listing or look has it, another storage class in its place: id, ETag and times stay.
+
+        Bytes are written again where the classes differ in geometry. False when the version is gone or has changed
+        meanwhile: nothing happened then. Raises what reading and writing raise.
+        """
+        return await moving.change_class(self._content, bucket, key, version, storage_class)
 
     # listings
 

@@ -14,12 +14,14 @@ from objstore.catalog.records import pack, unpack
 from objstore.catalog.transaction import Transaction
 from objstore.store import extents, locks, payloads
 from objstore.store.errors import NoSuchUpload
+from objstore.store.lifecycle import queue
 from objstore.store.types import Bucket, Part, PartsPage, Upload
 
 
 def begin(tx: Transaction, bucket: Bucket, upload: Upload) -> Upload:
     """Enter an upload. Raises InvalidRequest for one with a lock in a bucket without."""
     locks.check_new(bucket, upload.lock)
+    queue.began(tx, bucket, upload.key.encode(), upload.initiated_us)
     tx.run(
         "INSERT INTO uploads (bucket, key, id, record) VALUES (?, ?, ?, ?)",
         bucket.id,

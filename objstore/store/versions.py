@@ -18,6 +18,7 @@ from objstore.catalog.records import pack, unpack
 from objstore.catalog.transaction import Transaction
 from objstore.store import extents, locks, payloads, usage
 from objstore.store.errors import InvalidArgument, MethodNotAllowed, NoSuchKey, NoSuchVersion
+from objstore.store.lifecycle import queue
 from objstore.store.types import ENABLED, NULL, SUSPENDED, Bucket, PartInfo, Version
 
 _LONG = 8
@@ -161,6 +162,7 @@ def put(tx: Transaction, bucket: Bucket, key: bytes, there: Place, draft: Versio
         _make_current(tx, bucket.id, key, version)
         objects += 1
     usage.add(tx, bucket.id, objects=objects, versions=archived, size=size + version.size)
+    queue.written(tx, bucket, key, now_us, alone=newest is None)
     return version
 
 
@@ -211,6 +213,8 @@ def remove(
             _make_current(tx, bucket.id, key, next_)
             objects += 1
             archived -= 1
+        elif next_ is not None:
+            queue.changed(tx, bucket, key)  # the marker that is left may be alone
     drop(tx, version, now_us)
     usage.add(tx, bucket.id, objects=objects, versions=archived, size=-version.size)
 
@@ -225,13 +229,25 @@ def rewrite(tx: Transaction, bucket: Bucket, key: bytes, old: Version, new: Vers
         new.manifest,
         new.size,
     ), "only what a version says of itself changes in its place"
-    record = pack(new)
-    if not tx.run(
-        "UPDATE objects SET record = ? WHERE bucket = ? AND key = ? AND ord = ?", record, bucket.id, key, old.ord
-    ):
-        tx.run(
-            "UPDATE versions SET record = ? WHERE bucket = ? AND key = ? AND ord = ?", record, bucket.id, key, old.ord
-        )
+    _rerecord(tx, bucket.id, key, new)
+    queue.changed(tx, bucket, key)
+
+
+def exchange(tx: Transaction, bucket: Bucket, key: bytes, old: Version, new: Version, now_us: int) -> None:
+    """Replace the bytes of a whole version in its place by the same bytes elsewhere, which it refers to already."""
+    assert (old.ord, old.version_id, old.size, old.payload) == (new.ord, new.version_id, new.size, new.payload)
+    if new.extents != old.extents:
+        extents.release(tx, old.extents, now_us)
+    if old.manifest is not None:
+        payloads.drop(tx, old.manifest)
+    _rerecord(tx, bucket.id, key, _store(tx, msgspec.structs.replace(new, content=None), now_us))
+
+
+def _rerecord(tx: Transaction, bucket: int, key: bytes, version: Version) -> None:
+    """Write the record of a version where it stands."""
+    record, place = pack(version), (bucket, key, version.ord)
+    if not tx.run("UPDATE objects SET record = ? WHERE bucket = ? AND key = ? AND ord = ?", record, *place):
+        tx.run("UPDATE versions SET record = ? WHERE bucket = ? AND key = ? AND ord = ?", record, *place)
 
 
 def drop(tx: Transaction, version: Version, now_us: int) -> None:
