@@ -59,8 +59,9 @@ class Container:
     def lost(self, failures: dict[int, DriveError]) -> WriteQuorumLost:
         """The error that says so."""
         reasons = {self.drive_ids[shard]: error.reason for shard, error in failures.items()}
-        full = all(isinstance(error, DriveFull) for error in failures.values())
-        return WriteQuorumLost(self.id, self.layout.width - len(failures), self.quorum, reasons, full=full)
+        full = [str(self.drives[shard].path) for shard, error in failures.items() if isinstance(error, DriveFull)]
+        full = full if len(full) == len(failures) else []
+        return WriteQuorumLost(self.id, self.layout.width - len(failures), self.quorum, reasons, full)
 
     async def unlink(self) -> None:
         """Remove every shard file: nothing of the blob is published."""
@@ -77,7 +78,7 @@ def choose_drives(
     online = [drive for drive in pool.online() if not drive.read_only and drive.id not in faulty]
     choice = [drive for drive in roomy(online, room) if drive.writable and drive.id not in full]
     if len(choice) <= parity < len(online):
-        raise OutOfSpace(len(online) - len(choice), parity)
+        raise OutOfSpace([str(drive.path) for drive in online if drive not in choice], parity)
     return choose_layout(len(choice), parity), choice
 
 

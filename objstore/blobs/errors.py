@@ -5,22 +5,28 @@ is not durable enough to be acknowledged (`WriteQuorumLost`), these bytes cannot
 catalog does not know the blob (`BlobUnknown`). Errors of one drive never come through: they are what the blobs exist
 to survive.
 
-`code` and `message` are what a client gets to see, if this reaches one: S3's words, and no drive's name.
+`code` and `message` are what a client gets to see, if this reaches one: S3's words. Full drives are named: whoever is
+refused for want of space can say to the operator where.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Collection
 
 _UNAVAILABLE = "ServiceUnavailable"
 _FULL = "StorageFull"
+
+
+def full_drives(paths: Collection[str]) -> str:
+    """What a client is told that wanted to store more."""
+    return f"There is not enough free space on the drives to store this. Full: {', '.join(paths)}."
 
 
 class BlobError(Exception):
     """Any failure of the blobs."""
 
     code: str = "InternalError"
-    message: ClassVar[str | None] = None
+    message: str | None = None
 
 
 class NotEnoughDrives(BlobError):
@@ -36,27 +42,28 @@ class NotEnoughDrives(BlobError):
 
 
 class OutOfSpace(BlobError):
-    """Too few of the online drives have room left for a new blob."""
+    """Too few of the online drives have room left for a new blob. `full` has the paths of those that have none."""
 
     code = _FULL
 
-    def __init__(self, full: int, parity: int) -> None:
-        super().__init__(
-            f"{full} drives are full; what is left cannot hold data with parity {parity}: add or empty drives"
-        )
-        self.full = full
+    def __init__(self, full: Collection[str], parity: int) -> None:
+        super().__init__(f"full: {', '.join(full)}; what is left cannot hold data with parity {parity}")
+        self.message = full_drives(full)
+        self.full = tuple(full)
         self.parity = parity
 
 
 class WriteQuorumLost(BlobError):
     """So many drives failed during a write that it must not be acknowledged. `failures` maps drive ids to reasons.
 
-    `full`: every drive that failed did so for want of space.
+    `full`: paths of the drives, where every one that failed did so for want of space.
     """
 
     code = _UNAVAILABLE
 
-    def __init__(self, blob: bytes, durable: int, needed: int, failures: dict[str, str], *, full: bool = False) -> None:
+    def __init__(
+        self, blob: bytes, durable: int, needed: int, failures: dict[str, str], full: Collection[str] = ()
+    ) -> None:
         reasons = "; ".join(f"{drive}: {reason}" for drive, reason in failures.items())
         super().__init__(f"blob {blob.hex()}: {durable} shards are durable, {needed} are needed ({reasons})")
         self.blob = blob
@@ -64,7 +71,7 @@ class WriteQuorumLost(BlobError):
         self.needed = needed
         self.failures = failures
         if full:
-            self.code = _FULL
+            self.code, self.message = _FULL, full_drives(full)
 
 
 class Unreadable(BlobError):

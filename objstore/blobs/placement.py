@@ -10,18 +10,14 @@ import random
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
-RESERVE = 64 << 20
-"""Bytes that a new blob leaves free on a drive, a twentieth of a small one: catalogs and running appends live there
-too."""
-
 
 class Space(Protocol):
-    """Bytes of a file system."""
+    """Bytes of a file system; `spare` is what is free beside the reserve."""
 
     @property
-    def total(self) -> int: ...
-    @property
     def free(self) -> int: ...
+    @property
+    def spare(self) -> int: ...
 
 
 class HasSpace(Protocol):
@@ -36,11 +32,7 @@ D = TypeVar("D", bound=HasSpace)
 
 def roomy(drives: Sequence[D], needed: int = 0) -> list[D]:
     """The drives with room for `needed` more bytes beside the reserve."""
-    return [drive for drive in drives if _spare(drive.usage) >= needed]
-
-
-def _spare(space: Space) -> int:
-    return space.free - min(RESERVE, space.total // 20)
+    return [drive for drive in drives if drive.usage.spare >= needed]
 
 
 def place(drives: Sequence[D], width: int, rng: random.Random) -> list[D]:

@@ -19,7 +19,7 @@ import msgspec
 
 from objstore.catalog import ballots, engine
 from objstore.catalog.engine import Outcome
-from objstore.catalog.errors import CatalogError, ReadOnly
+from objstore.catalog.errors import CatalogError, CatalogFull, ReadOnly
 from objstore.catalog.members import Members
 from objstore.catalog.readers import Readers
 from objstore.catalog.shared import File, Shared
@@ -106,6 +106,13 @@ class Catalog:
         """Run a function that only reads, on the calling thread, on one consistent view. Raises what it raises;
         CorruptRecord or MirrorFailed when no member can answer."""
         return self._readers.read(function)
+
+    def require_room(self) -> None:
+        """Raise CatalogFull, naming the drives, where the catalog should not take more than it has to: a drive that
+        holds it is full. For whoever is about to add; what deletes goes on."""
+        holding = [self._pool.by_id(member) for member, _ in self._readers.members]
+        if full := [str(drive.path) for drive in holding if drive is not None and drive.crowded]:
+            raise CatalogFull("drives that hold the catalog are full", full)
 
     def status(self) -> CatalogStatus:
         """Who holds mirrors now, and whether writes are taken. Some 100 us."""

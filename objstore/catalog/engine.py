@@ -18,6 +18,7 @@ from objstore.catalog import redo
 from objstore.catalog.errors import CatalogError, CorruptRecord, MirrorFailed, OutOfStep, ReadOnly, Undecided
 from objstore.catalog.members import Members
 from objstore.catalog.mirror import FAULTS, Mirror, together
+from objstore.catalog.redo import Step
 from objstore.catalog.session import Recorder
 from objstore.catalog.transaction import Transaction
 
@@ -37,15 +38,20 @@ def commit(members: Members, functions: Sequence[Function]) -> list[Outcome]:
     """Run the functions in one commit; for each its result or its exception. Under the commit lock.
 
     Raises ReadOnly: nothing of any function is in force. Raises Undecided: see there."""
+    relieved = False
     for _ in range(2 * len(members.pool.drives) + 2):
         members.ready()
         try:
             return _attempt(members, functions)
         except _Failed as failed:
-            if any(isinstance(failure, OutOfStep) for failure in failed.failures.values()):
+            failures = failed.failures
+            if any(isinstance(failure, OutOfStep) for failure in failures.values()):
                 members.heal_steps()
+            elif not relieved and all(failure.full for failure in failures.values()):
+                relieved = True
+                together(dict.fromkeys(failures, Mirror.make_room))
             else:
-                members.vote_out({mirror.id: failure for mirror, failure in failed.failures.items()})
+                members.vote_out({mirror.id: failure for mirror, failure in failures.items()})
     raise CatalogError("the members of the catalog keep failing")
 
 
@@ -76,30 +82,34 @@ def _attempt(members: Members, functions: Sequence[Function]) -> list[Outcome]:
             return outcomes
         packed = redo.pack(recorder.statements)
         after = before.after(members.state.ballot.epoch, packed, members.state.ballot.members)
+        step = Step(before, after, recorder.statements, packed)
         with leader.failures():
-            leader.stamp(before, after, packed)
+            leader.stamp(step)
     except MirrorFailed as error:
         leader.rollback()
         raise _Failed({leader: error}) from error
     except BaseException:
         leader.rollback()
         raise
-    statements = recorder.statements
-    failures = together({one: lambda mirror: mirror.apply(before, after, statements, packed) for one in others})
+    failures = together({one: lambda mirror: mirror.apply(step) for one in others})
     if failures:
         for mirror in members.mirrors:
             mirror.rollback()
         raise _Failed(failures)
-    _publish(members, leader, others)
+    _publish(members, leader, others, step)
     return outcomes
 
 
-def _publish(members: Members, leader: Mirror, others: Sequence[Mirror]) -> None:
+def _publish(members: Members, leader: Mirror, others: Sequence[Mirror], step: Step) -> None:
     """Commit what is open on all members, the leader last."""
+
+    def publish(mirror: Mirror) -> None:
+        mirror.publish(step)
+
     try:
-        if others and (failures := together(dict.fromkeys(others, Mirror.commit))):
+        if others and (failures := together(dict.fromkeys(others, publish))):
             members.vote_out({mirror.id: failure for mirror, failure in failures.items()})
-        if failures := together({leader: Mirror.commit}):
+        if failures := together({leader: publish}):
             members.vote_out({leader.id: failures[leader]})
     except ReadOnly as error:
         leader.rollback()

@@ -33,10 +33,13 @@ class Undecided(ReadOnly):
 
 
 class CatalogFull(ReadOnly):
-    """The drives that hold the catalog have no space left, and no other drive has room for it."""
+    """The drives that hold the catalog have no space left, and no other drive has room for it. Names the full ones."""
 
     code = "StorageFull"
-    message = None
+
+    def __init__(self, reason: str, missing: Sequence[str] = ()) -> None:
+        super().__init__(reason, missing)
+        self.message = f"There is not enough free space on the drives to store this. Full: {', '.join(missing)}."
 
 
 class StartRefused(CatalogError):

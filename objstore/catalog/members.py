@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +27,6 @@ from objstore.drives.pool import Pool
 
 _log = logging.getLogger(__name__)
 _PAUSE = 1.0  # seconds between elections that find no quorum: each costs fsyncs on all drives
-_ROOM = 64 << 20
 
 
 class Members:
@@ -115,14 +113,21 @@ class Members:
         left = [mirror for mirror in self.mirrors if mirror.id not in failures]
         if not left:
             self.refuse("no mirror of the catalog can be written")
-        if all(failure.full for failure in failures.values()) and not any(map(_has_room, left)):
-            raise CatalogFull(
-                "the drives that hold the catalog are full", [str(mirror.path.parent) for mirror in self.mirrors]
-            )
+        if all(failure.full for failure in failures.values()) and not any(map(self._has_room, left)):
+            full = [str(mirror.path.parent) for mirror in self.mirrors]
+            raise CatalogFull("the drives that hold the catalog are full", full)
         self.change(left)
         for failure in failures.values():
             if not failure.intact:
                 self._remove(failure.drive)
+
+    def _has_room(self, mirror: Mirror) -> bool:
+        """Whether the drive of a mirror has room, as of now."""
+        drive = self.pool.by_id(mirror.id)
+        try:
+            return drive is not None and drive.run(drive.measure).spare > 0
+        except DriveError:
+            return False
 
     def _remove(self, member: str) -> None:
         """A mirror in doubt goes, so that nobody ever continues it: a copy will take its place."""
@@ -205,10 +210,3 @@ class Members:
         for mirror in self.mirrors:
             mirror.close()
         self.mirrors, self._generation = [], -1
-
-
-def _has_room(mirror: Mirror) -> bool:
-    try:
-        return shutil.disk_usage(mirror.path.parent).free > _ROOM
-    except OSError:
-        return False

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import errno
+import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar, cast
@@ -20,9 +22,10 @@ import msgspec
 
 from objstore.catalog import redo
 from objstore.catalog.errors import MirrorFailed, OutOfStep, SchemaTooNew
-from objstore.catalog.redo import Position, Statement
+from objstore.catalog.redo import Position, Step
 from objstore.catalog.schema import VERSION
 from objstore.catalog.shared import File
+from objstore.drives import space
 from objstore.drives.drive import DEADLINE, Drive
 from objstore.drives.state import DriveState
 
@@ -31,6 +34,7 @@ T = TypeVar("T")
 FILE = "catalog.db"
 BUSY_MILLISECONDS = 5_000
 CHECKPOINT_PAGES = 16_384  # a fallback: `maintain` checkpoints long before
+_FEWEST_PAGES = 64
 _CACHE_KIB = 32_768
 _PAGE = 4_096
 _IN_THE_WAY_MILLISECONDS = 100  # for so long commits wait for a slow reader
@@ -51,14 +55,14 @@ FAULTS = (
 )
 
 
-def connect(path: Path, *, strict: bool, cache_kib: int) -> apsw.Connection:
+def connect(path: Path, *, strict: bool, cache_kib: int, log_pages: int = CHECKPOINT_PAGES) -> apsw.Connection:
     """Open a mirror's file, which must exist. Raises apsw.Error, SchemaTooNew."""
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, statementcachesize=256)
     try:
         connection.set_busy_timeout(BUSY_MILLISECONDS)
         connection.pragma("journal_mode", "wal")
         connection.pragma("synchronous", "full" if strict else "off")
-        connection.pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+        connection.pragma("wal_autocheckpoint", log_pages)
         connection.pragma("cache_size", -cache_kib)
         version = connection.pragma("user_version")
     except BaseException:
@@ -84,9 +88,10 @@ class Mirror:
         self._log = path.with_name(f"{path.name}-wal")
         self._hand: _Hand | None = None
         self.abandoned = False
+        self._opened: apsw.Connection | None = None
         with self.failures():
             before = File.at(path)
-            self.connection = connect(self.path, strict=strict, cache_kib=_CACHE_KIB)
+            self._opened = connect(self.path, strict=strict, cache_kib=_CACHE_KIB, log_pages=_log_pages(drive))
         try:
             self._files = self._identity()
             if before != self.file:
@@ -101,6 +106,12 @@ class Mirror:
 
     def __repr__(self) -> str:
         return f"<Mirror {self.path}>"
+
+    @property
+    def connection(self) -> apsw.Connection:
+        """The connection to the file."""
+        assert self._opened is not None, "a mirror that could not be opened is not used"
+        return self._opened
 
     @property
     def file(self) -> File:
@@ -120,7 +131,10 @@ class Mirror:
 
     def failure(self, error: Exception) -> MirrorFailed:
         """The MirrorFailed that says `error`."""
-        return MirrorFailed(self.id, f"{type(error).__name__}: {error}", full=isinstance(error, apsw.FullError))
+        code = _reason(self._opened, error)
+        full = isinstance(error, apsw.FullError) or code in (errno.ENOSPC, errno.EDQUOT)
+        why = f" ({os.strerror(code)})" if code and isinstance(error, apsw.Error) else ""
+        return MirrorFailed(self.id, f"{type(error).__name__}: {error}{why}", full=full)
 
     def problem(self) -> MirrorFailed | None:
         """Why what is written here would reach nobody; None when all is well. Two calls of stat."""
@@ -155,8 +169,9 @@ class Mirror:
         with self.failures():
             self.connection.execute("BEGIN IMMEDIATE")
 
-    def stamp(self, before: Position, after: Position, packed: bytes) -> None:
+    def stamp(self, step: Step) -> None:
         """Move from `before` to `after` inside the open transaction; OutOfStep where the mirror is not at `before`."""
+        before, after, _, packed = step
         execute = self.connection.execute
         execute(
             "UPDATE mirror SET epoch = ?, seq = ?, chain = ?, logged = ?, members = ? WHERE seq = ? AND chain = ?",
@@ -177,14 +192,14 @@ class Mirror:
         first = max(kept[0] if kept else now.seq, now.seq - redo.KEEP_TRANSACTIONS)
         self.connection.execute("DELETE FROM redo WHERE seq < ?", (first,))
 
-    def apply(self, before: Position, after: Position, statements: Sequence[Statement], packed: bytes) -> None:
+    def apply(self, step: Step) -> None:
         """Do what the leader did, in a transaction that is left open; nothing is left when it fails."""
         try:
             with self.failures():
                 execute = self.connection.execute
                 execute("BEGIN IMMEDIATE")
-                self.stamp(before, after, packed)
-                for sql, params in statements:
+                self.stamp(step)
+                for sql, params in step.statements:
                     execute(sql, params)
         except MirrorFailed:
             self.rollback()
@@ -202,6 +217,26 @@ class Mirror:
             self.rollback()
             raise
         self.check()
+
+    def publish(self, step: Step) -> None:
+        """Commit `step`, which is open; where the disk is full, make room and do it once more."""
+        try:
+            self.commit()
+        except MirrorFailed as error:
+            if not error.full or not self.make_room():
+                raise
+            self.apply(step)
+            self.commit()
+
+    def make_room(self) -> bool:
+        """On a full disk: give the drive's ballast up and let the write-ahead log begin anew; whether it may help."""
+        self.rollback()
+        given = anew = False
+        with contextlib.suppress(OSError):
+            given = space.give_up(self.path.parent)
+        with contextlib.suppress(MirrorFailed):
+            anew = self.log_bytes() > 0 and self.restart_log(truncate=False)
+        return given or anew
 
     def rollback(self) -> None:
         """Leave the transaction, if one is open."""
@@ -223,9 +258,9 @@ class Mirror:
         self.begin()
         try:
             for _, epoch, packed in rows:
-                step = here.after(epoch, packed, there.members)
-                self._redo(here, step, packed)
-                here = step
+                after = here.after(epoch, packed, there.members)
+                self._redo(here, after, packed)
+                here = after
             if here.chain != there.chain:
                 raise OutOfStep(self.id, "has another history")
             self.commit()
@@ -233,11 +268,12 @@ class Mirror:
             self.rollback()
             raise
 
-    def _redo(self, here: Position, step: Position, packed: bytes) -> None:
+    def _redo(self, here: Position, after: Position, packed: bytes) -> None:
         try:
+            step = Step(here, after, redo.unpack(packed), packed)
             with self.failures():
-                self.stamp(here, step, packed)
-                for sql, params in redo.unpack(packed):
+                self.stamp(step)
+                for sql, params in step.statements:
                     self.connection.execute(sql, params)
         except (apsw.Error, msgspec.MsgspecError) as error:
             raise self.failure(error) from error
@@ -290,6 +326,20 @@ class Mirror:
         if not self.abandoned:
             with contextlib.suppress(apsw.Error):
                 self.connection.close()
+
+
+def _log_pages(drive: Drive | None) -> int:
+    """At how many pages a commit itself moves the log into the file: so few that the room of the ballast takes them,
+    and a log can begin anew on a full disk."""
+    room = drive.measured.ballast * 2 // 3 // _PAGE if drive is not None else 0
+    return min(CHECKPOINT_PAGES, max(_FEWEST_PAGES, room)) if room else CHECKPOINT_PAGES
+
+
+def _reason(connection: apsw.Connection | None, error: Exception) -> int | None:
+    """The system's number of an error: SQLite has no name of its own for a quota, or for an index it cannot extend."""
+    if isinstance(error, OSError):
+        return error.errno
+    return connection.system_errno if connection is not None and isinstance(error, apsw.IOError) else None
 
 
 def together(work: Mapping[Mirror, Callable[[Mirror], Any]]) -> dict[Mirror, MirrorFailed]:

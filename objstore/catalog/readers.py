@@ -54,13 +54,20 @@ class Readers:
 
     def read(self, function: Callable[[Transaction], T]) -> T:
         """Run a function that only reads. Raises what it raises; MirrorFailed when no member can answer."""
-        source = self._source
-        if source.generation != self._shared.generation:
-            source = self._follow()
+        source = self._current()
         try:
             return self._read(source, function)
         except (CorruptRecord, MirrorFailed, *FAULTS) as error:
             return self._read_elsewhere(source, function, error)
+
+    @property
+    def members(self) -> tuple[tuple[str, File], ...]:
+        """The drives that hold mirrors now, with the mirrors' files, leader first."""
+        return self._current().members
+
+    def _current(self) -> _Source:
+        source = self._source
+        return source if source.generation == self._shared.generation else self._follow()
 
     def _read(self, source: _Source, function: Callable[[Transaction], T]) -> T:
         try:

@@ -41,6 +41,15 @@ class Position(NamedTuple):
         return Position(epoch, seq, extend(self.chain, seq, packed), self.logged + len(packed), members)
 
 
+class Step(NamedTuple):
+    """One transaction, as every mirror does it: from where to where, what it writes, and that as a redo row has it."""
+
+    before: Position
+    after: Position
+    statements: Sequence[Statement]
+    packed: bytes
+
+
 def extend(chain: bytes, seq: int, packed: bytes) -> bytes:
     """The chain after transaction `seq`."""
     return xxh3_64_digest(chain + seq.to_bytes(8, "big") + packed)

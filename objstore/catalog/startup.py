@@ -7,6 +7,7 @@ replay its redo log or are copied afresh, and a ballot of a new epoch is cast.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,9 +25,11 @@ from objstore.catalog.schema import MIGRATIONS
 from objstore.catalog.shared import File, Shared, State
 from objstore.catalog.upkeep import recruit, wanted
 from objstore.drives.drive import Drive
+from objstore.drives.errors import DriveError
 from objstore.drives.format import Ballot
 from objstore.drives.pool import Pool
 
+_LEAST_FREE = 1 << 20
 _log = logging.getLogger(__name__)
 
 
@@ -37,6 +40,7 @@ def start(pool: Pool, runtime: Path, *, strict: bool = True, accept_loss: bool =
     shared = Shared(runtime)
     members = Members(pool, shared, strict=strict)
     try:
+        _make_room(pool)
         votes = ballots.ask(pool)
         ballot = ballots.latest(votes)
         mirrors = _standing(pool, strict=strict)
@@ -59,6 +63,14 @@ def start(pool: Pool, runtime: Path, *, strict: bool = True, accept_loss: bool =
     finally:
         members.close()
         shared.close()
+
+
+def _make_room(pool: Pool) -> None:
+    """Opening a mirror makes files beside it: on a drive that somebody filled up, the ballast gives way to them."""
+    for drive in pool.online():
+        with contextlib.suppress(DriveError):
+            if drive.measured.free < _LEAST_FREE:
+                drive.run(drive.give_up_ballast)
 
 
 def _open(members: Members) -> None:

@@ -23,6 +23,7 @@ from objstore.drives.pool import Pool
 _log = logging.getLogger(__name__)
 
 CHECKPOINT_BYTES, RESTART_BYTES, TRUNCATE_BYTES = 4 << 20, 16 << 20, 256 << 20
+NARROW_BYTES = 64 << 10
 _ROUNDS = 3  # attempts to catch up with a busy leader by copying once more
 
 
@@ -46,6 +47,7 @@ class Upkeep:
         self._remind()
         while len(members.mirrors) < wanted(members.pool) and recruit(members, self._unready()):
             pass
+        self._leave_narrow_drives()
         for mirror in list(members.mirrors):
             self._checkpoint(mirror)
 
@@ -76,6 +78,18 @@ class Upkeep:
                     ballots.remind(drive, ballot)
                     self._reminded[drive] = ballot.epoch
 
+    def _leave_narrow_drives(self) -> None:
+        """Move mirrors from drives that fill up to drives with ample room, before the reserve is touched."""
+        members = self._members
+        for mirror in list(members.mirrors):
+            drive = members.pool.by_id(mirror.id)
+            if drive is None or drive.usage.spare >= drive.usage.reserve:
+                continue
+            if recruit(members, self._unready(), room=2 * (mirror.path.stat().st_size + drive.usage.reserve)):
+                with members.shared.locked():
+                    members.ready()
+                    members.vote_out({mirror.id: MirrorFailed(mirror.id, "its drive is nearly full")})
+
     def _unready(self) -> Collection[str]:
         now = time.monotonic()
         doubtful = {drive.id for drive in self._members.pool.online() if drive.id and drive.faults}
@@ -84,11 +98,13 @@ class Upkeep:
 
     def _checkpoint(self, mirror: Mirror) -> None:
         length = mirror.log_bytes()
-        if length < CHECKPOINT_BYTES or mirror.problem():
+        drive = self._members.pool.by_id(mirror.id)
+        narrow = drive is not None and drive.crowded  # then a log that begins anew is all the room there is
+        if length < (NARROW_BYTES if narrow else CHECKPOINT_BYTES) or mirror.problem():
             return
         try:
             used = mirror.checkpoint()  # the long work, while others commit
-            if used >= RESTART_BYTES:  # under load a log is never all moved, and would grow for ever
+            if narrow or used >= RESTART_BYTES:  # under load a log is never all moved, and would grow for ever
                 with self._members.shared.locked():
                     mirror.restart_log(truncate=length >= TRUNCATE_BYTES)
         except MirrorFailed as error:
@@ -100,9 +116,11 @@ def wanted(pool: Pool) -> int:
     return min(pool.parity + 1, len(pool.drives))
 
 
-def recruit(members: Members, not_yet: Collection[str]) -> bool:
-    """Make one more drive, none of `not_yet`, a member; whether it worked. Takes the commit lock. Raises ReadOnly."""
-    for drive in _candidates(members, not_yet):
+def recruit(members: Members, not_yet: Collection[str], *, room: int = 0) -> bool:
+    """Make one more drive, none of `not_yet`, with `room` bytes to spare, a member; whether it worked.
+
+    Takes the commit lock. Raises ReadOnly."""
+    for drive in _candidates(members, not_yet, room):
         assert drive.id is not None
         try:
             if not _join(members, drive):
@@ -115,10 +133,11 @@ def recruit(members: Members, not_yet: Collection[str]) -> bool:
     return False
 
 
-def _candidates(members: Members, not_yet: Collection[str]) -> list[Drive]:
+def _candidates(members: Members, not_yet: Collection[str], room: int) -> list[Drive]:
     """Drives for a new mirror: those that had one first, then those with most room."""
     taken = {*members.state.ballot.members, *not_yet}
     found = [drive for drive in members.pool.writable() if drive.id and drive.id not in taken]
+    found = [drive for drive in found if drive.usage.spare >= room]
     return sorted(found, key=lambda drive: (not (drive.path / FILE).exists(), -drive.free))
 
 

@@ -64,6 +64,7 @@ def perform(
     for key, some in by_file.items():
         try:
             file = files.to_write(key)
+            files.require_growth(file, max(append.offset + append.size for append in some))
             for offset, buffers in runs(some):
                 write_vectors(system, file.fd, offset, buffers)
             written.append((key, file))

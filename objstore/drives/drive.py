@@ -21,11 +21,12 @@ from typing import Any, TypeVar
 from objstore.drives import appends
 from objstore.drives.appends import Append
 from objstore.drives.crew import Call, Crew, Outbox, outbox_of
-from objstore.drives.errors import DriveError, ShardUnreadable
+from objstore.drives.errors import DriveError, DriveFull, ShardUnreadable
 from objstore.drives.format import Ballot, Format, format_drive, read_ballot, write_ballot
-from objstore.drives.health import Health, Usage
+from objstore.drives.health import Health
 from objstore.drives.inspection import Inspection
 from objstore.drives.shardfiles import Buffer, Key, Punched, ShardFiles, ShardStat, named
+from objstore.drives.space import Usage
 from objstore.drives.state import DriveState
 from objstore.drives.system import System, buffer_for
 
@@ -167,13 +168,26 @@ class Drive(Health):
             )
         return found
 
+    def keep_ballast(self) -> asyncio.Future[bool]:
+        """Make the drive's ballast where it is missing and there is room for it; whether there is one now."""
+        return self._submit(self._workers, 1, self._present, None, self.take_in_ballast)
+
     # --- for other threads
 
     def run(self, work: Callable[..., T], *arguments: Any, deadline: float | None = None) -> T:
         """Call `work` on a thread of this drive and wait, from a thread that is not an event loop's.
 
         OSError becomes a DriveError and a missed deadline makes the drive faulty, as with shard operations; `work`
-        counts as done only if the drive is still the same afterwards."""
+        counts as done only if the drive is still the same afterwards. What finds no space is done again without the
+        ballast: it is the catalog's and the ballots' way to the drive."""
+        try:
+            return self._run(work, *arguments, deadline=deadline)
+        except DriveFull:
+            if not self._run(self.give_up_ballast, deadline=deadline):
+                raise
+            return self._run(work, *arguments, deadline=deadline)
+
+    def _run(self, work: Callable[..., T], *arguments: Any, deadline: float | None) -> T:
         if self.state is not DriveState.ONLINE:
             raise self.refusal()
         future: concurrent.futures.Future[T] = concurrent.futures.Future()
@@ -212,9 +226,14 @@ class Drive(Health):
         return self.usage.free
 
     @property
+    def crowded(self) -> bool:
+        """Whether it is `full`, by a measurement about a second old."""
+        return self.usage.spare < 0 or self.full
+
+    @property
     def writable(self) -> bool:
         """Whether a new shard should be placed here: online, not read-only, not known to be full."""
-        return self.state is DriveState.ONLINE and not self.read_only and not self.full
+        return self.state is DriveState.ONLINE and not self.read_only and not self.crowded
 
     def close(self) -> None:
         """Refuse further calls and let the drive's threads end."""

@@ -12,9 +12,8 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
-from objstore.drives import inspection
+from objstore.drives import inspection, space
 from objstore.drives.errors import (
     DriveError,
     DriveFaulty,
@@ -28,10 +27,11 @@ from objstore.drives.errors import (
 from objstore.drives.format import FORMAT_FILE, Format, read_format
 from objstore.drives.inspection import Inspection
 from objstore.drives.shardfiles import Key, named
+from objstore.drives.space import Usage
 from objstore.drives.state import DriveState
 from objstore.drives.system import System
 
-_USAGE_SECONDS = 1.0
+_USAGE_SECONDS, _NARROW_SECONDS = 1.0, 0.05
 _FULL_SECONDS, _FULL_MARGIN = 30.0, 1 << 20
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.ENODEV, errno.ENOTCONN})
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -41,14 +41,6 @@ _REFUSALS: dict[DriveState, type[DriveError]] = {
     DriveState.FAULTY: DriveFaulty,
     DriveState.FOREIGN: DriveForeign,
 }
-
-
-class Usage(NamedTuple):
-    """Bytes of the file system that holds the drive; `free` is what we may take."""
-
-    total: int
-    used: int
-    free: int
 
 
 class Health:
@@ -65,7 +57,6 @@ class Health:
         self.state = found.state
         self.problem = found.problem
         self.read_only = False
-        self.full = False
         self.faults = 0
         self.measured = Usage(0, 0, 0)
         self.measure_due = 0.0
@@ -73,7 +64,9 @@ class Health:
         self._when_changed = when_changed
         self._changing = threading.Lock()
         self._identity: tuple[int, int, int] | None = None
-        self._full_at = (0.0, 0)
+        self._refused = False
+        self._refused_at = (0.0, 0)
+        self._spent = False
 
     def change(self, state: DriveState, problem: str | None = None) -> None:
         """Enter a state and tell who listens."""
@@ -133,7 +126,7 @@ class Health:
         if error.errno in _FULL:
             with contextlib.suppress(OSError):
                 self.measure()
-            self.full, self._full_at = True, (time.monotonic(), self.measured.free)
+            self._refused, self._refused_at = True, (time.monotonic(), self.measured.free)
             return DriveFull(path, text)
         if error.errno in _REFUSED:
             self.read_only = True
@@ -142,17 +135,34 @@ class Health:
             return DriveFaulty(path, text)
         return self.fault(text)
 
+    @property
+    def full(self) -> bool:
+        """Whether new data finds no room here: the reserve is touched, the ballast given up, or a write was refused."""
+        return self._refused or self._spent or self.measured.spare < 0
+
     def measure(self) -> Usage:
-        """Ask the file system for its usage. A full drive counts as full until there is more room, or half a minute
-        (a quota shows no room)."""
-        found = self._system.statvfs(self.path)
-        unit = found.f_frsize
-        self.measured = Usage(found.f_blocks * unit, (found.f_blocks - found.f_bfree) * unit, found.f_bavail * unit)
-        self.measure_due = time.monotonic() + _USAGE_SECONDS
-        since, free = self._full_at
-        if self.full and (self.measured.free >= free + _FULL_MARGIN or time.monotonic() > since + _FULL_SECONDS):
-            self.full = False
+        """Ask the file system for its usage. A drive that refused a write counts as full until there is more room, or
+        half a minute (a quota shows no room)."""
+        self.measured = space.measure(self._system, self.path)
+        self._spent = space.spent(self._system, self.path)
+        narrow = self.measured.spare < self.measured.reserve
+        self.measure_due = time.monotonic() + (_NARROW_SECONDS if narrow else _USAGE_SECONDS)
+        since, free = self._refused_at
+        if self._refused and (self.measured.free >= free + _FULL_MARGIN or time.monotonic() > since + _FULL_SECONDS):
+            self._refused = False
         return self.measured
+
+    def give_up_ballast(self) -> bool:
+        """Make room for a write that has to succeed; whether there was any to make. Raises OSError."""
+        given = space.give_up(self.path)
+        self.measure()
+        return given
+
+    def take_in_ballast(self) -> bool:
+        """Make the ballast, or make it again, where there is room for it; whether there is one. Raises OSError."""
+        taken = space.take_in(self._system, self.path)
+        self.measure()
+        return taken
 
     def examine(self) -> Inspection:
         """What is at the path now; a drive that was faulty or read-only is tried with a small file."""

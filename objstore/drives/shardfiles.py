@@ -17,7 +17,8 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from objstore.drives.errors import ShardExists, ShardShort
+from objstore.drives import space
+from objstore.drives.errors import DriveFull, ShardExists, ShardShort
 from objstore.drives.format import SHARDS
 from objstore.drives.system import System
 
@@ -27,6 +28,7 @@ Key = tuple[bytes, int, bool]
 
 IOV_MAX = 1024
 _WRITEBACK_FROM = 1 << 20
+_SECTOR = 512  # the unit of st_blocks
 _TRUSTED_SECONDS = 2.0
 
 
@@ -178,8 +180,11 @@ class ShardFiles:
                 break
 
     def create(self, key: Key, header: Buffer, preallocate: int) -> None:
-        """Make the file with its header at 0 and `preallocate` bytes reserved in all; durable, with its folder."""
+        """Make the file with its header at 0 and `preallocate` bytes reserved in all; durable, with its folder.
+
+        Raises DriveFull, and leaves nothing, where that touches the drive's reserve."""
         path = self.path(key)
+        self._require_room(key, max(preallocate, length_of(header)))
         # a temporary file may be left over from a rebuild that was killed: it is of no use to anybody
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | (os.O_TRUNC if key[2] else os.O_EXCL)
         try:
@@ -194,20 +199,33 @@ class ShardFiles:
         try:
             if preallocate > 0:
                 self._system.preallocate(fd, preallocate)
+                self._require_room(key, 0)  # others have made files meanwhile
             write_vectors(self._system, fd, 0, [header])
             if self._strict:
                 self._system.fsync(fd)
                 self._sync_shard_folder(path)
-        except OSError:
+        except (OSError, DriveFull):
             with contextlib.suppress(OSError):
                 self._system.unlink(path)
             file.close()  # an open file keeps its space, and the traceback would keep it open
             raise
         self._keep(key, file)
 
+    def _require_room(self, key: Key, more: int) -> None:
+        """Raise DriveFull where `more` bytes would touch the drive's reserve."""
+        if space.measure(self._system, self._root).spare < more:
+            raise DriveFull(self._root, f"{named(key)}: no room is left beside the reserve")
+
+    def require_growth(self, file: OpenFile, end: int) -> None:
+        """Raise ENOSPC where the file, to reach to `end`, would grow into the drive's reserve."""
+        more = end - self._system.fstat(file.fd).st_blocks * _SECTOR
+        if more > 0 and space.measure(self._system, self._root).spare < more:
+            raise OSError(errno.ENOSPC, "no room is left beside the reserve")
+
     def write(self, key: Key, offset: int, buffers: Sequence[Buffer]) -> None:
         """Write without making durable; long writes start on their way to the medium."""
         file = self.to_write(key)
+        self.require_growth(file, offset + sum(map(length_of, buffers)))
         length = write_vectors(self._system, file.fd, offset, buffers)
         if self._strict and length >= _WRITEBACK_FROM:
             self._system.start_writeback(file.fd, offset, length)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 from collections.abc import Awaitable, Callable
@@ -64,6 +65,9 @@ class Janitor:
         await node.reports.flush()
         for drive in [drive for drive in node.pool.drives if drive.state is DriveState.NEW]:
             self._lock(await node.pool.format_new(drive))
+        for drive in node.pool.online():
+            with contextlib.suppress(DriveError):
+                await drive.keep_ballast()
         await node.catalog.maintain()
         if node.read_only_reason() is None:
             await queue_lost(node.pool, node.catalog)

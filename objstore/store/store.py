@@ -2,7 +2,8 @@
 
 A verb that writes bytes makes them durable first and publishes them by one catalog transaction, in which everything
 that decides is looked at; when that transaction refuses, the bytes go to the garbage. Verbs that only look at a few
-rows are plain functions (a point read takes microseconds); pages of listings are read on a thread.
+rows are plain functions (a point read takes microseconds); pages of listings are read on a thread. Verbs that add are
+refused (StorageFull) while a drive of the catalog is full; what deletes, or finishes what was begun, goes on.
 """
 
 from __future__ import annotations
@@ -117,6 +118,7 @@ class Store:
         documents: Mapping[str, msgspec.Struct] | None = None,
     ) -> Bucket:
         """Make a bucket, configured by `documents`. Raises BucketAlreadyOwnedByYou, BucketAlreadyExists."""
+        self._catalog.require_room()
         new = Bucket(0, name, owner, self._clock(), versioning, region, acl, ownership)
         for subject, document in (documents or {}).items():
             new = configuration.changed(new, subject, document)
@@ -164,6 +166,7 @@ class Store:
     ) -> Published:
         """Write an object. Raises NoSuchBucket, IncompleteBody, EntityTooLarge, PreconditionFailed, NoSuchKey (If-Match
         of a key that is not there), and what `source.finish` raises; nothing is visible then."""
+        self._catalog.require_room()
         self._catalog.read(lambda tx: objects.check(tx, bucket, key, conditions))
         stamp = self._content.stamp()
         stored = await self._content.take(source, new.storage_class, (bucket, key, stamp.version_id), limit=MAX_OBJECT)
@@ -231,6 +234,7 @@ class Store:
         source is not None: its checksum then replaces the source's. ETag and parts stay the source's. Errors as
         `current` (source) and `put`; PreconditionFailed for any source condition that fails.
         """
+        self._catalog.require_room()
         return await copying.copy(self._content, source, bucket, key, change, source_conditions, conditions, digester)
 
     async def rename(
@@ -332,6 +336,7 @@ class Store:
 
     async def create_upload(self, bucket: str, key: str, new: NewUpload) -> Upload:
         """Begin a multipart upload. Raises NoSuchBucket."""
+        self._catalog.require_room()
         stamp = self._content.stamp()
         upload = Upload(
             id=stamp.version_id,
@@ -356,6 +361,7 @@ class Store:
 
     async def put_part(self, bucket: str, key: str, upload_id: str, number: int, source: Source) -> Part:
         """Write a part, in place of an earlier one of that number. Raises NoSuchUpload and as `put`."""
+        self._catalog.require_room()
         upload = self.upload(bucket, key, upload_id)
         describe = (bucket, key, f"{upload_id}.{number}")
         stored = await self._content.take(source, upload.storage_class, describe, limit=MAX_PART)
@@ -386,6 +392,7 @@ class Store:
         With a `digester` the bytes are read for MD5 and checksum; without, the ETag is the source's (whole) or one made
         of the source's ETag and the span. Raises InvalidRange and as `copy`.
         """
+        self._catalog.require_room()
         return await copying.copy_part(
             self._content, bucket, key, upload_id, number, source, span, source_conditions, digester
         )

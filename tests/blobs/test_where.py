@@ -14,7 +14,7 @@ from objstore.blobs.geometry import choose_layout, reduced_parity, write_quorum
 from objstore.blobs.ids import created_ms, instance_of, new_blob_id, new_instance
 from objstore.blobs.placement import place, roomy
 from objstore.blobs.records import Record, pack_record, unpack_record
-from objstore.drives.health import Usage
+from objstore.drives.space import Usage
 
 
 @dataclass(frozen=True)

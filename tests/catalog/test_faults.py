@@ -12,7 +12,8 @@ import apsw
 import pytest
 
 from objstore.catalog import ballots
-from objstore.catalog.errors import MirrorFailed, ReadOnly, Undecided
+from objstore.catalog.errors import CatalogFull, MirrorFailed, ReadOnly, Undecided
+from objstore.catalog.members import Members
 from objstore.catalog.mirror import Mirror
 
 from .deployment import Deployment
@@ -21,14 +22,20 @@ Step = Callable[..., Any]
 
 
 def fail_once(
-    monkeypatch: pytest.MonkeyPatch, step: str, path: Path, *, after: bool = False, error: type[Exception] | None = None
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+    path: Path,
+    *,
+    after: bool = False,
+    error: type[Exception] | None = None,
+    times: int = 1,
 ) -> list[str]:
-    """Let `step` of the mirror at `path` raise once, before or after it has done its work."""
+    """Let `step` of the mirror at `path` raise once, or so many times, before or after it has done its work."""
     real: Step = getattr(Mirror, step)
     done: list[str] = []
 
     def faulty(mirror: Mirror, *arguments: Any) -> Any:
-        if mirror.path != path or done:
+        if mirror.path != path or len(done) >= times:
             return real(mirror, *arguments)
         done.append(step)
         if after:
@@ -97,7 +104,7 @@ def test_one_mirror_fails_and_the_vote_fails_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, slot: int, after: bool, votes: int, restart: bool
 ) -> None:
     deployment = Deployment(tmp_path, 4)
-    monkeypatch.setattr("objstore.catalog.members._PAUSE", 0.001)
+    monkeypatch.setattr("objstore.catalog.members._PAUSE", 0.0)
     with deployment.running():
         deployment.put("before")
         with monkeypatch.context() as patch:
@@ -156,19 +163,45 @@ def test_a_full_drive_loses_its_mirror_only_where_others_have_room(
     with deployment.running():
         deployment.put("before")
         with monkeypatch.context() as patch:
-            patch.setattr("objstore.catalog.members._has_room", lambda mirror: False)
-            for slot in (0, 1):
-                fail_once(patch, "begin" if slot == 0 else "apply", deployment.file(slot), error=apsw.FullError)
-                with pytest.raises(ReadOnly, match="full"):
+            patch.setattr(Members, "_has_room", lambda members, mirror: False)
+            for slot, step in ((0, "begin"), (1, "apply")):
+                fail_once(patch, step, deployment.file(slot), error=apsw.FullError, times=2)
+                with pytest.raises(CatalogFull) as refused:
                     deployment.put("refused")
+                assert str(deployment.paths[slot]) in str(refused.value.message)
                 assert deployment.members() == [0, 1, 2]
-            patch.setattr("objstore.catalog.members._has_room", lambda mirror: mirror.path == deployment.file(2))
-            fail_once(patch, "begin", deployment.file(0), error=apsw.FullError)
+            patch.setattr(Members, "_has_room", lambda members, mirror: mirror.path == deployment.file(2))
+            fail_once(patch, "begin", deployment.file(0), error=apsw.FullError, times=2)
             deployment.put("during")
             assert deployment.members() == [1, 2]
         deployment.notice()
         deployment.assert_equal()
         assert deployment.names() == {"before", "during"}
+
+
+@pytest.mark.parametrize(("step", "slot"), [("begin", 0), ("commit", 0), ("apply", 1), ("commit", 2)])
+def test_a_disk_that_is_full_once_is_given_its_ballast(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, slot: int
+) -> None:
+    deployment = Deployment(tmp_path, 4)
+    with deployment.running() as catalog:
+        drive = deployment.pool.drives[slot]
+        assert drive.run(drive.take_in_ballast)
+        deployment.put("before")
+        with monkeypatch.context() as patch:
+            done = fail_once(patch, step, deployment.file(slot), error=apsw.FullError)
+            deployment.put("during")
+            assert done
+        assert deployment.members() == [0, 1, 2], "nobody is voted out"
+        deployment.assert_equal()
+        drive.run(drive.measure)
+        assert drive.full, "without its ballast it takes nothing new"
+        with pytest.raises(CatalogFull, match=str(drive.path)):
+            catalog.require_room()
+        deployment.put("goes on")
+        assert drive.run(drive.take_in_ballast)
+        catalog.require_room()
+        assert deployment.names() == {"before", "during", "goes on"}
 
 
 def test_a_start_that_is_cut_short_in_its_vote_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Drives that are not what they should be: taken, swapped, somebody else's, full, read-only, rotten."""
+"""Drives that are not what they should be: taken, swapped, somebody else's, read-only, rotten."""
 
 from __future__ import annotations
 
@@ -7,14 +7,9 @@ import os
 import random
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import pytest
-from botocore.exceptions import ClientError
-
-from tests.faults.cluster import BUCKET, Load, check, command, fill, info, refused_start, states, stopped
+from tests.faults.cluster import Load, check, command, fill, info, mounted, refused_start, states, stopped
 from tests.front.wire import until
 from tests.harness import Running, serving
 
@@ -116,74 +111,6 @@ def flip(file: Path, chance: random.Random) -> None:
             if old:
                 handle.seek(place)
                 handle.write(bytes([old[0] ^ 1 << chance.randrange(8)]))
-
-
-@contextlib.contextmanager
-def mounted(folder: Path, *arguments: str) -> Iterator[None]:
-    """Something mounted on `folder`; skips where that is not allowed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if subprocess.run(["mount", *arguments, str(folder)], capture_output=True).returncode:
-        pytest.skip("mounting is not allowed here")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-@pytest.fixture
-def small(tmp_path: Path) -> Iterator[Running]:
-    """A server on four disks of 48 MiB."""
-    with contextlib.ExitStack() as stack:
-        drives = [tmp_path / f"disk{number}" / "drive" for number in range(4)]
-        for drive in drives:
-            stack.enter_context(mounted(drive.parent, "-t", "tmpfs", "-o", "size=48m", "objstore-test"))
-        server = Running(drives=drives, log=tmp_path / "log").start()
-        stack.callback(server.kill)
-        server.client().create_bucket(Bucket=BUCKET)
-        yield server
-
-
-def test_full_drives_refuse_writes_and_serve_reads(small: Running) -> None:
-    kept, refusals = fill_up(small.client())
-    assert kept and {(one["Code"], one["Status"]) for one in refusals} == {("StorageFull", 507)}
-    check_all(small.client(), kept)
-    with stopped(small, ready=False):
-        pass
-    check_all(small.client(), kept)
-
-
-@pytest.mark.xfail(reason="free space is known a second late: the reserve for the catalog can be eaten up")
-def test_full_drives_take_deletes(small: Running) -> None:
-    s3 = small.client()
-    kept, _ = fill_up(s3)
-    for key in kept:
-        s3.delete_object(Bucket=BUCKET, Key=key)
-
-
-def data(key: str) -> bytes:
-    return key.encode() * 300_000
-
-
-def check_all(s3: Any, keys: list[str]) -> None:
-    for key in keys:
-        assert s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() == data(key)
-
-
-def fill_up(s3: Any) -> tuple[list[str], list[dict[str, Any]]]:
-    """Put objects until four have been refused: what was taken, and the refusals."""
-    kept: list[str] = []
-    refusals: list[dict[str, Any]] = []
-    for number in range(1000, 1300):
-        key = f"k{number}"
-        try:
-            s3.put_object(Bucket=BUCKET, Key=key, Body=data(key))
-            kept.append(key)
-        except ClientError as error:
-            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-            refusals.append({"Code": error.response["Error"]["Code"], "Status": status})
-            if len(refusals) == 4:
-                break
-    return kept, refusals
 
 
 def test_a_read_only_drive_is_worked_around(tmp_path: Path) -> None:

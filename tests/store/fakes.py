@@ -52,6 +52,9 @@ class MemoryCatalog:
     def read(self, fn: Callable[[Any], T]) -> T:
         return fn(self)
 
+    def require_room(self) -> None:
+        """There is always room."""
+
 
 class MemoryBlobs:
     """Appends in a dictionary; a blob takes a few, then the next is begun. `pending` is told what was written."""

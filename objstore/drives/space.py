@@ -1,0 +1,97 @@
+"""Room on a drive: what its file system has, what writes that add leave free, and a ballast to let go of in need.
+
+New bytes leave a *reserve* free, in which the catalog, its logs and the ballots go on growing: so a store that is full
+still takes the deletes that make room. Whoever else fills the disk knows of no reserve. Against that a drive has a
+*ballast*, a file of preallocated bytes; when a write that has to succeed finds no space, the ballast is emptied and the
+write done again. As long as it is empty the drive counts as full. There is none where the file system cannot
+preallocate.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from objstore.drives.system import System
+
+RESERVE = 64 << 20
+"""Bytes that new data leaves free on a drive; a twentieth of a small one. The ballast has three quarters of it."""
+BALLAST_FILE = "ballast"
+
+
+class Usage(NamedTuple):
+    """Bytes of the file system that holds the drive; `free` is what we may take."""
+
+    total: int
+    used: int
+    free: int
+
+    @property
+    def reserve(self) -> int:
+        """Bytes that stay free."""
+        return min(RESERVE, self.total // 20)
+
+    @property
+    def spare(self) -> int:
+        """Bytes that new data may take; below 0 where the reserve is touched."""
+        return self.free - self.reserve
+
+    @property
+    def ballast(self) -> int:
+        """Bytes of the ballast."""
+        return self.reserve * 3 // 4
+
+
+def measure(system: System, root: Path | str) -> Usage:
+    """Ask the file system. Raises OSError."""
+    found = system.statvfs(root)
+    unit = found.f_frsize
+    return Usage(found.f_blocks * unit, (found.f_blocks - found.f_bfree) * unit, found.f_bavail * unit)
+
+
+def spent(system: System, root: Path | str) -> bool:
+    """Whether the ballast was given up and could not be taken in again yet."""
+    try:
+        return system.stat(f"{root}/{BALLAST_FILE}").st_size == 0
+    except FileNotFoundError:
+        return False
+
+
+def give_up(root: Path | str) -> bool:
+    """Empty the ballast; whether that gave anything back. Raises OSError."""
+    try:
+        fd = os.open(f"{root}/{BALLAST_FILE}", os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        had = os.fstat(fd).st_size > 0
+        os.ftruncate(fd, 0)
+    finally:
+        os.close(fd)
+    return had
+
+
+def take_in(system: System, root: Path | str) -> bool:
+    """Make the ballast where there is none and room for it beside the reserve; whether there is one now.
+
+    Raises OSError; an empty one is left then: where there is no room for it, there is none for new data."""
+    path = f"{root}/{BALLAST_FILE}"
+    with contextlib.suppress(FileNotFoundError):
+        if system.stat(path).st_size > 0:
+            return True
+    usage = measure(system, root)
+    if usage.spare < usage.ballast or not usage.ballast:
+        return False
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        if system.preallocate(fd, usage.ballast):
+            return True
+        os.unlink(path)  # noqa: PTH108
+        return False
+    except OSError:
+        os.ftruncate(fd, 0)
+        raise
+    finally:
+        os.close(fd)
