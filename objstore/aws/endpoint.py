@@ -18,7 +18,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from objstore.aws import errors, post_object, quirks
 from objstore.aws.authentication import Authentication, Scheme, authenticate
@@ -28,10 +28,10 @@ from objstore.aws.domains import Domains
 from objstore.aws.errors import AwsError
 from objstore.aws.exchange import CLIENT_GONE, Exchange
 from objstore.aws.forms import read_form
-from objstore.aws.http import Request, read_request
+from objstore.aws.http import Request, read_request, split_path
 from objstore.aws.operation import COMMON_MEMBERS, REGISTRY, Call, Members, Operation, Registry, Reply
 from objstore.aws.parsing import Parser
-from objstore.aws.principal import Credentials
+from objstore.aws.principal import ANONYMOUS, Credentials
 from objstore.aws.routing import POST_OBJECT, Router
 from objstore.aws.serialising import XML_HEADER, HeaderPair, Response, Serialiser, header_value
 from objstore.aws.service import service
@@ -48,6 +48,22 @@ LONG_DOCUMENT: Final = 32 << 10  # bytes from which on parsing would hold up the
 _EMPTY_SHA256: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What a request brings to a website beside itself: its ids, and `fetch`, which reads an object for anybody."""
+
+    request_id: str
+    host_id: str
+    fetch: Callable[[Request], Awaitable[Response]]
+
+
+class Site(Protocol):
+    """What serves websites: which hosts are theirs, and what a browser gets there."""
+
+    def bucket_of(self, host: str, /) -> str | None: ...
+    async def answer(self, request: Request, visit: Visit, /) -> Response: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +100,8 @@ class Endpoint:
     """ASGI application. `gate` lets a call pass or raises; `on_done` hears of every exchange when it has ended.
 
     `context` is handed to gate and handlers as it is. `cors` is asked about preflights and requests that have an Origin
-    header, and about no others. Server and Date headers are written here: the HTTP server must not.
+    header, and about no others. `site` answers on the hosts of websites. Server and Date headers are written here: the
+    HTTP server must not.
     """
 
     def __init__(
@@ -94,6 +111,7 @@ class Endpoint:
         credentials: Credentials,
         gate: Gate,
         cors: CrossOrigin | None = None,
+        site: Site | None = None,
         domains: Iterable[str] = (),
         region: str = "us-east-1",
         limits: Limits | None = None,
@@ -106,6 +124,7 @@ class Endpoint:
         self._credentials = credentials
         self._gate = gate
         self._cors = cors
+        self._site = site
         self._domains = Domains(domains)
         self._region = region
         self._limits = limits or Limits()
@@ -146,6 +165,8 @@ class Endpoint:
     async def _answer(self, state: _State, scope: Mapping[str, Any]) -> Response:
         exchange = state.exchange
         request = exchange.request = read_request(scope, self._domains)
+        if self._site is not None and (bucket := self._site.bucket_of(request.host)) is not None:
+            return await self._visit(state, request, bucket, self._site)
         if request.method == "OPTIONS" and self._cors is not None:
             return Response(200, _pairs(self._cors(request)))
         who = authenticate(request, self._credentials, region=self._region, now=self._clock())
@@ -162,6 +183,24 @@ class Endpoint:
         await self._gate(call, self._context)
         await _take_body(call, compiled)
         return compiled.response(call, await compiled.operation.handler(call, self._context))
+
+    async def _visit(self, state: _State, request: Request, bucket: str, site: Site) -> Response:
+        """A browser on the host of a website: nobody, whatever it sends, who reads objects."""
+        exchange = state.exchange
+        request.bucket, request.key = split_path(request.raw_path, bucket)
+        if request.method == "OPTIONS" and self._cors is not None:
+            return Response(200, _pairs(self._cors(request)))
+        exchange.principal = ANONYMOUS
+
+        async def fetch(wanted: Request) -> Response:
+            exchange.operation = "HeadObject" if wanted.method == "HEAD" else "GetObject"
+            compiled = self._operations[exchange.operation]
+            who = Authentication(ANONYMOUS, Scheme.ANONYMOUS, BARE)
+            call = self._call(_State(exchange, state.receive), wanted, who, compiled)
+            await self._gate(call, self._context)
+            return compiled.response(call, await compiled.operation.handler(call, self._context))
+
+        return await site.answer(request, Visit(exchange.request_id, self._host_id, fetch))
 
     async def _post_object(self, state: _State, request: Request, who: Authentication) -> Response:
         """An upload by a form: its head is in its body, so that is begun before anybody is known."""

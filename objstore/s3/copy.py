@@ -18,7 +18,7 @@ from objstore.aws.operation import Call, operation
 from objstore.iam import gate
 from objstore.iam.context import Context
 from objstore.iam.lookup import bucket_of
-from objstore.s3 import checksums, conditions, copy_source, keys, lifecycle, new_objects, versions
+from objstore.s3 import checksums, conditions, copy_source, headers, keys, lifecycle, new_objects, versions
 from objstore.s3.times import moment
 from objstore.store.types import Digester, NewObject, ObjectName, Version
 
@@ -83,7 +83,7 @@ def _directive(call: Call, member: str, header: str) -> str:
 def _refuse_to_itself(call: Call, source: ObjectName, directive: str) -> None:
     """A copy onto itself must change something; an older version may be copied onto the current one."""
     same = (source.bucket, source.key, source.version_id) == (call.bucket, call.key, None)
-    if same and directive == COPY and "StorageClass" not in call:
+    if same and directive == COPY and not {"StorageClass", "WebsiteRedirectLocation"} & call.members.keys():
         raise AwsError(
             "InvalidRequest",
             "This copy request is illegal because it is trying to copy an object to itself without changing the "
@@ -95,7 +95,7 @@ def _change(wanted: NewObject, directive: str, tagging: str) -> Callable[[Versio
     def change(source: Version) -> NewObject:
         new = wanted
         if directive == COPY:
-            new = replace(new, metadata=source.metadata, headers=source.headers)
+            new = replace(new, metadata=source.metadata, headers=headers.copied(source.headers, wanted.headers))
         if tagging == COPY:
             new = replace(new, tags=source.tags)
         return new

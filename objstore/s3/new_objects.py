@@ -31,6 +31,7 @@ MEMBERS: Final = locks.MEMBERS | frozenset(
         "Metadata",
         "StorageClass",
         "Tagging",
+        "WebsiteRedirectLocation",
     }
 )
 """The members that `described` honours."""

@@ -25,3 +25,4 @@ from objstore.s3 import (  # noqa: F401
     versioning,
     versions_listing,
 )
+from objstore.s3.website import operations as website  # noqa: F401

@@ -16,6 +16,7 @@ from objstore.aws.authentication import authenticate
 from objstore.aws.domains import Domains
 from objstore.aws.errors import AwsError
 from objstore.aws.http import read_request
+from objstore.s3.website.hosts import Hosts
 from objstore.server import metrics
 from objstore.server.access import AccessLog
 from objstore.server.node import Node
@@ -27,6 +28,7 @@ _OWN = "/-/"
 def application(node: Node, settings: Settings, log: AccessLog) -> ASGIApp:
     """Starlette's application for our own pages; what it does not know goes to the wire, past its router."""
     domains = Domains(settings.domains)
+    sites = Hosts(settings.website_domains, settings.website_hosts)
     pages = Starlette(
         routes=[
             Mount(
@@ -42,8 +44,11 @@ def application(node: Node, settings: Settings, log: AccessLog) -> ASGIApp:
     )
     wire = node.endpoint(settings, log)
 
+    def _is_ours(host: str) -> bool:
+        return domains.bucket_of(host) is None and sites.bucket_of(host) is None
+
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
-        own = scope["path"].startswith(_OWN) and domains.bucket_of(_host(scope)) is None
+        own = scope["path"].startswith(_OWN) and _is_ours(_host(scope))
         await (pages if own else wire)(scope, receive, send)
 
     return dispatch

@@ -24,6 +24,8 @@ from objstore.iam.users import Users
 from objstore.jobs.heal import to_heal
 from objstore.kms import master
 from objstore.s3 import cross_origin
+from objstore.s3.website.hosts import Hosts
+from objstore.s3.website.site import Site
 from objstore.server import credentials, metrics
 from objstore.server.access import AccessLog
 from objstore.server.inventory import DriveView, Healing, Inventory
@@ -81,6 +83,7 @@ class Node:
             credentials=self.identities.credential,
             gate=authorise,
             cors=cross_origin.answering(self.store),
+            site=Site(self.store, Hosts(settings.website_domains, settings.website_hosts)),
             domains=settings.domains,
             region=settings.region,
             limits=WireLimits(receive_idle=idle, send_idle=idle),

@@ -50,6 +50,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     durability: str = "strict"
     region: str = "us-east-1"
     domains: tuple[str, ...] = ()
+    website_domains: tuple[str, ...] = ()
+    website_hosts: tuple[str, ...] = ()
     tls_cert: str | None = None
     tls_key: str | None = None
     root_user: str | None = None
@@ -121,8 +123,13 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     for name in ("root_user", "root_password", "master_key"):
         if (secret := secret_from(environment, "OBJSTORE_" + name.upper())) is not None:
             values[name] = secret
-    if domain := environment.get("OBJSTORE_DOMAIN"):
-        values["domains"] = [part.strip().lower() for part in domain.split(",") if part.strip()]
+    for name, variable in (
+        ("domains", "OBJSTORE_DOMAIN"),
+        ("website_domains", "OBJSTORE_WEBSITE_DOMAIN"),
+        ("website_hosts", "OBJSTORE_WEBSITE_HOSTS"),
+    ):
+        if hosts := environment.get(variable):
+            values[name] = [part.strip().lower() for part in hosts.split(",") if part.strip()]
     for name in ("region", "address", "durability"):
         if value := environment.get("OBJSTORE_" + name.upper()):
             values[name] = value
