@@ -18,6 +18,7 @@ from objstore.drives.expansion import expand
 from objstore.iam import ownership
 from objstore.iam.users import UserEntry
 from objstore.kms import master
+from objstore.outbound.addresses import AllowList
 
 DEFAULT_ADDRESS = "127.0.0.1:9000"
 
@@ -63,6 +64,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     drive_deadline: float = 10.0
     reap_grace: float = 900.0
     accept_loss: bool = False
+    outbound_allow: tuple[str, ...] = ()
     storage_classes: dict[str, int] = {}
     lifecycle_day: float = 86_400.0
     limits: Limits = Limits()
@@ -171,6 +173,10 @@ def _check(s: Settings) -> None:
         _check_master_key(s.master_key)
     for name, parity in s.storage_classes.items():
         _check_class(name, parity, len(s.drives))
+    try:
+        AllowList(s.outbound_allow)
+    except ValueError as error:
+        raise SettingsError(f"outbound_allow: {error}") from None
     if s.lifecycle_day <= 0:
         raise SettingsError("lifecycle_day: seconds, more than 0")
     split_address(s.address)

@@ -1,0 +1,1 @@
+"""Connections that the server makes: only to where the administrator lets it."""
