@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Sequence
 
 from erasure import SHARD_HEADER, Buffer
 from objstore.blobs import orphans, reading, rebuild
@@ -12,6 +13,7 @@ from objstore.blobs.ids import INSTANCE_BYTES
 from objstore.blobs.orphans import YOUNG, Orphan
 from objstore.blobs.packing import LIMIT, Packer
 from objstore.blobs.rebuild import Problem
+from objstore.blobs.running import Running
 from objstore.blobs.shards import Damaged, Shards
 from objstore.blobs.types import Append, BlobInfo, Extent, Written
 from objstore.blobs.writer import Writer
@@ -26,7 +28,8 @@ class Blobs:
 
     `instance` is this process life's tag (`new_instance`). `lookup` gives the catalog's row of a blob, synchronously
     and quickly. `damaged(blob, shard, reason)` is told of every shard found bad, possibly many times. `sealed(info)`
-    is told when an open blob of this process takes no more; it may have been published before as open.
+    is told when an open blob of this process takes no more; it may have been published before as open. `running` is
+    told of every read, for the reaper's sake.
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class Blobs:
         damaged: Damaged,
         sealed: Callable[[BlobInfo], None] | None = None,
         limit: int = LIMIT,
+        running: Running | None = None,
     ) -> None:
         assert len(instance) == INSTANCE_BYTES, "an instance tag has four bytes"
         self.pool = pool
@@ -46,6 +50,7 @@ class Blobs:
         self._lookup = lookup
         self._sealed = sealed
         self._limit = limit
+        self._running = running or Running()
         self._packers: dict[int, Packer] = {}
         self._shards = Shards(pool, self.directory, damaged)
 
@@ -71,8 +76,9 @@ class Blobs:
         return sealed
 
     async def close(self) -> None:
-        """Seal what is open; nothing may be written afterwards."""
+        """Seal what is open; nothing may be read or written afterwards."""
         await self.seal_open()
+        self._running.close()
 
     # --- read
 
@@ -82,7 +88,13 @@ class Blobs:
         Raises Unreadable, BlobUnknown while it is iterated. Close it (`aclose`) when it is left early.
         """
         assert start >= 0 and length >= 0 and start + length <= sum(e.length for e in extents), "inside the extents"
-        return reading.read(self._shards, extents, start, length)
+        return self._noted(reading.read(self._shards, extents, start, length))
+
+    async def _noted(self, pieces: AsyncGenerator[Buffer, None]) -> AsyncIterator[Buffer]:
+        with self._running.read():
+            async with contextlib.aclosing(pieces):
+                async for piece in pieces:
+                    yield piece
 
     def read_now(self, extents: Sequence[Extent], start: int, length: int) -> list[memoryview] | None:
         """The same bytes at once when they are few, in the page cache and good; else None: then `read`."""

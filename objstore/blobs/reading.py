@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import NamedTuple
 
 import erasure
@@ -65,7 +65,7 @@ def read_now(shards: Shards, extents: Sequence[Extent], start: int, length: int)
     return views
 
 
-async def read(shards: Shards, extents: Sequence[Extent], start: int, length: int) -> AsyncIterator[Buffer]:
+async def read(shards: Shards, extents: Sequence[Extent], start: int, length: int) -> AsyncGenerator[Buffer, None]:
     """The bytes in order, in pieces of up to a shard block. Raises Unreadable, BlobUnknown."""
     at, end = start, start + length
     misses = 0

@@ -1,4 +1,8 @@
-"""Reap: give the space of what nothing refers to back, after a grace time in which running reads finish.
+"""Reap: give the space of what nothing refers to back, when no read can be using it any more.
+
+A read looks a version up and then reads its bytes. The grace time is what may lie between the two; from then on the
+read is known to run, and whatever became garbage since it began, less that time, stays. A read that has run for a day
+holds nothing up any more.
 
 Punched first, forgotten after: a reaper that dies in between punches again, which is harmless, because offsets are
 never used twice.
@@ -12,10 +16,19 @@ from objstore.catalog.catalog import Catalog
 from objstore.store import repair
 from objstore.store.store import now_us
 
+LONGEST_READ = 86_400.0
+"""Seconds after which a read no longer keeps deleted bytes."""
 
-async def reap(catalog: Catalog, blobs: Blobs, grace_seconds: float) -> int:
-    """One pass; how many ranges and blobs were given back."""
-    before = now_us() - int(grace_seconds * 1_000_000)
+
+def horizon(now: int, grace_seconds: float, oldest_read: int | None) -> int:
+    """Garbage since before this time (microseconds since 1970) may go."""
+    since = now if oldest_read is None else min(now, max(oldest_read, now - int(LONGEST_READ * 1_000_000)))
+    return since - int(grace_seconds * 1_000_000)
+
+
+async def reap(catalog: Catalog, blobs: Blobs, grace_seconds: float, oldest_read: int | None = None) -> int:
+    """One pass; how many ranges and blobs were given back. `oldest_read`: when the oldest running read began."""
+    before = horizon(now_us(), grace_seconds, oldest_read)
     due = catalog.read(lambda tx: repair.garbage_due(tx, before))
     count = 0
     for blob, ranges in due.items():

@@ -9,6 +9,7 @@ import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from objstore.blobs import running
 from objstore.drives.drive import Drive
 from objstore.drives.errors import DriveError
 from objstore.drives.lock import lock_drive
@@ -19,7 +20,7 @@ from objstore.jobs.reap import reap
 from objstore.jobs.seal import collect_orphans, seal_abandoned
 from objstore.server.children import Orders
 from objstore.server.node import Node, open_node
-from objstore.server.runtime import hold_instance, instance_lives
+from objstore.server.runtime import hold_instance, instance_lives, reads
 
 _log = logging.getLogger(__name__)
 _WATCH, _REAP, _LIFECYCLE = 1.0, 5.0, 2.0
@@ -93,7 +94,7 @@ class Janitor:
         drives, self._unswept = self._unswept, set()
         async with self._placing:
             await collect_orphans(node.catalog, drives, self._lives)
-        await reap(node.catalog, node.blobs, self._grace)
+        await reap(node.catalog, node.blobs, self._grace, running.oldest(reads(self._runtime), self._lives))
 
     async def lifecycle(self) -> None:
         """Do what the rules of buckets let become due."""

@@ -12,6 +12,7 @@ from objstore.aws.endpoint import Endpoint
 from objstore.aws.exchange import Exchange
 from objstore.blobs import Blobs
 from objstore.blobs.ids import new_instance
+from objstore.blobs.running import Running
 from objstore.catalog.catalog import Catalog, attach
 from objstore.drives.drive import Drive
 from objstore.drives.pool import Pool
@@ -29,6 +30,7 @@ from objstore.s3.website.site import Site
 from objstore.server import credentials, metrics
 from objstore.server.access import AccessLog
 from objstore.server.inventory import DriveView, Healing, Inventory
+from objstore.server.runtime import reads
 from objstore.server.settings import Settings, SettingsError
 from objstore.store import repair
 from objstore.store.reports import Reports
@@ -44,7 +46,7 @@ _SETTLE_SECONDS = 2.0
 class Node:
     """The rooms of one process, opened and joined. Make it with `open_node`."""
 
-    def __init__(self, settings: Settings, pool: Pool, catalog: Catalog) -> None:
+    def __init__(self, settings: Settings, pool: Pool, catalog: Catalog, runtime: Path) -> None:
         self.settings = settings
         self.pool = pool
         self.catalog = catalog
@@ -57,6 +59,7 @@ class Node:
             lookup=lambda blob: catalog.read(lambda tx: repair.blob(tx, blob)),
             damaged=self.reports.damaged,
             sealed=self.reports.sealed,
+            running=Running(reads(runtime), self.instance),
         )
         pool.on_change(self._drive_changed)
         self.store = Store(catalog, self.blobs, classes=settings.storage_classes)
@@ -182,7 +185,7 @@ async def open_node(settings: Settings, runtime: Path) -> Node:
         strict=strict,
         deadline=settings.drive_deadline,
     )
-    return Node(settings, pool, attach(pool, runtime, strict=strict, settle=_SETTLE_SECONDS))
+    return Node(settings, pool, attach(pool, runtime, strict=strict, settle=_SETTLE_SECONDS), runtime)
 
 
 def _record(exchange: Exchange, log: AccessLog) -> None:

@@ -1,7 +1,8 @@
 """The server's runtime directory: what its processes share while they run, and nothing that must outlive them.
 
-It holds the catalog's commit lock and generation, a lock file for each live instance, and the metrics' shared files. A
-directory left behind by a killed server is recognised by its free lock and removed at the next start.
+It holds the catalog's commit lock and generation, a lock file for each live instance, when its oldest running read
+began, and the metrics' shared files. A directory left behind by a killed server is recognised by its free lock and
+removed at the next start.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def directory() -> Iterator[tuple[Path, int]]:
     """A new runtime directory (mode 0700) and the descriptor of its lock, for children to inherit; removed last."""
     _sweep()
     path = Path(tempfile.mkdtemp(prefix=_UNBORN))
-    for name in ("metrics", "instances"):
+    for name in ("metrics", "instances", "reads"):
         (path / name).mkdir()
     lock = _lock(path / _LOCK)
     assert lock is not None, "nobody knows the name of a new directory"
@@ -34,6 +35,11 @@ def directory() -> Iterator[tuple[Path, int]]:
     finally:
         os.close(lock)
         shutil.rmtree(path, ignore_errors=True)
+
+
+def reads(runtime: Path) -> Path:
+    """The folder in which processes tell which reads run."""
+    return runtime / "reads"
 
 
 def hold_instance(runtime: Path, tag: bytes) -> int:

@@ -1,0 +1,85 @@
+"""What nothing refers to gives its space back, but never under a read that runs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from objstore.blobs.running import Running, oldest
+from objstore.jobs.reap import LONGEST_READ, horizon, reap
+from tests.jobs.house import BUCKET, House, play
+
+MIB = 1 << 20
+LONG = int(LONGEST_READ * 1_000_000)
+
+
+def test_a_read_that_runs_keeps_what_is_deleted_meanwhile(tmp_path: Path) -> None:
+    async def scene(house: House) -> None:
+        data = os.urandom(30 * MIB)
+        await house.put("before", data)
+        await house.put("large", data)
+        before, large = house.info(house.blob_of("before")), house.info(house.blob_of("large"))
+        await house.delete("before")
+        reading = house.store.read(house.store.current(BUCKET, "large"))
+        got = [bytes(await anext(reading))]
+        await house.delete("large")
+
+        def since() -> int | None:
+            return oldest(house.reads, lambda instance: True)
+
+        await reap(house.catalog, house.blobs, 0.0, since())
+        assert not any(house.used(before)), "what was garbage when the read began is no matter to it"
+        assert all(house.used(large))
+        got += [bytes(piece) async for piece in reading]
+        assert b"".join(got) == data
+        assert since() is None
+        await reap(house.catalog, house.blobs, 0.0, since())
+        assert not any(house.used(large))
+
+    play(tmp_path, scene)
+
+
+def test_a_read_that_is_given_up_keeps_nothing(tmp_path: Path) -> None:
+    async def scene(house: House) -> None:
+        await house.put("large", os.urandom(30 * MIB))
+        reading = house.store.read(house.store.current(BUCKET, "large"))
+        await anext(reading)
+        assert oldest(house.reads, lambda instance: instance == house.instance)
+        assert oldest(house.reads, lambda instance: False) is None, "the dead read nothing"
+        await reading.aclose()  # type: ignore[attr-defined]
+        assert oldest(house.reads, lambda instance: True) is None
+
+    play(tmp_path, scene)
+
+
+@given(st.lists(st.booleans(), max_size=30))
+def test_the_oldest_of_the_running_reads_is_told(turns: list[bool]) -> None:
+    """True begins a read, False ends the second oldest of those that run, or the only one."""
+    clock = iter(range(1, 100))
+    reads: list[tuple[int, contextlib.ExitStack]] = []
+    with tempfile.TemporaryDirectory() as name:
+        running = Running(Path(name), b"test", lambda: next(clock))
+        for number, begins in enumerate(turns):
+            if begins:
+                reads.append((1 + sum(turns[:number]), contextlib.ExitStack()))
+                reads[-1][1].enter_context(running.read())
+            elif reads:
+                reads.pop(min(1, len(reads) - 1))[1].close()
+            assert oldest(Path(name), lambda _: True) == min((begun for begun, _ in reads), default=None)
+        for _, read in reads:
+            read.close()
+        assert oldest(Path(name), lambda _: True) is None
+        running.close()
+
+
+@given(st.integers(0, 1 << 50), st.floats(0, 1e6), st.none() | st.integers(0, 1 << 50))
+def test_no_read_holds_the_reaper_up_for_ever(age: int, grace: float, begun: int | None) -> None:
+    now = 1 << 51
+    oldest_read = None if begun is None else now - begun
+    due = now - int(grace * 1_000_000) - horizon(now, grace, oldest_read)
+    assert due == (0 if begun is None else min(max(begun, 0), LONG))
