@@ -9,6 +9,7 @@ in its arguments.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies.html
 """
 
+from objstore.iam.policy.bucket_rules import check_bucket
 from objstore.iam.policy.decision import Decision, Reason
 from objstore.iam.policy.errors import Fault, MalformedPolicy
 from objstore.iam.policy.evaluation import decide
@@ -47,6 +48,7 @@ __all__ = [
     "Reason",
     "Statement",
     "Values",
+    "check_bucket",
     "decide",
     "is_public",
     "parse",

@@ -45,9 +45,11 @@ class Fault(Enum):
     EFFECT_CASE = ("The policy failed legacy parsing", "Invalid effect: {0}", "Invalid effect: {0}")
     SAME_SID = ("Statement IDs (SID) in a single policy must be unique.",) * 3
     SID = (
-        "Statement IDs (SID) can only contain alphanumeric characters.",
+        "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular expression "
+        "[0-9A-Za-z]*",
         "Invalid policy syntax.",
-        "Statement IDs (SID) can only contain alphanumeric characters.",
+        "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular expression "
+        "[0-9A-Za-z]*",
     )
     PRINCIPAL = (
         "Policy document should not specify a principal.",
@@ -75,7 +77,7 @@ class Fault(Enum):
     RESOURCE_FIELDS = ("The policy failed legacy parsing", "Policy has invalid resource", "")
     NOT_APPLICABLE = ("", "Action does not apply to any resource(s) in statement", "")
     OPERATOR = ("Syntax errors in policy.", "Invalid Condition type : {0}", "Syntax error in policy.")
-    KEY = ("{0}", "Policy has an invalid condition key", "{0}")
+    KEY = ("", "Policy has an invalid condition key", "")
     KEY_NOT_APPLICABLE = (
         "",
         "Conditions do not apply to combination of actions and resources in statement",

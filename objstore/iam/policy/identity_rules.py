@@ -33,6 +33,7 @@ _IAM_PATHS: Final = (
     "report/",
     "access-report/",
 )
+_S3_REGIONAL: Final = ("accesspoint/", "job/", "storage-lens", "access-grants/", "async-request/")
 _NO_VENDOR: Final = "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc."
 
 
@@ -89,7 +90,7 @@ def _resource_fault(resource: str) -> str | None:
     if len(fields) < 2 or "*" in fields[1] or "?" in fields[1]:
         return "Resource vendor must be fully qualified and cannot contain regexes."
     service, region, path = fields[1], fields[2] if len(fields) > 2 else "", fields[4] if len(fields) > 4 else "*"
-    if service == "s3" and region:
+    if service == "s3" and region and path != "*" and not path.startswith(_S3_REGIONAL):
         return f"Resource {resource} can not contain region information."
     if service == "iam" and region:
         return f"IAM resource {resource} cannot contain region information."

@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-publi
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_network
 from typing import Final
 
@@ -37,6 +38,10 @@ _FIXING_KEYS: Final = frozenset(
 _FIXING_OPERATORS: Final = frozenset(
     {"stringequals", "stringequalsignorecase", "stringlike", "arnequals", "arnlike", "ipaddress"}
 )
+_FIXED_BUT_FOR_A_NAME: Final = {
+    "aws:userid": re.compile(r"AROA[A-Z0-9]+:\*"),
+    "s3:dataaccesspointarn": re.compile(r"arn:aws[a-z-]*:s3:[^:*?$]*:[^:*?$]+:accesspoint/[^$]+"),
+}
 _WIDEST_V4: Final = 8
 _WIDEST_V6: Final = 32
 
@@ -56,12 +61,20 @@ def _is_public(statement: Statement) -> bool:
 
 
 def _fixes(condition: Condition) -> bool:
-    operator = condition.operator.lower()
-    if operator not in _FIXING_OPERATORS or condition.key.lower() not in _FIXING_KEYS or not condition.values:
+    operator, key = condition.operator.lower().removeprefix("foranyvalue:"), condition.key.lower()
+    if operator not in _FIXING_OPERATORS or key not in _FIXING_KEYS or not condition.values:
         return False
     if operator == "ipaddress":
         return all(_is_narrow(value) for value in condition.values)
-    return not any("*" in value or "?" in value or "${" in value for value in condition.values)
+    return all(_is_fixed(key, value) for value in condition.values)
+
+
+def _is_fixed(key: str, value: str) -> bool:
+    """Whether it has neither wildcards nor variables, save for the name of a session or an access point."""
+    if not any(sign in value for sign in ("*", "?", "${")):
+        return True
+    known = _FIXED_BUT_FOR_A_NAME.get(key)
+    return known is not None and known.fullmatch(value) is not None
 
 
 def _is_narrow(text: str) -> bool:

@@ -1,6 +1,5 @@
-"""What S3 checks of a bucket policy and IAM of a trust policy, one statement after the other.
+"""What is checked of policies that name principals, one statement after the other: those of buckets and of trust.
 
-https://docs.aws.amazon.com/AmazonS3/latest/userguide/example-bucket-policies.html
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
 """
 
@@ -9,13 +8,13 @@ from __future__ import annotations
 import re
 from typing import Any, Final, NoReturn
 
+from objstore.iam.policy import bucket_rules
 from objstore.iam.policy.errors import Fault, MalformedPolicy
 from objstore.iam.policy.principals import TYPES, Principals, add_aws
 from objstore.iam.policy.shape import Document, Fail, Written
 from objstore.iam.policy.types import Kind
 
 _TRUST_ACTION: Final = re.compile(r"sts:(assumerole[a-z]*|tagsession|setsourceidentity|setcontext)", re.IGNORECASE)
-_S3_ACTION: Final = re.compile(r"s3:[a-z*?]+", re.IGNORECASE)
 _PROVIDER: Final = re.compile(
     r"arn:aws[a-z-]*:iam::[A-Za-z0-9]{0,32}:(oidc|saml|ldap)-provider/.+|[A-Za-z0-9.\-]+\.[a-z]+"
 )
@@ -31,14 +30,13 @@ def check(document: Document, kind: Kind) -> None:
 
     for one in document.statements:
         _check_principal(one, kind, fail)
-        if not one.actions:
-            fail(Fault.NO_ACTION)
         if kind is Kind.TRUST:
             _check_trust(one, fail)
         else:
-            _check_bucket(one, fail)
+            bucket_rules.check(one, fail)
     sids = [one.sid for one in document.statements if one.sid]
-    if len(set(sids)) != len(sids):
+    # S3 takes a policy in which two statements have the same Sid.
+    if kind is Kind.TRUST and len(set(sids)) != len(sids):
         fail(Fault.SAME_SID)
 
 
@@ -53,24 +51,16 @@ def _check_principal(one: Written, kind: Kind, fail: Fail) -> None:
         fail(Fault.EMPTY_PRINCIPAL)
     if kind is Kind.TRUST and one.principal == "*":
         fail(Fault.PRINCIPAL_STAR)
+    principals(one, fail)
 
 
 def _check_trust(one: Written, fail: Fail) -> None:
+    if not one.actions:
+        fail(Fault.NO_ACTION)
     if one.resources is not None:
         fail(Fault.RESOURCE, "NotResource" if one.not_resource else "Resource")
     if one.not_action or not all(_TRUST_ACTION.fullmatch(action) for action in one.actions or ()):
         fail(Fault.ACTION)
-
-
-def _check_bucket(one: Written, fail: Fail) -> None:
-    if not one.resources:
-        fail(Fault.NO_RESOURCE)
-    for resource in one.resources:
-        if resource != "*" and not resource.startswith("arn:aws:s3:"):
-            fail(Fault.RESOURCE)
-    for action in one.actions or ():
-        if action != "*" and not _S3_ACTION.fullmatch(action):
-            fail(Fault.ACTION)
 
 
 def principals(one: Written, fail: Fail) -> Principals | None:

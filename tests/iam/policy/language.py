@@ -77,7 +77,7 @@ def statement(text: str) -> dict[str, Any]:
     result: dict[str, Any] = {"Effect": found["effect"]}
     for name, values in (("Action", found["actions"]), ("Resource", found["resources"])):
         if values:
-            listed = [_arn(one) if name == "Resource" else one for one in values.removeprefix("!").split(",")]
+            listed = [_arn(one) if name == "Resource" else one for one in _split(values.removeprefix("!"))]
             result[f"Not{name}" if values.startswith("!") else name] = listed
     if found["principals"]:
         names = found["principals"]
@@ -88,6 +88,11 @@ def statement(text: str) -> dict[str, Any]:
             key, _, values = rest.partition("=")
             result.setdefault("Condition", {}).setdefault(operator, {})[key] = values.split("|")
     return result
+
+
+def _split(values: str) -> list[str]:
+    """At commas outside variables; `%20` is a space."""
+    return [one.replace("%20", " ") for one in re.split(r",(?![^{]*\})", values)]
 
 
 def _arn(text: str) -> str:

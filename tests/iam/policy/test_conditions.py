@@ -1,0 +1,223 @@
+"""Conditions: operator, values of the policy, values of the request, and whether it holds. One line a case.
+
+Values of a policy are separated by `|`. A request's value is None where the key is not there, a tuple where it has
+several values.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from objstore.iam.policy.conditions import compile_condition
+
+Given = str | tuple[str, ...] | None
+
+STRINGS: list[tuple[str, str, Given, bool]] = [
+    ("StringEquals", "JohnDoe", "JohnDoe", True),
+    ("StringEquals", "JohnDoe", "johndoe", False),
+    ("StringEquals", "John*", "John*", True),
+    ("StringEquals", "John*", "JohnDoe", False),
+    ("StringEquals", "a|b|c", "b", True),
+    ("StringEquals", "a|b|c", "d", False),
+    ("StringEquals", "", "", True),
+    ("StringEquals", "a", None, False),
+    ("StringEquals", "", None, False),
+    ("StringNotEquals", "a", "b", True),
+    ("StringNotEquals", "a", "a", False),
+    ("StringNotEquals", "a|b", "b", False),
+    ("StringNotEquals", "a|b", "c", True),
+    ("StringNotEquals", "a", None, True),
+    ("StringEqualsIgnoreCase", "JohnDoe", "jOHNdOE", True),
+    ("StringEqualsIgnoreCase", "JohnDoe", "JaneDoe", False),
+    ("StringEqualsIgnoreCase", "a", None, False),
+    ("StringNotEqualsIgnoreCase", "a", "A", False),
+    ("StringNotEqualsIgnoreCase", "a", "B", True),
+    ("StringNotEqualsIgnoreCase", "a", None, True),
+    ("StringLike", "home/*", "home/a/b", True),
+    ("StringLike", "home/*", "home", False),
+    ("StringLike", "h?me/", "home/", True),
+    ("StringLike", "h?me/", "hme/", False),
+    ("StringLike", "*", "", True),
+    ("StringLike", "*", None, False),
+    ("StringLike", "|home/", "", True),
+    ("StringLike", "Home", "home", False),
+    ("StringLike", "a.c", "abc", False),
+    ("StringLike", "*.example.com/*", "http://www.example.com/x", True),
+    ("StringNotLike", "home/*", "home/a", False),
+    ("StringNotLike", "home/*", "etc/a", True),
+    ("StringNotLike", "home/*", None, True),
+    ("StringEqualsIfExists", "a", "a", True),
+    ("StringEqualsIfExists", "a", "b", False),
+    ("StringEqualsIfExists", "a", None, True),
+    ("StringLikeIfExists", "a*", None, True),
+    ("StringNotEqualsIfExists", "a", None, True),
+    ("StringNotEqualsIfExists", "a", "a", False),
+    ("stringequals", "a", "a", True),
+    ("STRINGLIKEIFEXISTS", "a*", "ab", True),
+]
+NUMBERS: list[tuple[str, str, Given, bool]] = [
+    ("NumericEquals", "10", "10", True),
+    ("NumericEquals", "10", "10.0", True),
+    ("NumericEquals", "10", "1e1", True),
+    ("NumericEquals", "10", "11", False),
+    ("NumericEquals", "10", "ten", False),
+    ("NumericEquals", "10", "", False),
+    ("NumericEquals", "10", None, False),
+    ("NumericEquals", "9007199254740993", "9007199254740992", False),
+    ("NumericNotEquals", "10", "11", True),
+    ("NumericNotEquals", "10", "10.0", False),
+    ("NumericNotEquals", "10", None, True),
+    ("NumericNotEquals", "10", "ten", True),
+    ("NumericLessThan", "10", "9", True),
+    ("NumericLessThan", "10", "10", False),
+    ("NumericLessThan", "10", "NaN", False),
+    ("NumericLessThan", "10", "-Infinity", False),
+    ("NumericLessThan", "10", "9" * 5000, False),
+    ("NumericLessThanEquals", "10", "10", True),
+    ("NumericLessThanEquals", "10", "11", False),
+    ("NumericLessThanEquals", "10", None, False),
+    ("NumericLessThanEqualsIfExists", "10", None, True),
+    ("NumericGreaterThan", "10", "11", True),
+    ("NumericGreaterThan", "10", "10", False),
+    ("NumericGreaterThanEquals", "10", "10", True),
+    ("NumericGreaterThanEquals", "10|20", "15", True),
+    ("NumericGreaterThanEquals", "10", "-1", False),
+]
+DATES: list[tuple[str, str, Given, bool]] = [
+    ("DateEquals", "2020-01-01T00:00:00Z", "2020-01-01T00:00:00Z", True),
+    ("DateEquals", "2020-01-01T00:00:00Z", "2020-01-01T01:00:00+01:00", True),
+    ("DateEquals", "2020-01-01T00:00:00Z", "1577836800", True),
+    ("DateEquals", "2020-01-01", "2020-01-01T00:00:00Z", True),
+    ("DateEquals", "2020-01-01", "2020-01-02", False),
+    ("DateEquals", "2020-01-01", "yesterday", False),
+    ("DateEquals", "2020-01-01", None, False),
+    ("DateNotEquals", "2020-01-01", "2020-01-02", True),
+    ("DateNotEquals", "2020-01-01", "2020-01-01", False),
+    ("DateNotEquals", "2020-01-01", None, True),
+    ("DateLessThan", "2020-07-01T00:00:00Z", "2020-06-30T23:59:59Z", True),
+    ("DateLessThan", "2020-07-01T00:00:00Z", "2020-07-01T00:00:00Z", False),
+    ("DateLessThanEquals", "2020-07-01T00:00:00Z", "2020-07-01T00:00:00Z", True),
+    ("DateGreaterThan", "2020-04-01T00:00:00Z", "2020-04-01T00:00:01Z", True),
+    ("DateGreaterThan", "2020-04-01T00:00:00Z", "2020-04-01T00:00:00Z", False),
+    ("DateGreaterThan", "1577836800", "2021-01-01T00:00:00Z", True),
+    ("DateGreaterThanEquals", "2020-04-01T00:00:00Z", "2020-04-01T00:00:00Z", True),
+    ("DateGreaterThanEquals", "2020-04-01T00:00:00Z", None, False),
+    ("DateLessThanIfExists", "2020-04-01T00:00:00Z", None, True),
+    ("DateLessThan", "2020-04-01t00:00:00.5z", "2020-04-01T00:00:00.25Z", True),
+]
+OTHERS: list[tuple[str, str, Given, bool]] = [
+    ("Bool", "true", "true", True),
+    ("Bool", "true", "True", True),
+    ("Bool", "true", "false", False),
+    ("Bool", "false", "false", True),
+    ("Bool", "false", None, False),
+    ("Bool", "true|false", "false", True),
+    ("Bool", "true", "1", False),
+    ("BoolIfExists", "false", None, True),
+    ("BoolIfExists", "false", "true", False),
+    ("BinaryEquals", "QmluYXJ5VmFsdWVJbkJhc2U2NA==", "QmluYXJ5VmFsdWVJbkJhc2U2NA==", True),
+    ("BinaryEquals", "QQ==", "QUE=", False),
+    ("BinaryEquals", "QQ==", "not base 64!", False),
+    ("BinaryEquals", "QQ==", None, False),
+    ("Null", "true", None, True),
+    ("Null", "true", "x", False),
+    ("Null", "false", "x", True),
+    ("Null", "false", None, False),
+    ("Null", "false", "", True),
+    ("Null", "true|false", None, True),
+    ("Null", "true|false", "x", True),
+    ("IpAddress", "203.0.113.0/24", "203.0.113.10", True),
+    ("IpAddress", "203.0.113.0/24", "203.0.114.10", False),
+    ("IpAddress", "203.0.113.10", "203.0.113.10", True),
+    ("IpAddress", "203.0.113.10", "203.0.113.11", False),
+    ("IpAddress", "203.0.113.7/24", "203.0.113.10", True),
+    ("IpAddress", "2001:DB8:1234:5678::/64", "2001:db8:1234:5678::1", True),
+    ("IpAddress", "2001:DB8:1234:5678::/64", "2001:db8:1234:5679::1", False),
+    ("IpAddress", "203.0.113.0/24|2001:db8::/32", "2001:db8::7", True),
+    ("IpAddress", "203.0.113.0/24", "::ffff:203.0.113.10", True),
+    ("IpAddress", "0.0.0.0/0", "2001:db8::7", False),
+    ("IpAddress", "::/0", "10.0.0.1", False),
+    ("IpAddress", "203.0.113.0/24", "nonsense", False),
+    ("IpAddress", "203.0.113.0/24", "203.0.113.10:443", False),
+    ("IpAddress", "203.0.113.0/24", None, False),
+    ("IpAddressIfExists", "203.0.113.0/24", None, True),
+    ("NotIpAddress", "203.0.113.0/24", "203.0.113.10", False),
+    ("NotIpAddress", "203.0.113.0/24", "198.51.100.1", True),
+    ("NotIpAddress", "203.0.113.0/24|198.51.100.0/24", "198.51.100.1", False),
+    ("NotIpAddress", "203.0.113.0/24", None, True),
+    ("NotIpAddress", "203.0.113.0/24", "nonsense", True),
+]
+ARNS: list[tuple[str, str, Given, bool]] = [
+    ("ArnEquals", "arn:aws:sns:us-east-1:1:t", "arn:aws:sns:us-east-1:1:t", True),
+    ("ArnEquals", "arn:aws:sns:*:1:t", "arn:aws:sns:us-east-1:1:t", True),
+    ("ArnLike", "arn:aws:sns:*:1:t", "arn:aws:sns:us-east-1:1:t", True),
+    ("ArnLike", "arn:aws:sns:*:t", "arn:aws:sns:us-east-1:1:t", False),
+    ("ArnLike", "arn:aws:*", "arn:aws:sns:us-east-1:1:t", False),
+    ("ArnLike", "*", "arn:aws:sns:us-east-1:1:t", True),
+    ("ArnLike", "arn:aws:s3:::b*", "arn:aws:s3:::bucket/key:with:colons", True),
+    ("ArnLike", "arn:aws:s3::*:src", "arn:aws:s3::111122223333:src", True),
+    ("ArnLike", "arn:aws:s3::*:src", "arn:aws:s3:::src", True),
+    ("ArnLike", "arn:aws:s3::?:src", "arn:aws:s3:::src", False),
+    ("ArnLike", "arn:aws:iam::1:user/*", "arn:aws:iam::1:user/a/b", True),
+    ("ArnLike", "arn:aws:iam::1:User/*", "arn:aws:iam::1:user/a", False),
+    ("ArnLike", "arn:aws:iam::1:user/*", "no arn", False),
+    ("ArnLike", "arn:aws:iam::1:user/*", None, False),
+    ("ArnLikeIfExists", "arn:aws:iam::1:user/*", None, True),
+    ("ArnNotEquals", "arn:aws:iam::1:user/a", "arn:aws:iam::1:user/b", True),
+    ("ArnNotEquals", "arn:aws:iam::1:user/a", "arn:aws:iam::1:user/a", False),
+    ("ArnNotLike", "arn:aws:iam::1:user/*", "arn:aws:iam::1:user/a", False),
+    ("ArnNotLike", "arn:aws:iam::1:user/*", "arn:aws:iam::1:role/a", True),
+    ("ArnNotLike", "arn:aws:iam::1:user/*", None, True),
+]
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html
+SETS: list[tuple[str, str, Given, bool]] = [
+    ("ForAllValues:StringEquals", "a|b", ("a", "b"), True),
+    ("ForAllValues:StringEquals", "a|b", ("a",), True),
+    ("ForAllValues:StringEquals", "a|b", ("a", "c"), False),
+    ("ForAllValues:StringEquals", "a|b", None, True),
+    ("ForAllValues:StringEquals", "a|b", ("",), True),
+    ("ForAllValues:StringEquals", "a|b", ("", "a"), False),
+    ("ForAllValues:StringEquals", "a", ("A",), False),
+    ("ForAllValues:StringLike", "a*", ("ab", "ac"), True),
+    ("ForAllValues:StringLike", "a*", ("ab", "bc"), False),
+    ("ForAllValues:StringNotEquals", "a|b", ("c", "d"), True),
+    ("ForAllValues:StringNotEquals", "a|b", ("a", "c"), False),
+    ("ForAllValues:StringNotEquals", "a|b", None, True),
+    ("ForAllValues:NumericLessThan", "10", ("1", "9"), True),
+    ("ForAllValues:NumericLessThan", "10", ("1", "10"), False),
+    ("ForAllValues:ArnLike", "arn:aws:iam::1:user/*", ("arn:aws:iam::1:user/a",), True),
+    ("ForAllValues:StringEqualsIfExists", "a", None, True),
+    ("ForAnyValue:StringEquals", "a|b", ("a", "c"), True),
+    ("ForAnyValue:StringEquals", "a|b", ("c", "d"), False),
+    ("ForAnyValue:StringEquals", "a|b", None, False),
+    ("ForAnyValue:StringEquals", "a|", ("",), False),
+    ("ForAnyValue:StringLike", "o-a/*", ("o-b/x", "o-a/y"), True),
+    ("ForAnyValue:StringNotEquals", "a", ("a", "b"), True),
+    ("ForAnyValue:StringNotEquals", "a", ("a",), False),
+    ("ForAnyValue:StringNotEquals", "a", None, False),
+    ("ForAnyValue:StringEqualsIfExists", "a", None, True),
+    ("ForAnyValue:IpAddress", "10.0.0.0/8", ("192.0.2.1", "10.1.1.1"), True),
+    ("foranyvalue:stringequals", "a", ("a",), True),
+    ("StringEquals", "a", ("b", "a"), True),
+    ("StringEquals", "a", ("b", "c"), False),
+    ("StringNotEquals", "a", ("b", "a"), False),
+    ("StringNotEquals", "a", ("b", "c"), True),
+    ("StringEquals", "a", (), False),
+    ("Null", "true", (), True),
+]
+
+
+@pytest.mark.parametrize(("operator", "values", "given", "holds"), [*STRINGS, *NUMBERS, *DATES, *OTHERS, *ARNS, *SETS])
+def test_a_condition(operator: str, values: str, given: Given, holds: bool) -> None:
+    condition = compile_condition(operator, "aws:Key", values.split("|"), variables=True)
+    found = (given,) if isinstance(given, str) else given
+    assert condition.holds({"aws:key": found}.get) is holds
+
+
+@pytest.mark.parametrize(
+    "operator", ["StringEquals", "NumericLessThan", "IpAddress", "ArnLike", "ForAnyValue:StringLike"]
+)
+def test_no_value_fits_where_a_policy_gives_none(operator: str) -> None:
+    condition = compile_condition(operator, "aws:Key", (), variables=True)
+    assert not condition.holds({"aws:key": ("10",)}.get)
