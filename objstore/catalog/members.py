@@ -20,6 +20,7 @@ from objstore.catalog import ballots, copying
 from objstore.catalog.errors import CatalogFull, MirrorFailed, ReadOnly
 from objstore.catalog.mirror import Mirror
 from objstore.catalog.redo import Position
+from objstore.catalog.replaying import replay
 from objstore.catalog.shared import Shared, State
 from objstore.drives.errors import DriveError
 from objstore.drives.format import Ballot
@@ -188,7 +189,7 @@ class Members:
                 if standing[mirror][1:3] != standing[source][1:3]:
                     if reach is not None and furthest - standing[mirror].seq > reach:
                         raise MirrorFailed(mirror.id, f"lost transactions: stands at {standing[mirror].seq}")
-                    mirror.replay(source)
+                    replay(mirror, source)
                 level.add(mirror)
             except MirrorFailed as error:
                 _log.warning("%s", error)

@@ -15,10 +15,9 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import apsw
-import msgspec
 
 from objstore.catalog import redo
 from objstore.catalog.errors import MirrorFailed, OutOfStep, SchemaTooNew
@@ -244,39 +243,6 @@ class Mirror:
             with contextlib.suppress(apsw.Error):
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
-
-    # --- catching up
-
-    def replay(self, source: Mirror) -> None:
-        """Catch up with `source` by its redo log, durably. Raises OutOfStep where the log does not continue us."""
-        here, there = self.position(), source.position()
-        with source.failures():
-            sql = "SELECT seq, epoch, statements FROM redo WHERE seq > ? ORDER BY seq"
-            rows = cast(list[tuple[int, int, bytes]], source.connection.execute(sql, (here.seq,)).fetchall())
-        if [row[0] for row in rows] != list(range(here.seq + 1, there.seq + 1)):
-            raise OutOfStep(self.id, f"at transaction {here.seq} is too far behind {there.seq}, or ahead of it")
-        self.begin()
-        try:
-            for _, epoch, packed in rows:
-                after = here.after(epoch, packed, there.members)
-                self._redo(here, after, packed)
-                here = after
-            if here.chain != there.chain:
-                raise OutOfStep(self.id, "has another history")
-            self.commit()
-        except BaseException:
-            self.rollback()
-            raise
-
-    def _redo(self, here: Position, after: Position, packed: bytes) -> None:
-        try:
-            step = Step(here, after, redo.unpack(packed), packed)
-            with self.failures():
-                self.stamp(step)
-                for sql, params in step.statements:
-                    self.connection.execute(sql, params)
-        except (apsw.Error, msgspec.MsgspecError) as error:
-            raise self.failure(error) from error
 
     # --- the write-ahead log
 

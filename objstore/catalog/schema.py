@@ -4,8 +4,8 @@ Names and keys are bytes, so that order is UTF-8 byte order on every engine. `PR
 a mirror has had. A release adds to the end of MIGRATIONS and never edits what was released.
 
 `objects` holds a row only for a key whose current version is a real object: a listing costs what its page holds.
-`versions` holds noncurrent versions and delete markers. `ord` grows with every version of a key. Ids of `buckets` and
-`payloads` are never given twice (AUTOINCREMENT): a reader with an old record finds nothing, never another's bytes.
+`versions` holds noncurrent versions and delete markers. `ord` grows with every version of a key. Ids of `buckets` are
+never given twice (AUTOINCREMENT). Rows of `payloads` are added and deleted, never changed: the redo log counts on it.
 `mirror` and `redo` belong to the engine: where this mirror stands, and its latest transactions as packed statements.
 `chain` is a hash over all transactions so far, `logged` their bytes: two mirrors of one chain have one history.
 """
@@ -35,7 +35,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (bucket, key, ord DESC)
         ) STRICT, WITHOUT ROWID""",
         "CREATE INDEX versions_null ON versions (bucket, key) WHERE is_null = 1",
-        "CREATE TABLE payloads (id INTEGER PRIMARY KEY AUTOINCREMENT, data BLOB NOT NULL) STRICT",
+        "CREATE TABLE payloads (id INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT",
         """CREATE TABLE uploads (
             bucket INTEGER NOT NULL, key BLOB NOT NULL, id BLOB NOT NULL, record BLOB NOT NULL,
             PRIMARY KEY (bucket, key, id)

@@ -16,6 +16,7 @@ from objstore.catalog import ballots, copying
 from objstore.catalog.errors import CatalogError, MirrorFailed, OutOfStep
 from objstore.catalog.members import Members
 from objstore.catalog.mirror import FILE, Mirror
+from objstore.catalog.replaying import replay
 from objstore.drives.drive import Drive
 from objstore.drives.errors import DriveError
 from objstore.drives.pool import Pool
@@ -161,7 +162,7 @@ def _join(members: Members, drive: Drive) -> bool:
         with members.shared.locked():
             members.ready()
             if mirror.position()[1:3] != members.mirrors[0].position()[1:3]:
-                mirror.replay(members.mirrors[0])
+                replay(mirror, members.mirrors[0])
             members.change([*members.mirrors, mirror])
         return True
     except OutOfStep:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from xxhash import xxh3_64_digest
 
 from objstore.catalog.errors import CorruptRecord
+from objstore.catalog.redo import ADD_PAYLOAD
 from objstore.catalog.transaction import Transaction
 
 _CHECKSUM = 8
@@ -19,7 +20,7 @@ def add(tx: Transaction, data: bytes, now_us: int) -> int:
     row = tx.one("SELECT max(id) FROM payloads")
     newest = row[0] if row is not None else None
     payload = now_us if newest is None else max(now_us, newest + 1)
-    tx.run("INSERT INTO payloads (id, data) VALUES (?, ?)", payload, xxh3_64_digest(data) + data)
+    tx.run(ADD_PAYLOAD, payload, xxh3_64_digest(data) + data)
     return int(payload)
 
 

@@ -154,13 +154,13 @@ def test_a_reader_may_raise_and_readers_may_nest(deployment: Deployment) -> None
 
 def test_ids_are_never_given_twice(deployment: Deployment) -> None:
     def put(tx: Transaction) -> int:
-        tx.run("INSERT INTO payloads (data) VALUES (?)", b"x")
-        row = tx.one("SELECT max(id) FROM payloads")
+        tx.run("INSERT INTO buckets (name, owner, record) VALUES (?, ?, ?)", b"x", b"", b"")
+        row = tx.one("SELECT max(id) FROM buckets")
         assert row is not None
         return int(row[0])
 
     first = deployment.write(put)
-    deployment.write(lambda tx: tx.run("DELETE FROM payloads"))
+    deployment.write(lambda tx: tx.run("DELETE FROM buckets"))
     assert deployment.write(put) > first
     deployment.assert_equal()
 
