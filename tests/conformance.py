@@ -20,7 +20,9 @@ RUNNER = Path(__file__).parents[2] / "shared" / "conformance" / "run"
 NEEDS = ["pytest", "pytest-timeout", "pytest-xdist", "boto3", "munch", "isodate", "requests", "pytz", "httplib2"]
 NEEDS += ["lxml", "PyYAML", "gevent"]
 
-USERS = """
+# The suite is told that a day lasts ten seconds.
+SETTINGS = """
+lifecycle_day = 10.0
 [[users]]
 id = "testid"
 account = ""
@@ -107,8 +109,8 @@ def main() -> int:
     parser.add_argument("-k", default="")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="objstore-conformance-") as folder:
-        config = Path(folder, "users.toml")
-        config.write_text(USERS)
+        config = Path(folder, "settings.toml")
+        config.write_text(SETTINGS)
         with serving(Path(folder, "server"), workers=2, arguments=("--config", str(config))) as server:
             cwd = None if RUNNER.exists() else arguments.suite
             status = subprocess.run(command(arguments, server.endpoint), cwd=cwd, env=dict(os.environ), check=False)

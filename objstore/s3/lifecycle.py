@@ -23,7 +23,7 @@ from objstore.iam.lookup import bucket_of, http_date
 from objstore.s3 import storage_classes
 from objstore.s3.times import moment
 from objstore.store.lifecycle import planning, queue
-from objstore.store.lifecycle.rules import LEAST_128K, Filter, Lifecycle, Rule
+from objstore.store.lifecycle.rules import LEAST_128K, And, Filter, Lifecycle, Rule
 from objstore.store.types import Bucket, Upload, Version
 
 MAX_RULES: Final = 1_000
@@ -119,10 +119,10 @@ def _check_filter(rule: Rule) -> None:
         raise _malformed("a rule has either a Filter or a Prefix")
     if wanted is None:
         return
-    if len(_given(wanted)) > 1:
-        raise _malformed("several conditions of a Filter stand in an And")
-    if wanted.and_ is not None and len(_given(wanted.and_)) + max(0, len(wanted.and_.tags) - 1) < 2:
-        raise _malformed("an And has two conditions or more")
+    if wanted.and_ is not None and wanted == Filter(and_=And()):
+        raise _malformed("an And has conditions")
+    if wanted.and_ is not None and not _nested(wanted.prefix or "", wanted.and_.prefix or ""):
+        raise _malformed("a Filter and its And have prefixes of which neither begins with the other")
     given = wanted.conditions
     if len({tag.key for tag in given.tags}) < len(given.tags):
         raise AwsError("InvalidRequest", "Duplicate Tag Keys are not allowed.")
@@ -133,9 +133,8 @@ def _check_filter(rule: Rule) -> None:
         raise AwsError("InvalidRequest", "'ObjectSizeLessThan' has to be a value greater than 'ObjectSizeGreaterThan'")
 
 
-def _given(struct: msgspec.Struct) -> list[str]:
-    """The fields of a document that were given."""
-    return [name for name in struct.__struct_fields__ if getattr(struct, name) not in (None, ())]
+def _nested(one: str, other: str) -> bool:
+    return one.startswith(other) or other.startswith(one)
 
 
 def _check_actions(rule: Rule) -> None:

@@ -68,6 +68,14 @@ def test_a_short_day_is_not_rounded_and_clients_are_told_real_ones() -> None:
         ({"Filter": {"And": {"Prefix": "a", "ObjectSizeLessThan": 10}}, "Prefix": None}, "ab", 9, {}, True),
         ({"Filter": {"And": {"Prefix": "a", "ObjectSizeLessThan": 10}}, "Prefix": None}, "b", 9, {}, False),
         ({"Status": "Disabled"}, "a", 1, {}, False),
+        ({"Filter": {"Prefix": "a", "ObjectSizeLessThan": 10}, "Prefix": None}, "ab", 9, {}, True),
+        (
+            {"Filter": {"Prefix": "a", "And": {"Tags": [{"Key": "k", "Value": "v"}]}}, "Prefix": None},
+            "ab",
+            9,
+            {},
+            False,
+        ),
     ],
 )
 def test_filters(given: dict[str, Any], key: str, size: int, tags: dict[str, str], covered: bool) -> None:

@@ -38,7 +38,7 @@ class And(_Document, frozen=True):
 
 
 class Filter(_Document, frozen=True):
-    """One member at most is set; several conditions are in `and_`."""
+    """Conditions, all of which must hold. AWS wants several of them in `and_`; Ceph's clients put them side by side."""
 
     prefix: str | None = None
     tag: Tag | None = None
@@ -48,11 +48,16 @@ class Filter(_Document, frozen=True):
 
     @property
     def conditions(self) -> And:
-        """All conditions, however they were written."""
-        if self.and_ is not None:
-            return self.and_
-        tags = (self.tag,) if self.tag is not None else ()
-        return And(self.prefix, tags, self.object_size_greater_than, self.object_size_less_than)
+        """All conditions, wherever they stand. Of two prefixes the longer says both, if one begins with the other."""
+        both = self.and_ if self.and_ is not None else And()
+        larger = [n for n in (both.object_size_greater_than, self.object_size_greater_than) if n is not None]
+        smaller = [n for n in (both.object_size_less_than, self.object_size_less_than) if n is not None]
+        return And(
+            max((p for p in (both.prefix, self.prefix) if p is not None), key=len, default=None),
+            both.tags + ((self.tag,) if self.tag is not None else ()),
+            max(larger, default=None),
+            min(smaller, default=None),
+        )
 
 
 class Expiration(_Document, frozen=True):
