@@ -156,6 +156,8 @@ TABLE: Final[dict[str, tuple[int, str]]] = {
         "Please send all future requests to this endpoint.",
     ),
     "PreconditionFailed": (412, "At least one of the pre-conditions you specified did not hold"),
+    # Not of AWS, which sells what it has. As Ceph spells it.
+    "QuotaExceeded": (403, "A quota would be exceeded."),
     "ReplicationConfigurationNotFoundError": (404, "The replication configuration was not found"),
     "RequestHeaderSectionTooLarge": (400, "Your request header section exceeds the maximum allowed size."),
     "RequestTimeTooSkewed": (403, "The difference between the request time and the current time is too large."),

@@ -69,6 +69,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             bucket INTEGER PRIMARY KEY, objects INTEGER NOT NULL DEFAULT 0, versions INTEGER NOT NULL DEFAULT 0,
             bytes INTEGER NOT NULL DEFAULT 0
         ) STRICT""",
+        # `bucket` 0 for accounts and users; `at_*`: up to which version it is counted, NULL when all is.
+        """CREATE TABLE quotas (
+            scope TEXT NOT NULL, bucket INTEGER NOT NULL, name BLOB NOT NULL, max_objects INTEGER, max_bytes INTEGER,
+            objects INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0,
+            at_bucket INTEGER, at_key BLOB, at_ord INTEGER,
+            PRIMARY KEY (scope, bucket, name)
+        ) STRICT, WITHOUT ROWID""",
         """CREATE TABLE lifecycle (
             bucket INTEGER NOT NULL, key BLOB NOT NULL, due INTEGER NOT NULL, PRIMARY KEY (bucket, key)
         ) STRICT, WITHOUT ROWID""",

@@ -144,6 +144,11 @@ def _principal(entry: UserEntry) -> Principal:
     )
 
 
+def creator_of(principal: Principal) -> str:
+    """The unique id under which what the principal writes counts: of the user or role, whatever its session."""
+    return principal.user_id.partition(":")[0]
+
+
 def owner_of(principal: Principal) -> Owner:
     """The principal as it owns what it makes: its account."""
     return Owner(principal.id, principal.name)

@@ -27,6 +27,7 @@ async def create_multipart_upload(call: Call, context: Context) -> dict[str, Any
         keys.check(call.key),
         NewUpload(
             owner=new.owner,
+            creator=new.creator,
             initiator=owner_of(call.principal),
             metadata=new.metadata,
             headers=new.headers,

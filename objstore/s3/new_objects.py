@@ -11,7 +11,7 @@ from objstore.aws.operation import Call
 from objstore.iam import ownership, public_access
 from objstore.iam.context import Context
 from objstore.iam.lookup import bucket_of
-from objstore.iam.users import owner_of
+from objstore.iam.users import creator_of, owner_of
 from objstore.s3 import headers, locks, metadata, storage_classes, tags
 from objstore.store.types import Acl, NewObject, Owner
 
@@ -42,6 +42,7 @@ def described(call: Call, context: Context) -> NewObject:
     owner, acl = owner_and_acl(call, context)
     return NewObject(
         owner=owner,
+        creator=creator_of(call.principal),
         metadata=metadata.accept(call.get("Metadata") or {}),
         headers=headers.accept(call),
         acl=acl,

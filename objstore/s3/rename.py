@@ -12,6 +12,7 @@ from objstore.aws.errors import AwsError
 from objstore.aws.operation import Call, operation
 from objstore.iam import gate
 from objstore.iam.context import Context
+from objstore.iam.users import creator_of
 from objstore.s3 import conditions, copy_source, keys
 
 _HEADER = "x-amz-rename-source"
@@ -48,5 +49,6 @@ async def rename_object(call: Call, context: Context) -> dict[str, Any]:
         keys.check(call.key),
         source_conditions=conditions.of_read(call.members, "Source"),
         conditions=conditions.of_write(call.members, "Destination"),
+        creator=creator_of(call.principal),
     )
     return {}

@@ -23,7 +23,7 @@ from objstore.server.node import Node, open_node
 from objstore.server.runtime import hold_instance, instance_lives, reads
 
 _log = logging.getLogger(__name__)
-_WATCH, _REAP, _LIFECYCLE = 1.0, 5.0, 2.0
+_WATCH, _REAP, _LIFECYCLE, _COUNT = 1.0, 5.0, 2.0, 1.0
 _LONGEST_WAIT = 10  # rounds of watching
 
 
@@ -101,6 +101,11 @@ class Janitor:
         if self._node.read_only_reason() is None:
             await lifecycle.run(self._node.catalog, self._node.store)
 
+    async def count(self) -> None:
+        """Count what there is for quotas that are new, some at a time beside all other commits."""
+        while self._node.read_only_reason() is None and await self._node.store.count_quotas():
+            pass
+
 
 async def work(orders: Orders) -> None:
     """Run the loops until cancelled."""
@@ -112,7 +117,10 @@ async def work(orders: Orders) -> None:
     janitor = Janitor(node, runtime, orders.settings.reap_grace)
     try:
         await asyncio.gather(
-            _forever(janitor.watch, _WATCH), _forever(janitor.sweep, _REAP), _forever(janitor.lifecycle, _LIFECYCLE)
+            _forever(janitor.watch, _WATCH),
+            _forever(janitor.sweep, _REAP),
+            _forever(janitor.lifecycle, _LIFECYCLE),
+            _forever(janitor.count, _COUNT),
         )
     finally:
         await node.close()

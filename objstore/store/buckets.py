@@ -8,7 +8,7 @@ import msgspec
 
 from objstore.catalog.records import pack, unpack
 from objstore.catalog.transaction import Transaction
-from objstore.store import configuration, locks, uploads
+from objstore.store import configuration, locks, quotas, uploads
 from objstore.store.errors import (
     BucketAlreadyExists,
     BucketAlreadyOwnedByYou,
@@ -68,6 +68,9 @@ def update(tx: Transaction, name: str, change: Callable[[Bucket], Bucket]) -> Bu
         tx.run(
             "UPDATE buckets SET owner = ?, record = ? WHERE id = ?", bucket.owner.id.encode(), pack(bucket), bucket.id
         )
+    if bucket.owner.id != old.owner.id:
+        for owner in (old.owner, bucket.owner):
+            quotas.recount(tx, quotas.Target("account", 0, owner.id.encode()))
     return bucket
 
 
@@ -102,6 +105,7 @@ def delete(tx: Transaction, name: str, now_us: int) -> bool:
         return False
     if queue.forget(tx, bucket.id, _PURGE):
         return False
+    quotas.forget(tx, bucket.id)
     tx.run("DELETE FROM usage WHERE bucket = ?", bucket.id)
     tx.run("DELETE FROM buckets WHERE id = ?", bucket.id)
     return True

@@ -65,14 +65,14 @@ def complete(tx: Transaction, name: str, key: str, asked: Completion) -> Publish
     checksum = asked.combine(upload, chosen) if asked.combine is not None else None
     there = versions.place(tx, bucket, key.encode())
     check_write(asked.given, key, there.current)
+    made = versions.put(tx, bucket, key.encode(), there, drafted(upload, chosen, checksum, asked))
 
     kept = {part.number for part in chosen}
     for part in known.values():
         if part.number not in kept:
             uploads.drop_part(tx, part, asked.stamp.now_us)
     uploads.forget(tx, bucket.id, key.encode(), raw)
-    draft = drafted(upload, chosen, checksum, asked)
-    return objects.shown(bucket, versions.put(tx, bucket, key.encode(), there, draft))
+    return objects.shown(bucket, made)
 
 
 def choose(upload_id: str, asked: Sequence[CompletedPart], known: dict[int, Part]) -> list[Part]:
@@ -147,6 +147,7 @@ def drafted(upload: Upload, parts: Sequence[Part], checksum: Checksum | None, as
         part_count=len(parts),
         tags=upload.tags,
         lock=upload.lock,
+        creator=upload.creator,
     )
 
 

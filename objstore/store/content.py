@@ -158,6 +158,7 @@ def drafted(new: NewObject, stored: Stored, stamp: Stamp, now_us: int) -> Versio
         content=stored.content,
         tags=new.tags,
         lock=new.lock,
+        creator=new.creator,
     )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import msgspec
 
 from objstore.catalog.transaction import Transaction
-from objstore.store import buckets, extents, objects, uploads
+from objstore.store import buckets, extents, objects, quotas, uploads
 from objstore.store.content import Content, cut
 from objstore.store.errors import InvalidRange, InvalidRequest, OperationAborted
 from objstore.store.ingest import Stored
@@ -165,7 +165,9 @@ async def _enter(
     shared = part.extents[: len(part.extents) - own]
 
     def enter(tx: Transaction) -> bool:
-        bound = uploads.require(tx, buckets.require(tx, bucket), upload.key, upload.id)
+        known = buckets.require(tx, bucket)
+        bound = uploads.require(tx, known, upload.key, upload.id)
+        quotas.check_alone(tx, known, bound.key.encode(), bound.creator, part.size)
         if shared and objects.source_of(tx, source, source_given)[1].extents != seen.extents:
             if written is not None:
                 extents.discard(tx, written, part.modified_us)

@@ -70,6 +70,12 @@ class ObjectLocked(StoreError):
         super().__init__("Access Denied because object protected by object lock.")
 
 
+class QuotaExceeded(StoreError):
+    """An account, user, bucket or prefix would hold more than it may. Detail: QuotaScope, QuotaName."""
+
+    code = "QuotaExceeded"
+
+
 class _OnMarker(StoreError):
     """An error that tells of the delete marker it met: `marker`, its record, or None where there is none."""
 

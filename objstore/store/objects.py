@@ -12,7 +12,7 @@ import msgspec
 
 from objstore.blobs.types import Written
 from objstore.catalog.transaction import Transaction
-from objstore.store import buckets, extents, locks, versions
+from objstore.store import buckets, locks, quotas, versions
 from objstore.store.errors import StoreError
 from objstore.store.preconditions import check_delete, check_source, check_write, conditional
 from objstore.store.types import (
@@ -29,12 +29,18 @@ from objstore.store.types import (
     Version,
 )
 
+_NEWEST = (1 << 63) - 1
 
-def check(tx: Transaction, name: str, key: str, given: Preconditions) -> None:
+
+def check(tx: Transaction, name: str, key: str, given: Preconditions, new: NewObject, size: int | None) -> None:
     """Refuse early what `publish` would refuse now: no need to take a body in for it. What counts is decided there."""
     bucket = buckets.require(tx, name)
-    if given is not ALWAYS:
-        check_write(given, key, versions.current(tx, bucket.id, key.encode()))
+    if given is ALWAYS and new.lock is None and not quotas.anywhere(tx):
+        return
+    there = versions.place(tx, bucket, key.encode())
+    check_write(given, key, there.current)
+    draft = Version("", _NEWEST, False, False, "", size or 0, 0, new.owner, lock=new.lock, creator=new.creator)
+    versions.admit(tx, bucket, key.encode(), there, draft)
 
 
 def publish(
@@ -49,10 +55,7 @@ def publish(
     bucket = buckets.require(tx, name)
     there = versions.place(tx, bucket, key.encode())
     check_write(given, key, there.current)
-    locks.check_new(bucket, draft.lock)
-    if written is not None:
-        extents.record(tx, written)
-    return shown(bucket, versions.put(tx, bucket, key.encode(), there, draft))
+    return shown(bucket, versions.put(tx, bucket, key.encode(), there, draft, written=written))
 
 
 def shown(bucket: Bucket, version: Version) -> Published:
@@ -133,9 +136,7 @@ def copy(
     made = draft(version)
     if made is None:
         return None
-    locks.check_new(bucket, made.lock)
-    extents.acquire(tx, made.extents)
-    published = shown(bucket, versions.put(tx, bucket, key.encode(), there, made))
+    published = shown(bucket, versions.put(tx, bucket, key.encode(), there, made, shared=made.extents))
     return Copied(published, version, version.version_id if from_bucket.versioning else None)
 
 
@@ -153,6 +154,7 @@ def drafted_copy(source: Version, new: NewObject, stamp: Stamp) -> Version:
         acl=new.acl,
         tags=new.tags,
         lock=new.lock,
+        creator=new.creator,
         payload=None,
         manifest=None,
         upload_id=None,
@@ -167,8 +169,12 @@ def rename(
     stamp: Stamp,
     source_given: Preconditions,
     given: Preconditions,
+    creator: str,
 ) -> Published:
-    """Give the current object another key: the target shares its bytes, then the source is deleted as usual."""
+    """Give the current object another key: the target shares its bytes, the source is deleted as usual.
+
+    Within a quota it needs no room where the source leaves nothing behind.
+    """
     bucket = buckets.require(tx, name)
     version = versions.whole(tx, versions.require(tx, bucket, key, None))
     check_source(source_given, version)
@@ -183,9 +189,12 @@ def rename(
         modified_us=stamp.now_us,
         payload=None,
         manifest=None,
+        creator=creator,
     )
-    extents.acquire(tx, made.extents)
-    published = shown(bucket, versions.put(tx, bucket, target.encode(), there, made))
+    versions.admit(tx, bucket, target.encode(), there, made, leaving=key.encode())
+    published = shown(
+        bucket, versions.put(tx, bucket, target.encode(), there, made, shared=made.extents, admitted=True)
+    )
     delete(tx, bucket, DeleteItem(key, None, ALWAYS), stamp)
     return published
 

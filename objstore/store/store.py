@@ -26,6 +26,7 @@ from objstore.store import (
     locks,
     moving,
     objects,
+    quotas,
     repair,
     uploads,
     usage,
@@ -36,6 +37,7 @@ from objstore.store.content import Content, drafted
 from objstore.store.errors import StoreError
 from objstore.store.lifecycle.rules import Lifecycle
 from objstore.store.locks import ObjectLock
+from objstore.store.quotas import Limits, Quota, Target
 from objstore.store.types import (
     ALWAYS,
     MAX_OBJECT,
@@ -165,9 +167,9 @@ class Store:
         self, bucket: str, key: str, source: Source, new: NewObject, conditions: Preconditions = ALWAYS
     ) -> Published:
         """Write an object. Raises NoSuchBucket, IncompleteBody, EntityTooLarge, PreconditionFailed, NoSuchKey (If-Match
-        of a key that is not there), and what `source.finish` raises; nothing is visible then."""
+        of a key that is not there), QuotaExceeded, and what `source.finish` raises; nothing is visible then."""
         self._catalog.require_room()
-        self._catalog.read(lambda tx: objects.check(tx, bucket, key, conditions))
+        self._catalog.read(lambda tx: objects.check(tx, bucket, key, conditions, new, source.length))
         stamp = self._content.stamp()
         stored = await self._content.take(source, new.storage_class, (bucket, key, stamp.version_id), limit=MAX_OBJECT)
         draft = drafted(new, stored, stamp, self._clock())
@@ -245,15 +247,16 @@ class Store:
         *,
         source_conditions: Preconditions = ALWAYS,
         conditions: Preconditions = ALWAYS,
+        creator: str = "",
     ) -> Published:
-        """Give the current object of `key` the name `target`, in one transaction.
+        """Give the current object of `key` the name `target`, in one transaction; `creator` is who does it.
 
         In a bucket with versioning the target gets a new version, the source a delete marker.
         """
         stamp = self._content.stamp()
 
         def move(tx: Transaction) -> Published:
-            return objects.rename(tx, bucket, key, target, stamp, source_conditions, conditions)
+            return objects.rename(tx, bucket, key, target, stamp, source_conditions, conditions, creator)
 
         return await self._catalog.write(move)
 
@@ -352,6 +355,7 @@ class Store:
             acl=new.acl,
             tags=new.tags,
             lock=new.lock,
+            creator=new.creator,
         )
         return await self._catalog.write(lambda tx: uploads.begin(tx, buckets.require(tx, bucket), upload))
 
@@ -360,9 +364,11 @@ class Store:
         return self._catalog.read(lambda tx: uploads.require(tx, buckets.require(tx, bucket), key, upload_id))
 
     async def put_part(self, bucket: str, key: str, upload_id: str, number: int, source: Source) -> Part:
-        """Write a part, in place of an earlier one of that number. Raises NoSuchUpload and as `put`."""
+        """Write a part, in place of an earlier one of that number. Raises NoSuchUpload, QuotaExceeded and as `put`."""
         self._catalog.require_room()
-        upload = self.upload(bucket, key, upload_id)
+        upload = self._catalog.read(
+            lambda tx: uploads.open_for(tx, buckets.require(tx, bucket), key, upload_id, source.length)
+        )
         describe = (bucket, key, f"{upload_id}.{number}")
         stored = await self._content.take(source, upload.storage_class, describe, limit=MAX_PART)
         now_us, written, digest = self._clock(), stored.written, stored.digest
@@ -435,7 +441,31 @@ class Store:
 
         return await self._page(look)
 
-    # accounts
+    # quotas and counts
+
+    async def set_quota(self, target: Target, limits: Limits) -> Quota:
+        """Set limits; `count_quotas` counts what is there. An existing quota keeps its count."""
+        return await self._catalog.write(lambda tx: quotas.put(tx, target, limits))
+
+    async def remove_quota(self, target: Target) -> bool:
+        """Take limits away; whether there were any."""
+        return await self._catalog.write(lambda tx: quotas.remove(tx, target))
+
+    def quota(self, target: Target) -> Quota | None:
+        """The quota of a target."""
+        return self._catalog.read(lambda tx: quotas.find(tx, target))
+
+    async def list_quotas(self, after: Target | None = None, limit: int = 1000) -> list[Quota]:
+        """Quotas by scope, bucket and name, behind one."""
+        return await self._page(lambda tx: quotas.page(tx, after, limit))
+
+    async def count_quotas(self) -> bool:
+        """Count the next batch of each quota that is not counted yet; whether any is left."""
+        left = False
+        for target in self._catalog.read(quotas.uncounted):
+            quota = await self._catalog.write(lambda tx, target=target: quotas.count(tx, target))  # type: ignore[misc]
+            left |= quota is not None and quota.counted is not None
+        return left
 
     def usage(self, bucket: str) -> Usage:
         """Exact counts of a bucket. Raises NoSuchBucket."""

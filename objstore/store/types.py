@@ -135,6 +135,7 @@ class Version(Listed, frozen=True, array_like=True):
     content: bytes | None = None
     tags: dict[str, str] = msgspec.field(default_factory=dict)
     lock: Lock | None = None
+    creator: str = ""
 
 
 class Stamp(NamedTuple):
@@ -165,6 +166,7 @@ class Upload(msgspec.Struct, frozen=True, array_like=True):
     acl: Acl | None = None
     tags: dict[str, str] = msgspec.field(default_factory=dict)
     lock: Lock | None = None
+    creator: str = ""
 
 
 class Part(msgspec.Struct, frozen=True, array_like=True):
@@ -228,9 +230,11 @@ class Digester:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewObject:
-    """What an object is to carry beside its bytes. `acl` None: private to `owner`."""
+    """What an object is to carry beside its bytes. `acl` None: private to `owner`. `creator`: who wrote it, by the
+    unique id of the user; "" for nobody in particular."""
 
     owner: Owner
+    creator: str = ""
     metadata: dict[str, str] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     storage_class: str = "STANDARD"
@@ -244,6 +248,7 @@ class NewUpload:
     """What CreateMultipartUpload fixes for the object to come."""
 
     owner: Owner
+    creator: str = ""
     initiator: Owner
     metadata: dict[str, str] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)

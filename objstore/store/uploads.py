@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from objstore.blobs.types import Extent, Written
 from objstore.catalog.records import pack, unpack
 from objstore.catalog.transaction import Transaction
-from objstore.store import extents, locks, payloads
+from objstore.store import extents, locks, payloads, quotas
 from objstore.store.errors import NoSuchUpload
 from objstore.store.lifecycle import queue
 from objstore.store.types import Bucket, Part, PartsPage, Upload
@@ -56,6 +56,13 @@ def require(tx: Transaction, bucket: Bucket, key: str, upload_id: str) -> Upload
     upload = find(tx, bucket, key, upload_id)
     if upload is None:
         raise NoSuchUpload(UploadId=upload_id)
+    return upload
+
+
+def open_for(tx: Transaction, bucket: Bucket, key: str, upload_id: str, size: int | None) -> Upload:
+    """The upload, for a part of that size. Refuses early what `enter` would refuse."""
+    upload = require(tx, bucket, key, upload_id)
+    quotas.check_alone(tx, bucket, key.encode(), upload.creator, size or 0)
     return upload
 
 
@@ -151,6 +158,7 @@ def enter(
 ) -> Part:
     """Enter a part whose bytes were just written."""
     upload = require(tx, bucket, key, upload_id)
+    quotas.check_alone(tx, bucket, key.encode(), upload.creator, part.size)
     if written is not None:
         extents.record(tx, written)
     return put_part(tx, upload, part, content, now_us)

@@ -9,14 +9,15 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/Versioning.html
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
 
-from objstore.blobs.types import Extent
+from objstore.blobs.types import Extent, Written
 from objstore.catalog.records import pack, unpack
 from objstore.catalog.transaction import Transaction
-from objstore.store import extents, locks, payloads, usage
+from objstore.store import extents, locks, payloads, quotas, usage
 from objstore.store.errors import InvalidArgument, MethodNotAllowed, NoSuchKey, NoSuchVersion
 from objstore.store.lifecycle import queue
 from objstore.store.types import ENABLED, NULL, SUSPENDED, Bucket, PartInfo, Version
@@ -137,12 +138,23 @@ def whole(tx: Transaction, version: Version) -> Version:
 # writing
 
 
-def put(tx: Transaction, bucket: Bucket, key: bytes, there: Place, draft: Version) -> Version:
+def put(
+    tx: Transaction,
+    bucket: Bucket,
+    key: bytes,
+    there: Place,
+    draft: Version,
+    *,
+    written: Written | None = None,
+    shared: Sequence[Extent] = (),
+    admitted: bool = False,
+) -> Version:
     """Make `draft` the newest version of the key, and what it replaces noncurrent, or garbage.
 
     `draft.version_id` gives the random half of its public id, `draft.ord` its earliest ord, `draft.modified_us` is now;
-    `draft.content` is stored. References to its extents were taken before. Without retention of its own it gets what
-    the bucket gives by default.
+    `draft.content` is stored. Its extents are those just `written`, those `shared` with other versions, to which it
+    gets references, and those whose references it takes over. Without retention of its own it gets what the bucket
+    gives by default. Raises InvalidRequest and QuotaExceeded, with nothing written, unless it was `admitted` before.
     """
     now_us = draft.modified_us
     newest = there.newest
@@ -151,8 +163,16 @@ def put(tx: Transaction, bucket: Bucket, key: bytes, there: Place, draft: Versio
     version_id = NULL if is_null else f"{ord_:016x}{draft.version_id[16:]}"
     lock = locks.of_new(bucket, draft.lock, now_us) if not draft.delete_marker else None
     draft = msgspec.structs.replace(draft, ord=ord_, is_null=is_null, version_id=version_id, lock=lock)
+    replaced = _replaced(tx, bucket, key, there)
+    changes = quotas.changes(tx, bucket, _steps(key, draft, replaced))
+    if not admitted:
+        _check(bucket, draft, changes)
+
+    if written is not None:
+        extents.record(tx, written)
+    extents.acquire(tx, shared)
     version = _store(tx, draft, now_us)
-    objects, archived, size = _make_way(tx, bucket, key, there, now_us)
+    objects, archived = _make_way(tx, bucket, key, there.current, replaced, now_us)
     if version.delete_marker:
         if there.current is not None:
             tx.run("DELETE FROM objects WHERE bucket = ? AND key = ?", bucket.id, key)
@@ -161,32 +181,62 @@ def put(tx: Transaction, bucket: Bucket, key: bytes, there: Place, draft: Versio
     else:
         _make_current(tx, bucket.id, key, version)
         objects += 1
-    usage.add(tx, bucket.id, objects=objects, versions=archived, size=size + version.size)
+    size = version.size - (replaced.size if replaced is not None else 0)
+    usage.add(tx, bucket.id, objects=objects, versions=archived, size=size)
+    quotas.enter(tx, changes)
     queue.written(tx, bucket, key, now_us, alone=newest is None)
     return version
 
 
-def _make_way(tx: Transaction, bucket: Bucket, key: bytes, there: Place, now_us: int) -> tuple[int, int, int]:
-    """Move or drop what a new version replaces; how the counts change. The row of `objects` itself is left."""
-    objects = archived = size = 0
-    replaces_null = bucket.versioning != ENABLED
-    assert not replaces_null or locks.of_bucket(bucket) is None, "no version is replaced where one may be protected"
-    old = there.current
-    if old is not None:
+def admit(
+    tx: Transaction, bucket: Bucket, key: bytes, there: Place, draft: Version, *, leaving: bytes | None = None
+) -> None:
+    """Raise what `put` would raise now; with `leaving`, if the current object of that key were deleted with it."""
+    steps = _steps(key, draft, _replaced(tx, bucket, key, there))
+    if leaving is not None:
+        steps += _steps(leaving, None, _replaced(tx, bucket, leaving, place(tx, bucket, leaving)))
+    _check(bucket, draft, quotas.changes(tx, bucket, steps))
+
+
+def _check(bucket: Bucket, draft: Version, changes: Sequence[quotas.Change]) -> None:
+    if not draft.delete_marker:
+        locks.check_new(bucket, draft.lock)
+        quotas.check(changes, bucket)
+
+
+def _steps(key: bytes, made: Version | None, gone: Version | None) -> list[quotas.Step]:
+    return [quotas.Step(key, one, by) for one, by in ((made, 1), (gone, -1)) if one is not None]
+
+
+def _replaced(tx: Transaction, bucket: Bucket, key: bytes, there: Place) -> Version | None:
+    """The null version, if a new one takes its place."""
+    if bucket.versioning == ENABLED:
+        return None
+    assert locks.of_bucket(bucket) is None, "no version is replaced where one may be protected"
+    if there.current is not None and there.current.is_null:
+        return there.current
+    return archived_null(tx, bucket.id, key) if bucket.versioning == SUSPENDED else None
+
+
+def _make_way(
+    tx: Transaction, bucket: Bucket, key: bytes, current: Version | None, replaced: Version | None, now_us: int
+) -> tuple[int, int]:
+    """Archive what was current, drop what is replaced; how the counts of objects and versions change.
+
+    The row of `objects` itself is left.
+    """
+    objects = archived = 0
+    if current is not None:
         objects -= 1
-        if replaces_null and old.is_null:
-            drop(tx, old, now_us)
-            return objects, 0, -old.size
-        _archive(tx, bucket.id, key, old)
-        archived += 1
-    if bucket.versioning == SUSPENDED:
-        null = archived_null(tx, bucket.id, key)
-        if null is not None:
-            _unarchive(tx, bucket.id, key, null)
-            drop(tx, null, now_us)
+        if replaced is not current:
+            _archive(tx, bucket.id, key, current)
+            archived += 1
+    if replaced is not None:
+        if replaced is not current:
+            _unarchive(tx, bucket.id, key, replaced)
             archived -= 1
-            size -= null.size
-    return objects, archived, size
+        drop(tx, replaced, now_us)
+    return objects, archived
 
 
 def remove(
@@ -197,6 +247,7 @@ def remove(
     Raises ObjectLocked for a version that object lock protects now, with nothing written.
     """
     locks.check_removal(version, now_us, bypass=bypass_governance)
+    quotas.enter(tx, quotas.changes(tx, bucket, _steps(key, None, version)))
     objects = archived = 0
     now = current(tx, bucket.id, key)
     if now is not None and now.ord == version.ord:

@@ -6,6 +6,7 @@ from collections import Counter
 
 from objstore.catalog.records import unpack
 from objstore.store import versions
+from objstore.store.quotas import Position, Target
 from objstore.store.types import Part, Version
 from tests.store.fakes import MemoryBlobs, MemoryCatalog
 
@@ -40,9 +41,31 @@ def check(catalog: MemoryCatalog, blobs: MemoryBlobs) -> None:
         refs.update((extent.blob, extent.offset) for extent in part.extents)
         payloads.update([part.payload] if part.payload is not None else [])
     _compare(catalog, blobs, refs, payloads)
+    for row in catalog.all("SELECT scope, bucket, name, objects, bytes, at_bucket, at_key, at_ord FROM quotas"):
+        counted = Position(*row[5:]) if row[5] is not None else None
+        assert row[3:5] == held(catalog, Target(*row[:3]), counted), "a quota holds what there is, as far as counted"
     assert {
         row[0]: list(row[1:]) for row in catalog.all("SELECT bucket, objects, versions, bytes FROM usage")
     } == counts
+
+
+def held(catalog: MemoryCatalog, target: Target, counted: Position | None = None) -> tuple[int, int]:
+    """Objects and bytes of a quota's target, looked for one by one; only those that a count has met, if told."""
+    owners = dict(catalog.all("SELECT id, owner FROM buckets"))
+    objects = size = 0
+    for table in ("objects", "versions"):
+        for bucket, key, record in catalog.all(f"SELECT bucket, key, record FROM {table}"):
+            version = unpack(record, Version)
+            belongs = {
+                "account": owners[bucket] == target.name,
+                "user": version.creator.encode() == target.name,
+                "bucket": bucket == target.bucket,
+                "prefix": bucket == target.bucket and key.startswith(target.name),
+            }[target.scope]
+            met = counted is None or counted.covers(Position(bucket, key, version.ord))
+            if belongs and met and not version.delete_marker:
+                objects, size = objects + 1, size + version.size
+    return objects, size
 
 
 def _count(catalog: MemoryCatalog, version: Version, refs: Counter[tuple[bytes, int]], payloads: Counter[int]) -> None:

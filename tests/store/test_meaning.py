@@ -29,6 +29,7 @@ KEYS = ["a", "a/", "a/b", "a/b/c", "a//d", "b", "b/x", "é/y", "é/z", "\U0001f6
 DELIMITERS = ["", "/", "/b", "é", "a/"]
 SIZES = [0, 1, 5000, 9000, 9001]
 BUCKETS = ["left", "right"]
+CREATORS = ["ann", "bob", ""]
 
 keys = st.sampled_from(["a/b"] * 8 + KEYS)  # most of what happens happens to one key
 names = st.sampled_from(["left"] * 3 + BUCKETS)
@@ -62,6 +63,11 @@ class Meaning(RuleBasedStateMachine):
         self.seed += 1
         return (b"%08d" % self.seed * (size // 8 + 1))[:size]
 
+    def creator(self) -> str:
+        """Somebody else each time."""
+        self.seed += 1
+        return CREATORS[self.seed % len(CREATORS)]
+
     def read(self, version: Version) -> bytes:
         async def all_of() -> bytes:
             return b"".join([bytes(chunk) async for chunk in self.store.read(version)])
@@ -94,7 +100,8 @@ class Meaning(RuleBasedStateMachine):
     def put(self, name: str, key: str, size: int, storage_class: str, known: bool) -> None:
         data = self.body(size)
         body = source(data, length="true" if known else None)
-        made = self.run(self.store.put(name, key, body, NewObject(owner=OWNER, storage_class=storage_class)))
+        new = NewObject(owner=OWNER, creator=self.creator(), storage_class=storage_class)
+        made = self.run(self.store.put(name, key, body, new))
         model = self.model[name]
         assert made.version_id == (made.version.version_id if model.versioning else None)
         assert (made.version.version_id == "null") == (model.versioning != "Enabled")
@@ -155,8 +162,9 @@ class Meaning(RuleBasedStateMachine):
             version_id = found.version_id
 
         def change(_: Version) -> NewObject:
-            return NewObject(owner=OWNER, storage_class=storage_class, metadata={"copied": "yes"})
+            return NewObject(owner=OWNER, creator=creator, storage_class=storage_class, metadata={"copied": "yes"})
 
+        creator = self.creator()
         copy = self.store.copy(ObjectName(name, key, version_id), to, to_key, change)
         if found is None:
             with pytest.raises(NoSuchKey):
@@ -174,7 +182,7 @@ class Meaning(RuleBasedStateMachine):
             with pytest.raises(NoSuchKey):
                 self.run(self.store.rename(name, key, new))
             return
-        made = self.run(self.store.rename(name, key, new))
+        made = self.run(self.store.rename(name, key, new, creator=self.creator()))
         if key == new:
             return
         model.put(new, Held(made.version.version_id, found.data, found.etag))
@@ -193,7 +201,7 @@ class Meaning(RuleBasedStateMachine):
 
     @rule(name=names, key=keys, storage_class=classes)
     def create_upload(self, name: str, key: str, storage_class: str) -> None:
-        new = NewUpload(owner=OWNER, initiator=OWNER, storage_class=storage_class)
+        new = NewUpload(owner=OWNER, initiator=OWNER, creator=self.creator(), storage_class=storage_class)
         upload = self.run(self.store.create_upload(name, key, new))
         self.model[name].uploads[upload.id] = ModelUpload(key)
 
