@@ -20,7 +20,6 @@ from objstore.blobs.writer import Writer
 from objstore.drives.drive import Drive
 from objstore.drives.errors import DriveError, ShardNotFound
 from objstore.drives.pool import Pool
-from objstore.drives.shardfiles import Punched
 
 
 class Blobs:
@@ -115,7 +114,9 @@ class Blobs:
         return await rebuild.verify(self._shards, info, shard, appends)
 
     async def reap(self, info: BlobInfo, ranges: Sequence[tuple[int, int]]) -> dict[int, str]:
-        """Give ranges (offset, span) of a blob back on every drive; shards where that failed, with the reason."""
+        """Give ranges (offset, span) of a blob back on every drive; shards where that failed, with the reason.
+
+        Where a file system cannot punch, nothing is given back, and nothing has failed: it will not do so later."""
         return await self._everywhere(info, lambda drive, shard: drive.punch(info.id, shard, ranges))
 
     async def remove(self, info: BlobInfo) -> dict[int, str]:
@@ -141,9 +142,7 @@ class Blobs:
         failed: dict[int, str] = {}
         for shard, drive in enumerate(drives):
             outcome = next(done) if drive is not None else "its drive is not in the pool"
-            if outcome is Punched.UNSUPPORTED:
-                failed[shard] = "the file system cannot punch holes"
-            elif isinstance(outcome, DriveError) and not isinstance(outcome, ShardNotFound):
+            if isinstance(outcome, DriveError) and not isinstance(outcome, ShardNotFound):
                 failed[shard] = str(outcome)
             elif isinstance(outcome, BaseException) and not isinstance(outcome, DriveError):
                 raise outcome

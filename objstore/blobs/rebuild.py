@@ -37,7 +37,7 @@ async def rebuild(shards: Shards, info: BlobInfo, shard: int, target: Drive, app
     layout = info.layout
     try:
         header = erasure.pack_header(info.id, shard, layout)
-        await target.create(info.id, shard, header, info.length, temporary=True)
+        await target.create(info.id, shard, header, temporary=True)  # only what is alive will take space
         for append in appends:
             record = await _record(shards, info, append, shard)
             await target.write(info.id, shard, append.offset, [record], temporary=True)

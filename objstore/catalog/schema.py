@@ -6,6 +6,7 @@ a mirror has had. A release adds to the end of MIGRATIONS and never edits what w
 `objects` holds a row only for a key whose current version is a real object: a listing costs what its page holds.
 `versions` holds noncurrent versions and delete markers. `ord` grows with every version of a key. Ids of `buckets` are
 never given twice (AUTOINCREMENT). Rows of `payloads` are added and deleted, never changed: the redo log counts on it.
+`leftovers` are what a drive that was away still holds of garbage: a range of a shard file, all of it where span is 0.
 `mirror` and `redo` belong to the engine: where this mirror stands, and its latest transactions as packed statements.
 `chain` is a hash over all transactions so far, `logged` their bytes: two mirrors of one chain have one history.
 """
@@ -65,6 +66,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (blob, offset)
         ) STRICT, WITHOUT ROWID""",
         "CREATE INDEX garbage_since ON garbage (since)",
+        """CREATE TABLE leftovers (
+            drive BLOB NOT NULL, blob BLOB NOT NULL, idx INTEGER NOT NULL, offset INTEGER NOT NULL,
+            span INTEGER NOT NULL,
+            PRIMARY KEY (drive, blob, idx, offset)
+        ) STRICT, WITHOUT ROWID""",
         """CREATE TABLE usage (
             bucket INTEGER PRIMARY KEY, objects INTEGER NOT NULL DEFAULT 0, versions INTEGER NOT NULL DEFAULT 0,
             bytes INTEGER NOT NULL DEFAULT 0

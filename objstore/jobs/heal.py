@@ -42,7 +42,7 @@ async def queue_lost(pool: Pool, catalog: Catalog) -> int:
     if any(drive.id is None for drive in pool.drives):
         return 0
     known = {drive.id for drive in pool.drives}
-    lost = [drive for drive in catalog.read(drives_of_shards) if drive not in known]
+    lost = [drive for drive in catalog.read(lambda tx: repair.drives_of(tx, "shards")) if drive not in known]
     for drive in lost:
         after: bytes | None = b""
         while after is not None:
@@ -52,16 +52,6 @@ async def queue_lost(pool: Pool, catalog: Catalog) -> int:
 
 def _queue(tx: Transaction, drive: str, after: bytes) -> bytes | None:
     return repair.drive_lost(tx, drive, after)
-
-
-def drives_of_shards(tx: Transaction) -> list[str]:
-    """Every drive that should hold a shard: one seek of the index for each."""
-    found: list[str] = []
-    row = tx.one("SELECT min(drive) FROM shards")
-    while row is not None and row[0] is not None:
-        found.append(row[0].decode())
-        row = tx.one("SELECT min(drive) FROM shards WHERE drive > ?", row[0])
-    return found
 
 
 def to_heal(tx: Transaction, known: Collection[str]) -> tuple[int, int]:

@@ -10,11 +10,22 @@ never used twice.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
+
 from objstore.blobs import Blobs
 from objstore.blobs.ids import created_ms
+from objstore.blobs.types import BlobInfo
 from objstore.catalog.catalog import Catalog
+from objstore.drives.drive import Drive
+from objstore.drives.errors import ShardNotFound
+from objstore.drives.pool import Pool
+from objstore.drives.state import DriveState
 from objstore.store import repair
+from objstore.store.repair import Leftover
 from objstore.store.store import now_us
+
+Ranges = Sequence[tuple[int, int]]
 
 LONGEST_READ = 86_400.0
 """Seconds after which a read no longer keeps deleted bytes."""
@@ -29,30 +40,66 @@ def horizon(now: int, grace_seconds: float, oldest_read: int | None) -> int:
 async def reap(catalog: Catalog, blobs: Blobs, grace_seconds: float, oldest_read: int | None = None) -> int:
     """One pass; how many ranges and blobs were given back. `oldest_read`: when the oldest running read began."""
     before = horizon(now_us(), grace_seconds, oldest_read)
-    due = catalog.read(lambda tx: repair.garbage_due(tx, before))
     count = 0
-    for blob, ranges in due.items():
-        info = catalog.read(lambda tx, blob=blob: repair.blob(tx, blob))  # type: ignore[misc]
-        offsets = [offset for offset, _ in ranges]
-        if info is not None and catalog.read(lambda tx, blob=blob: repair.removable(tx, blob, before)):  # type: ignore[misc]
-            await blobs.remove(info)
-            await catalog.write(lambda tx, blob=blob: repair.removed(tx, blob))  # type: ignore[misc]
-            count += 1
-            continue
-        if info is not None:
-            await blobs.reap(info, ranges)
-        await catalog.write(lambda tx, blob=blob, offsets=offsets: repair.punched(tx, blob, offsets))  # type: ignore[misc]
-        count += len(ranges)
+    for blob, ranges in catalog.read(lambda tx: repair.garbage_due(tx, before)).items():
+        count += await _reap_one(catalog, blobs, blob, ranges, before)
     return count + await _drop_empty(catalog, blobs, before // 1000)
+
+
+async def _reap_one(catalog: Catalog, blobs: Blobs, blob: bytes, ranges: Ranges, before: int) -> int:
+    info = catalog.read(lambda tx: repair.blob(tx, blob))
+    if info is not None and catalog.read(lambda tx: repair.removable(tx, blob, before)):
+        await _remove(catalog, blobs, info)
+        return 1
+    failed = await blobs.reap(info, ranges) if info is not None else {}
+    await catalog.write(lambda tx: repair.punched(tx, blob, ranges, failed))
+    return len(ranges)
 
 
 async def _drop_empty(catalog: Catalog, blobs: Blobs, before_ms: int) -> int:
     """Unlink blobs in which nothing is left, or was ever published; those too young may still await a publish."""
-    count = 0
-    for blob in catalog.read(repair.empty_blobs):
+    old = [blob for blob in catalog.read(repair.empty_blobs) if created_ms(blob) < before_ms]
+    for blob in old:
         info = catalog.read(lambda tx, blob=blob: repair.blob(tx, blob))  # type: ignore[misc]
-        if info is not None and created_ms(blob) < before_ms:
-            await blobs.remove(info)
-            await catalog.write(lambda tx, blob=blob: repair.removed(tx, blob))  # type: ignore[misc]
-            count += 1
+        if info is not None:
+            await _remove(catalog, blobs, info)
+    return len(old)
+
+
+async def _remove(catalog: Catalog, blobs: Blobs, info: BlobInfo) -> None:
+    failed = await blobs.remove(info)
+    await catalog.write(lambda tx: repair.removed(tx, info.id, failed))
+
+
+async def clear(catalog: Catalog, pool: Pool) -> int:
+    """Give back what drives still hold because they were away when it was due; how many shards that concerned."""
+    count = 0
+    for name in catalog.read(lambda tx: repair.drives_of(tx, "leftovers")):
+        drive = pool.by_id(name)
+        if drive is not None:
+            count += await _clear_drive(catalog, drive, name)
+        elif all(one.id is not None for one in pool.drives):  # no slot may yet turn out to hold it
+            await _forget(catalog, name)
     return count
+
+
+async def _clear_drive(catalog: Catalog, drive: Drive, name: str) -> int:
+    count = 0
+    while drive.state is DriveState.ONLINE and (left := catalog.read(lambda tx: repair.leftovers_on(tx, name))):
+        for one in left:
+            await _clear_one(drive, one)
+            await catalog.write(lambda tx, one=one: repair.cleared(tx, name, one))  # type: ignore[misc]
+        count += len(left)
+    return count
+
+
+async def _clear_one(drive: Drive, left: Leftover) -> None:
+    with contextlib.suppress(ShardNotFound):
+        if left.ranges:
+            await drive.punch(left.blob, left.shard, left.ranges)
+        else:
+            await drive.unlink(left.blob, left.shard)
+
+
+async def _forget(catalog: Catalog, name: str) -> None:
+    await catalog.write(lambda tx: repair.forget_leftovers(tx, name))

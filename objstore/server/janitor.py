@@ -16,7 +16,7 @@ from objstore.drives.lock import lock_drive
 from objstore.drives.state import DriveState
 from objstore.jobs import lifecycle
 from objstore.jobs.heal import heal, queue_lost
-from objstore.jobs.reap import reap
+from objstore.jobs.reap import clear, reap
 from objstore.jobs.seal import collect_orphans, seal_abandoned
 from objstore.server.children import Orders
 from objstore.server.node import Node, open_node
@@ -95,6 +95,7 @@ class Janitor:
         async with self._placing:
             await collect_orphans(node.catalog, drives, self._lives)
         await reap(node.catalog, node.blobs, self._grace, running.oldest(reads(self._runtime), self._lives))
+        await clear(node.catalog, node.pool)
 
     async def lifecycle(self) -> None:
         """Do what the rules of buckets let become due."""

@@ -73,12 +73,6 @@ def shards_on(tx: Transaction, drive: str, after: bytes = b"", limit: int = 1000
     ]
 
 
-def count_on(tx: Transaction, drive: str) -> int:
-    """How many shards a drive should hold."""
-    row = tx.one("SELECT count(*) FROM shards WHERE drive = ?", drive.encode())
-    return int(row[0]) if row is not None else 0
-
-
 def drive_lost(tx: Transaction, drive: str, after: bytes = b"", limit: int = 1000) -> bytes | None:
     """Queue shards of a drive that came back empty, some at a time: the blob to go on behind, None at the end."""
     found = shards_on(tx, drive, after, limit)
@@ -91,6 +85,7 @@ def healed(tx: Transaction, blob_id: bytes, shard: int, drive: str, offsets: Col
     """A shard is whole on `drive`, made of the appends at `offsets`; False, and it stays queued, if it has others."""
     if any(append.offset not in offsets for append in appends(tx, blob_id)):
         return False
+    _drop_leftovers(tx, blob_id, shard)  # a shard that is made anew has only what is alive
     changed = tx.run(
         "UPDATE shards SET drive = ?, missing = NULL WHERE blob = ? AND idx = ?", drive.encode(), blob_id, shard
     )
@@ -197,19 +192,94 @@ def removable(tx: Transaction, blob_id: bytes, before_us: int) -> bool:
     return young is None and not alive(tx, blob_id)
 
 
-def punched(tx: Transaction, blob_id: bytes, offsets: Sequence[int]) -> None:
-    """Forget garbage that was punched on every drive that is there."""
-    for offset in offsets:
+def punched(tx: Transaction, blob_id: bytes, ranges: Sequence[tuple[int, int]], failed: Collection[int] = ()) -> None:
+    """Forget garbage (offset, span) that was punched; shards that `failed` still have it, unless they are made anew."""
+    for offset, span in ranges:
         tx.run("DELETE FROM garbage WHERE blob = ? AND offset = ?", blob_id, offset)
+        for shard in failed:
+            tx.run(
+                "INSERT INTO leftovers (drive, blob, idx, offset, span) SELECT drive, blob, idx, ?, ? FROM shards"
+                " WHERE blob = ? AND idx = ? AND missing IS NULL",
+                offset,
+                span,
+                blob_id,
+                shard,
+            )
 
 
-def removed(tx: Transaction, blob_id: bytes) -> bool:
-    """Forget a blob that was unlinked; False, and nothing is forgotten, if something is alive."""
+def removed(tx: Transaction, blob_id: bytes, failed: Collection[int] = ()) -> bool:
+    """Forget a blob that was unlinked, on drives of shards that `failed` not yet; False, and nothing is forgotten, if
+    something is alive."""
     if alive(tx, blob_id):
         return False
+    tx.run(
+        "DELETE FROM leftovers WHERE blob = ? AND drive IN (SELECT drive FROM shards WHERE blob = ?)", *[blob_id] * 2
+    )
+    for shard in failed:
+        tx.run(
+            "INSERT INTO leftovers (drive, blob, idx, offset, span) SELECT drive, blob, idx, 0, 0 FROM shards"
+            " WHERE blob = ? AND idx = ?",
+            blob_id,
+            shard,
+        )
     for table, column in (("garbage", "blob"), ("shards", "blob"), ("blobs", "id")):
         tx.run(f"DELETE FROM {table} WHERE {column} = ?", blob_id)
     return True
+
+
+def _drop_leftovers(tx: Transaction, blob_id: bytes, shard: int | None = None) -> None:
+    """Forget what drives still hold of one shard, or of all."""
+    for index, drive in tx.all("SELECT idx, drive FROM shards WHERE blob = ? ORDER BY idx", blob_id):
+        if shard is None or index == shard:
+            tx.run("DELETE FROM leftovers WHERE drive = ? AND blob = ? AND idx = ?", drive, blob_id, index)
+
+
+class Leftover(msgspec.Struct, frozen=True):
+    """What a drive still holds of a shard: ranges (offset, span) that are garbage, or, without any, the whole file."""
+
+    blob: bytes
+    shard: int
+    ranges: list[tuple[int, int]]
+
+
+def leftovers_on(tx: Transaction, drive: str, limit: int = 1000) -> list[Leftover]:
+    """The first of what a drive still holds and should not."""
+    found: dict[tuple[bytes, int], list[tuple[int, int]]] = {}
+    for blob_id, index, offset, span in tx.all(
+        "SELECT blob, idx, offset, span FROM leftovers WHERE drive = ? ORDER BY blob, idx, offset LIMIT ?",
+        drive.encode(),
+        limit,
+    ):
+        found.setdefault((blob_id, index), []).extend([(offset, span)] if span else [])
+    return [Leftover(blob_id, index, ranges) for (blob_id, index), ranges in found.items()]
+
+
+def cleared(tx: Transaction, drive: str, left: Leftover) -> None:
+    """Forget a leftover that is given back."""
+    for offset in [offset for offset, _ in left.ranges] or [0]:
+        tx.run(
+            "DELETE FROM leftovers WHERE drive = ? AND blob = ? AND idx = ? AND offset = ?",
+            drive.encode(),
+            left.blob,
+            left.shard,
+            offset,
+        )
+
+
+def forget_leftovers(tx: Transaction, drive: str) -> None:
+    """The drive is gone for good, with all that it holds."""
+    tx.run("DELETE FROM leftovers WHERE drive = ?", drive.encode())
+
+
+def drives_of(tx: Transaction, table: str) -> list[str]:
+    """Every drive that `shards` or `leftovers` name: one seek of an index for each."""
+    assert table in ("shards", "leftovers"), "both have an index that begins with the drive"
+    found: list[str] = []
+    row = tx.one(f"SELECT min(drive) FROM {table}")
+    while row is not None and row[0] is not None:
+        found.append(row[0].decode())
+        row = tx.one(f"SELECT min(drive) FROM {table} WHERE drive > ?", row[0])
+    return found
 
 
 # counting

@@ -11,7 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from objstore.blobs.running import Running, oldest
-from objstore.jobs.reap import LONGEST_READ, horizon, reap
+from objstore.jobs.heal import heal, queue_lost
+from objstore.jobs.reap import LONGEST_READ, clear, horizon, reap
+from objstore.store import repair
+from objstore.store.extents import note_blob
+from objstore.store.store import Store
 from tests.jobs.house import BUCKET, House, play
 
 MIB = 1 << 20
@@ -83,3 +87,90 @@ def test_no_read_holds_the_reaper_up_for_ever(age: int, grace: float, begun: int
     oldest_read = None if begun is None else now - begun
     due = now - int(grace * 1_000_000) - horizon(now, grace, oldest_read)
     assert due == (0 if begun is None else min(max(begun, 0), LONG))
+
+
+async def fill(house: House, count: int = 4) -> tuple[bytes, list[str]]:
+    """Objects of one sealed blob."""
+    keys = [f"key{number}" for number in range(count)]
+    for key in keys:
+        await house.put(key, os.urandom(600_000))
+    blob = house.blob_of(keys[0])
+    assert {house.blob_of(key) for key in keys} == {blob}
+    await seal(house)
+    return blob, keys
+
+
+async def seal(house: House) -> None:
+    for info in await house.blobs.seal_open():
+        await house.catalog.write(lambda tx, info=info: note_blob(tx, info))
+
+
+def test_a_drive_that_was_away_gives_its_space_back_when_it_returns(tmp_path: Path) -> None:
+    async def scene(house: House) -> None:
+        blob, keys = await fill(house)
+        info = house.info(blob)
+        before = house.used(info)
+        drive = house.pool.by_id(info.drives[2])
+        assert drive is not None
+        await house.away(drive)
+        await house.delete(*keys[:3])
+        await reap(house.catalog, house.blobs, 0.0)
+        await clear(house.catalog, house.pool)
+        await house.back(drive)
+        used = house.used(info)
+        assert used[2] == before[2] > 3 * used[0], "it does not know yet"
+        assert await clear(house.catalog, house.pool) == 1
+        assert house.used(info) == [used[0]] * 4
+        assert await clear(house.catalog, house.pool) == 0
+        assert len(await house.get(keys[3], Store(house.catalog, house.fresh()))) == 600_000
+
+    play(tmp_path, scene)
+
+
+def test_a_blob_that_was_removed_is_removed_from_a_drive_that_was_away(tmp_path: Path) -> None:
+    """Although the instance that made it still lives, so that nobody takes the file for an orphan."""
+
+    async def scene(house: House) -> None:
+        blob, keys = await fill(house)
+        info = house.info(blob)
+        drive = house.pool.by_id(info.drives[1])
+        assert drive is not None
+        await house.away(drive)
+        await house.delete(*keys[:2])
+        await reap(house.catalog, house.blobs, 0.0)
+        await house.delete(*keys[2:])
+        await reap(house.catalog, house.blobs, 0.0)
+        assert house.catalog.read(lambda tx: repair.blob(tx, blob)) is None
+        await house.back(drive)
+        assert await clear(house.catalog, house.pool) == 1
+        assert not any(house.used(info))
+
+    play(tmp_path, scene)
+
+
+def test_nothing_is_given_back_of_a_drive_that_is_gone_for_good(tmp_path: Path) -> None:
+    async def scene(house: House) -> None:
+        blob, keys = await fill(house)
+        info = house.info(blob)
+        drive = house.pool.by_id(info.drives[0])
+        assert drive is not None
+        await house.away(drive)
+        await house.delete(keys[0])
+        await reap(house.catalog, house.blobs, 0.0)
+        drive.path.mkdir()
+        await house.pool.probe()
+        await house.pool.format_new(house.pool.drives[house.pool.drives.index(drive)])
+        await queue_lost(house.pool, house.catalog)
+        assert (await heal(house.pool, house.catalog, house.blobs)).whole == 1
+        assert house.catalog.read(lambda tx: tx.all("SELECT * FROM leftovers")) == []
+        used = house.used(house.info(blob))
+        assert used[0] <= used[1], "what is made anew has only what is alive"
+        for key in keys[1:]:
+            assert len(await house.get(key, Store(house.catalog, house.fresh()))) == 600_000
+        await house.catalog.write(
+            lambda tx: tx.run("INSERT INTO leftovers VALUES (?, ?, 0, 4096, 4096)", (drive.id or "").encode(), blob)
+        )
+        await clear(house.catalog, house.pool)
+        assert house.catalog.read(lambda tx: tx.all("SELECT * FROM leftovers")) == []
+
+    play(tmp_path, scene)

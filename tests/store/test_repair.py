@@ -41,7 +41,7 @@ def test_a_lost_drive_is_queued_a_piece_at_a_time() -> None:
     tx = MemoryCatalog()
     for blob in (BLOB, OTHER):
         extents.record(tx, written(4096, info(blob)))
-    assert repair.count_on(tx, "b") == 2
+    assert repair.shards_on(tx, "b") == [(BLOB, 1), (OTHER, 1)]
     after = repair.drive_lost(tx, "b", limit=1)
     assert after == BLOB
     assert repair.drive_lost(tx, "b", after, limit=2) is None
@@ -73,7 +73,7 @@ def test_garbage_is_due_after_its_grace_and_a_dead_blob_goes_whole() -> None:
     assert repair.alive(tx, BLOB) and not repair.removable(tx, BLOB, 100) and not repair.removed(tx, BLOB)
     extents.release(tx, two.extents, 50)
     assert not repair.removable(tx, BLOB, 50) and repair.removable(tx, BLOB, 51)
-    repair.punched(tx, BLOB, [4096, 8192])
+    repair.punched(tx, BLOB, [(4096, 4096), (8192, 4096)])
     assert repair.garbage_due(tx, 100) == {} and repair.empty_blobs(tx) == [BLOB]
     assert repair.removed(tx, BLOB)
     assert repair.blob(tx, BLOB) is None and repair.blob_ids(tx) == []
