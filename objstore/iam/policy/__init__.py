@@ -25,7 +25,9 @@ from objstore.iam.policy.parsing import (
     size,
 )
 from objstore.iam.policy.policy import Policy, Statement
+from objstore.iam.policy.positions import Position, Span, statement_spans
 from objstore.iam.policy.public import is_public
+from objstore.iam.policy.simulation import Outcome, Simulated, outcome_of, simulate
 from objstore.iam.policy.types import Asked, Caller, Grants, Keys, Kind, Values
 
 __all__ = [
@@ -44,13 +46,20 @@ __all__ = [
     "Keys",
     "Kind",
     "MalformedPolicy",
+    "Outcome",
     "Policy",
+    "Position",
     "Reason",
+    "Simulated",
+    "Span",
     "Statement",
     "Values",
     "check_bucket",
     "decide",
     "is_public",
+    "outcome_of",
     "parse",
+    "simulate",
     "size",
+    "statement_spans",
 ]

@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final, NoReturn
 
@@ -17,7 +18,7 @@ from objstore.iam.policy.patterns import Tokens, arn_matcher, matcher, tokens
 from objstore.iam.policy.policy import Actions, Policy, Resources, Statement
 from objstore.iam.policy.shape import MODERN, Fail, Written, read
 from objstore.iam.policy.types import Kind
-from objstore.iam.policy.variables import InvalidVariable, Template, compile_text
+from objstore.iam.policy.variables import InvalidVariable, Template, compile_text, names_in
 
 BUCKET_LIMIT: Final = 20_480
 """Bytes of a bucket policy."""
@@ -58,7 +59,7 @@ def _parse(text: str, kind: Kind, name: str, principal_may_be_everybody: bool) -
 
     variables = document.version == MODERN
     statements = tuple(_statement(one, fail, variables) for one in document.statements)
-    return Policy(kind, name, document.version, document.text, statements)
+    return Policy(kind, name, document.version, document.text, text, statements)
 
 
 def _statement(one: Written, fail: Fail, variables: bool) -> Statement:
@@ -71,7 +72,20 @@ def _statement(one: Written, fail: Fail, variables: bool) -> Statement:
         resources=None if one.resources is None else _resources(one, one.resources, fail, variables),
         principals=resource_rules.principals(one, fail),
         conditions=tuple(_condition(*condition, fail, variables) for condition in one.conditions),
+        keys=tuple(_keys(one, variables)),
     )
+
+
+def _keys(one: Written, variables: bool) -> Iterable[str]:
+    """The condition keys that a statement looks at, as it spells them, each once."""
+    texts = [*(one.resources or ()), *(value for _, _, values in one.conditions for value in values)]
+    found = [key for _, key, _ in one.conditions]
+    if variables:
+        found += [name for text in texts for name in names_in(text)]
+    once: dict[str, str] = {}
+    for name in found:
+        once.setdefault(name.lower(), name)
+    return once.values()
 
 
 def _resources(one: Written, written: tuple[str, ...], fail: Fail, variables: bool) -> Resources:

@@ -65,7 +65,7 @@ class Resources:
 @dataclass(frozen=True, slots=True, eq=False)
 class Statement:
     """One statement. `number` counts from 1; `resources` is None in a trust policy, `principals` in all but those of
-    resources and trust.
+    resources and trust. `keys` are the condition keys that it looks at, variables too, as it spells them.
     """
 
     number: int
@@ -75,6 +75,7 @@ class Statement:
     resources: Resources | None
     principals: Principals | None
     conditions: tuple[Condition, ...]
+    keys: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -90,12 +91,13 @@ class Statement:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Policy:
-    """A compiled policy. `text` is canonical, `name` is what explanations call it."""
+    """A compiled policy. `text` is canonical, `source` as it was written, `name` is what explanations call it."""
 
     kind: Kind
     name: str
     version: str
     text: str
+    source: str
     statements: tuple[Statement, ...]
 
     def __repr__(self) -> str:

@@ -55,7 +55,7 @@ class Principals:
             if caller.service in self.services:
                 return Named.DIRECTLY
             return Named.EVERYBODY if self.everybody else Named.NOT
-        if caller.federated is not None:
+        if caller.federated is not None and caller.account is None:
             return Named.DIRECTLY if caller.federated in self.federated else Named.NOT
         if self.arns and self._holds(caller.arn, caller.account, owner):
             return Named.DIRECTLY
@@ -93,7 +93,7 @@ class Principals:
             return True
         if caller.service is not None:
             return caller.service in self.services
-        if caller.federated is not None:
+        if caller.federated is not None and caller.account is None:
             return caller.federated in self.federated
         if caller.anonymous or not self._names_account(caller):
             return False

@@ -80,6 +80,12 @@ def compile_text(text: str, *, variables: bool, wildcards: bool) -> Tokens | Tem
     return joined(token for piece in pieces if isinstance(piece, tuple) for token in piece)
 
 
+def names_in(text: str) -> list[str]:
+    """The keys that a text's variables name, as it spells them."""
+    inner = (found.group(1) for found in _VARIABLE.finditer(text))
+    return [one.partition(",")[0].strip() for one in inner if one not in _ESCAPES]
+
+
 def _literal(text: str) -> Tokens:
     return (text,)
 
