@@ -7,14 +7,14 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.h
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from objstore.aws import sigv2, sigv4
 from objstore.aws.errors import AwsError
-from objstore.aws.principal import ANONYMOUS, Credentials, Principal
+from objstore.aws.principal import ANONYMOUS, Credentials, Principal, Sessions
 from objstore.aws.sigv4 import ChunkSigning, Payload
 from objstore.aws.sigv4.payload import unsigned_payload
 
@@ -46,13 +46,22 @@ class Authenticable(sigv2.Addressed, Protocol):
     def query(self) -> Sequence[tuple[str, str]]: ...
 
 
-def authenticate(request: Authenticable, credentials: Credentials, *, region: str, now: float) -> Authentication:
-    """Checks the signature at `now` (Unix seconds); AwsError with AWS's code says what is wrong with it."""
+def authenticate(
+    request: Authenticable,
+    credentials: Credentials,
+    *,
+    region: str,
+    now: float,
+    sessions: Sessions | None = None,
+) -> Authentication:
+    """Checks the signature at `now` (Unix seconds); AwsError with AWS's code says what is wrong with it.
+
+    `sessions` looks up keys that come with a session token; without it none is valid.
+    """
     scheme, query = find_scheme(request)
     if scheme is Scheme.ANONYMOUS:
         return Authentication(ANONYMOUS, scheme, _payload_without_v4(request))
-    if "x-amz-security-token" in request.headers or "X-Amz-Security-Token" in query or "x-amz-security-token" in query:
-        raise AwsError("InvalidToken")
+    credentials = with_token(credentials, sessions, token_of(request, query))
     if scheme is Scheme.V4_HEADER:
         credential, payload, chunks = sigv4.verify_header(request, credentials, region=region, now=now)
         return Authentication(credential.principal, scheme, payload, chunks)
@@ -64,6 +73,27 @@ def authenticate(request: Authenticable, credentials: Credentials, *, region: st
     else:
         credential = sigv2.verify_presigned(request, query, credentials, now=now)
     return Authentication(credential.principal, scheme, _payload_without_v4(request))
+
+
+def token_of(request: Authenticable, query: Mapping[str, str]) -> str | None:
+    """The session token of a signed request, from its header or its query."""
+    for found in (
+        request.headers.get("x-amz-security-token"),
+        query.get("X-Amz-Security-Token"),
+        query.get("x-amz-security-token"),
+    ):
+        if found is not None:
+            return found
+    return None
+
+
+def with_token(credentials: Credentials, sessions: Sessions | None, token: str | None) -> Credentials:
+    """What looks access keys up beside a session token, or without one. Raises InvalidToken where none is valid."""
+    if token is None:
+        return credentials
+    if sessions is None:
+        raise AwsError("InvalidToken")
+    return lambda access_key: sessions(access_key, token)
 
 
 def find_scheme(request: Authenticable) -> tuple[Scheme, dict[str, str]]:

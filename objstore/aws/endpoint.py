@@ -3,6 +3,8 @@
     read -> authenticate -> route -> parse the head -> refuse what is not supported -> gate -> read a document ->
     handler -> serialise -> deliver
 
+Requests to IAM, STS and SNS come to the same address and go by `query.protocol`, past the same gate.
+
 The body is not asked for before the gate has let the request pass, so that a client waiting for `100 Continue` is
 refused without sending it. Every answer carries a request id. An exception that has an AWS code becomes its error
 document; any other is logged and becomes InternalError.
@@ -31,7 +33,9 @@ from objstore.aws.forms import read_form
 from objstore.aws.http import Request, read_request, split_path
 from objstore.aws.operation import COMMON_MEMBERS, REGISTRY, Call, Members, Operation, Registry, Reply
 from objstore.aws.parsing import Parser
-from objstore.aws.principal import ANONYMOUS, Credentials
+from objstore.aws.principal import ANONYMOUS, Credentials, Sessions
+from objstore.aws.query import faults, protocol
+from objstore.aws.query.protocol import QueryProtocol
 from objstore.aws.routing import POST_OBJECT, Router
 from objstore.aws.serialising import XML_HEADER, HeaderPair, Response, Serialiser, header_value
 from objstore.aws.service import service
@@ -94,6 +98,7 @@ class _State:
     exchange: Exchange
     receive: Receive
     body: Body | None = None
+    query: str | None = None  # the namespace of errors, for a request of the query protocol
 
 
 class Endpoint:
@@ -109,6 +114,7 @@ class Endpoint:
         context: Any,
         *,
         credentials: Credentials,
+        sessions: Sessions | None = None,
         gate: Gate,
         cors: CrossOrigin | None = None,
         site: Site | None = None,
@@ -122,6 +128,7 @@ class Endpoint:
     ) -> None:
         self._context = context
         self._credentials = credentials
+        self._sessions = sessions
         self._gate = gate
         self._cors = cors
         self._site = site
@@ -133,8 +140,9 @@ class Endpoint:
         self._router = Router(service())
         self._operations = {
             one.name: _Compiled(one, Parser(one.model), Serialiser(one.model), one.supports | COMMON_MEMBERS)
-            for one in registry
+            for one in registry.of("s3")
         }
+        self._query = QueryProtocol(registry)
         # Tells the process that answered, which is what AWS's x-amz-id-2 is for.
         self._host_id = base64.b64encode(secrets.token_bytes(48)).decode("ascii")
         self._constant: tuple[HeaderPair, ...] = (
@@ -169,7 +177,9 @@ class Endpoint:
             return await self._visit(state, request, bucket, self._site)
         if request.method == "OPTIONS" and self._cors is not None:
             return Response(200, _pairs(self._cors(request)))
-        who = authenticate(request, self._credentials, region=self._region, now=self._clock())
+        if protocol.speaks(request):
+            return await self._answer_query(state, request)
+        who = authenticate(request, self._credentials, region=self._region, now=self._clock(), sessions=self._sessions)
         exchange.principal = who.principal
         if who.scheme is Scheme.V4_PRESIGNED:
             request.adopt_hoisted()
@@ -201,6 +211,34 @@ class Endpoint:
             return compiled.response(call, await compiled.operation.handler(call, self._context))
 
         return await site.answer(request, Visit(exchange.request_id, self._host_id, fetch))
+
+    async def _answer_query(self, state: _State, request: Request) -> Response:
+        """A request to IAM, STS or SNS: a form, whose hash is part of the signature."""
+        exchange, idle = state.exchange, self._limits.receive_idle
+        state.query = service("sts").metadata["xmlNamespace"]  # until it is known which service is meant
+        body = state.body = Body(state.receive, request.headers, BARE, limit=protocol.MAX_FORM, idle_timeout=idle)
+        data = await body.read(protocol.MAX_FORM)
+        parameters = protocol.read_parameters(request, data)
+        name = exchange.service = self._query.service_of(request, parameters)
+        state.query = service(name).metadata["xmlNamespace"]
+        who = protocol.authenticate(
+            request,
+            data,
+            self._credentials,
+            service_name=name,
+            region=self._region,
+            now=self._clock(),
+            sessions=self._sessions,
+        )
+        exchange.principal = who.principal
+        compiled = self._query.operation(name, parameters)
+        operation, exchange.operation = compiled.operation, compiled.operation.name
+        if who.principal.anonymous and operation.name not in protocol.UNSIGNED:
+            raise AwsError("MissingAuthenticationToken")
+        members = compiled.members(protocol.operands(parameters))
+        call = Call(operation, request, exchange.request_id, who.principal, members, body, self._region)
+        await self._gate(call, self._context)
+        return compiled.response(await operation.handler(call, self._context), exchange.request_id)
 
     async def _post_object(self, state: _State, request: Request, who: Authentication) -> Response:
         """An upload by a form: its head is in its body, so that is begun before anybody is known."""
@@ -294,6 +332,8 @@ class Endpoint:
                 exc_info=error if shown.code == "InternalError" else None,
                 extra={"request_id": exchange.request_id, "operation": exchange.operation},
             )
+        if state.query is not None:
+            return faults.document(shown, namespace=state.query, request_id=exchange.request_id)
         headers = _pairs(shown.headers)
         if not errors.has_body(exchange.method, shown.status):
             return Response(shown.status, headers, length=None)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 Resource = Literal["service", "bucket", "object"]
 Members = dict[str, Any]
 Handler = Callable[["Call", Any], Awaitable["Members | Reply | None"]]
+Concerns = Callable[["Call", Any], str]
 
 MEBIBYTE: Final = 1 << 20
 
@@ -60,7 +61,10 @@ COMMON_MEMBERS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One registered operation. `body_limit` bounds, in bytes, a body that is a document rather than a stream."""
+    """One registered operation. `body_limit` bounds, in bytes, a body that is a document rather than a stream.
+
+    `concerns` gives the ARN that the action is on where bucket and key do not tell: for other services than S3.
+    """
 
     name: str
     model: OperationModel
@@ -69,6 +73,8 @@ class Operation:
     supports: frozenset[str]
     resource: Resource
     body_limit: int = MEBIBYTE
+    service: str = "s3"
+    concerns: Concerns | None = None
 
 
 @dataclass(slots=True)
@@ -128,7 +134,7 @@ class Registry:
     """The operations that handlers were written for, by name. One for each process; tests make their own."""
 
     def __init__(self) -> None:
-        self._operations: dict[str, Operation] = {}
+        self._operations: dict[tuple[str, str], Operation] = {}
 
     def __iter__(self) -> Iterator[Operation]:
         return iter(self._operations.values())
@@ -136,8 +142,12 @@ class Registry:
     def __len__(self) -> int:
         return len(self._operations)
 
-    def get(self, name: str) -> Operation | None:
-        return self._operations.get(name)
+    def get(self, name: str, service: str = "s3") -> Operation | None:
+        return self._operations.get((service, name))
+
+    def of(self, service: str) -> list[Operation]:
+        """The operations of one service."""
+        return [one for one in self._operations.values() if one.service == service]
 
     def add(self, registered: Operation) -> None:
         """Register. Raises ValueError when the name is taken or `supports` names a member the operation has not."""
@@ -145,9 +155,10 @@ class Registry:
         unknown = registered.supports - set(shape.members if shape else ())
         if unknown:
             raise ValueError(f"{registered.name} has no input member {', '.join(sorted(unknown))}")
-        if registered.name in self._operations:
+        name = registered.service, registered.name
+        if name in self._operations:
             raise ValueError(f"{registered.name} is registered twice")
-        self._operations[registered.name] = registered
+        self._operations[name] = registered
 
 
 REGISTRY: Final = Registry()
@@ -166,18 +177,21 @@ def operation(
     supports: Collection[str] = (),
     body_limit: int = MEBIBYTE,
     registry: Registry = REGISTRY,
+    service: str = "s3",
+    concerns: Concerns | None = None,
 ) -> Callable[[Handler], Handler]:
-    """Register the decorated function as the handler of the S3 operation `name`.
+    """Register the decorated function as the handler of the operation `name` of a service.
 
     `action` is the IAM action it needs ("s3:PutObject"); `supports` names the input members it honours beyond those
     that are required or in `COMMON_MEMBERS`. Raises ValueError at import for a name that the model does not know.
     """
-    model = operation_model(name)
+    model = operation_model(name, service)
     required = model.input_shape.required_members if model.input_shape else []
 
     def register(handler: Handler) -> Handler:
         members = frozenset(supports) | frozenset(required)
-        registry.add(Operation(name, model, action, handler, members, resource_of(model), body_limit))
+        resource = resource_of(model)
+        registry.add(Operation(name, model, action, handler, members, resource, body_limit, service, concerns))
         return handler
 
     return register

@@ -15,7 +15,7 @@ from typing import Final
 from objstore.aws.errors import AwsError
 from objstore.aws.operation import Call
 from objstore.aws.principal import Principal
-from objstore.iam import acl, ownership, public_access, requester_pays
+from objstore.iam import acl, administration, ownership, public_access, requester_pays
 from objstore.iam.context import Context
 from objstore.iam.lookup import VERSION, bucket_of, find
 from objstore.store.errors import NoSuchUpload, NoSuchVersion
@@ -49,6 +49,9 @@ async def authorise(call: Call, context: Context) -> None:
 
     Only looks at the catalog: the body of the request has not been received yet.
     """
+    if call.operation.service != "s3":
+        administration.authorise(call, context)
+        return
     if "Bucket" not in call:
         return  # ListBuckets tells everybody of their own buckets: nobody's are none
     if call.operation.name == "CreateBucket":

@@ -36,7 +36,8 @@ from objstore.store import repair
 from objstore.store.reports import Reports
 from objstore.store.store import Store
 
-import objstore.s3.operations  # noqa: F401  isort: skip - importing it registers the operations
+import objstore.iam.api.operations  # isort: skip - importing them registers the operations
+import objstore.s3.operations  # noqa: F401  isort: skip
 
 
 # Longer than any process takes to notice a drive that came back.

@@ -61,7 +61,7 @@ def single(shape: Shape, text: Any, moments: Any) -> st.SearchStrategy[Any]:
         if "enum" in shape.metadata:
             return st.sampled_from(shape.metadata["enum"])
         if low or high:
-            return st.text("abc", min_size=low or 0, max_size=min(high or 30, 30))
+            return st.text("abc", min_size=low or 0, max_size=min(high or 30, max(30, low or 0)))
         return text
     if shape.type_name in ("integer", "long"):
         return st.integers(low if low is not None else 0, high if high is not None else (1 << 31) - 1)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from objstore.aws.errors import AwsError
-from objstore.aws.sigv4.scope import Scope, parse_scope
+from objstore.aws.sigv4.scope import SERVICE, Scope, parse_scope
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 
@@ -24,7 +24,7 @@ class Authorization:
     signature: str
 
 
-def parse_authorization(text: str, region: str) -> Authorization:
+def parse_authorization(text: str, region: str | None, service: str = SERVICE) -> Authorization:
     """Reads the header's three components; AuthorizationHeaderMalformed says which one is missing or wrong."""
     fields: dict[str, str] = {}
     for component in text[len(ALGORITHM) :].split(","):
@@ -40,7 +40,7 @@ def parse_authorization(text: str, region: str) -> Authorization:
             "the authorization header requires three components: Credential, SignedHeaders, and Signature."
         )
     return Authorization(
-        scope=parse_scope(fields["Credential"], region, _malformed),
+        scope=parse_scope(fields["Credential"], region, _malformed, service),
         signed_headers=tuple(fields["SignedHeaders"].lower().split(";")),
         signature=fields["Signature"],
     )

@@ -13,7 +13,7 @@ from typing import Any
 from objstore.aws.errors import AwsError
 from objstore.aws.sigv4.amz_date import MAX_SKEW, iso, parse_basic
 from objstore.aws.sigv4.authorization import ALGORITHM
-from objstore.aws.sigv4.scope import Scope, parse_scope
+from objstore.aws.sigv4.scope import SERVICE, Scope, parse_scope
 
 MAX_EXPIRES = 7 * 24 * 3600  # seconds
 
@@ -49,7 +49,7 @@ class Presigned:
             raise AwsError("AccessDenied", "Request has expired", **late)
 
 
-def parse_presigned(query: Mapping[str, str], region: str) -> Presigned:
+def parse_presigned(query: Mapping[str, str], region: str | None, service: str = SERVICE) -> Presigned:
     """Reads the parameters; AuthorizationQueryParametersError says which one is missing or wrong."""
     if any(not query.get(name) for name in _REQUIRED):
         raise _error(
@@ -58,7 +58,7 @@ def parse_presigned(query: Mapping[str, str], region: str) -> Presigned:
         )
     if query["X-Amz-Algorithm"] != ALGORITHM:
         raise _error(f'X-Amz-Algorithm only supports "{ALGORITHM}"')
-    scope = parse_scope(query["X-Amz-Credential"], region, _bad_credential)
+    scope = parse_scope(query["X-Amz-Credential"], region, _bad_credential, service)
     date = query["X-Amz-Date"]
     issued = parse_basic(date)
     if issued is None:

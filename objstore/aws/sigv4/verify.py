@@ -21,7 +21,7 @@ from objstore.aws.sigv4.canonical import (
 from objstore.aws.sigv4.chunks import ChunkSigning
 from objstore.aws.sigv4.payload import UNSIGNED, Payload, parse_payload, unsigned_payload
 from objstore.aws.sigv4.presigned import parse_presigned
-from objstore.aws.sigv4.scope import Scope, signing_key
+from objstore.aws.sigv4.scope import SERVICE, Scope, signing_key
 
 
 class SignedRequest(Protocol):
@@ -38,11 +38,20 @@ class SignedRequest(Protocol):
 
 
 def verify_header(
-    request: SignedRequest, credentials: Credentials, *, region: str, now: float
+    request: SignedRequest,
+    credentials: Credentials,
+    *,
+    region: str | None,
+    now: float,
+    service: str = SERVICE,
+    content: str | None = None,
 ) -> tuple[Credential, Payload, ChunkSigning | None]:
-    """Checks the `Authorization` header; gives whose key it was, the body's protection, and the seed of its chunks."""
+    """Checks the `Authorization` header; gives whose key it was, the body's protection, and the seed of its chunks.
+
+    `content` is the SHA-256 of a body that was read before, in hex: other services than S3 have no header for it.
+    """
     headers = request.headers
-    claim = parse_authorization(headers["authorization"], region)
+    claim = parse_authorization(headers["authorization"], region, service)
     moment = request_time(headers)
     date = basic(moment)
     if date[:8] != claim.scope.day:
@@ -52,7 +61,7 @@ def verify_header(
         )
     require_fresh(moment, now)
     credential = require_credential(claim.scope.access_key, credentials)
-    content = headers.get("x-amz-content-sha256")
+    content = content or headers.get("x-amz-content-sha256")
     if not content:
         raise AwsError("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
     payload = parse_payload(content)
@@ -63,14 +72,21 @@ def verify_header(
 
 
 def verify_presigned(
-    request: SignedRequest, query: Mapping[str, str], credentials: Credentials, *, region: str, now: float
+    request: SignedRequest,
+    query: Mapping[str, str],
+    credentials: Credentials,
+    *,
+    region: str | None,
+    now: float,
+    service: str = SERVICE,
+    content: str | None = None,
 ) -> tuple[Credential, Payload, ChunkSigning | None]:
     """Checks a presigned URL, as `verify_header` does a header; `query` holds the decoded parameters."""
     headers = request.headers
-    claim = parse_presigned(query, region)
+    claim = parse_presigned(query, region, service)
     credential = require_credential(claim.scope.access_key, credentials)
     claim.require_valid(now)
-    content = headers.get("x-amz-content-sha256") or query.get("X-Amz-Content-Sha256") or UNSIGNED
+    content = content or headers.get("x-amz-content-sha256") or query.get("X-Amz-Content-Sha256") or UNSIGNED
     payload = unsigned_payload(headers) if content == UNSIGNED else parse_payload(content)
     require_signed(headers, claim.signed_headers)
     canonical = canonical_query(request.raw_query, without="X-Amz-Signature")
@@ -101,7 +117,7 @@ def _verify(
     lines = canonical_headers(request.headers, signed)
     canonical = canonical_request(request.method, canonical_path(request.raw_path), query, lines, signed, content)
     text = string_to_sign(date, scope, canonical)
-    key = signing_key(credential.secret, scope.day, scope.region)
+    key = signing_key(credential.secret, scope.day, scope.region, scope.service)
     expected = hmac.digest(key, text.encode("ascii"), "sha256").hex()
     if not hmac.compare_digest(expected.encode("ascii"), signature.encode("utf-8", "replace")):
         raise AwsError(

@@ -11,15 +11,11 @@ from typing import Final
 from objstore.aws.errors import AwsError
 from objstore.catalog.transaction import Transaction
 from objstore.iam.identities.records import Group, Role, User
+from objstore.iam.policy import GROUP_INLINE_LIMIT, ROLE_INLINE_LIMIT, USER_INLINE_LIMIT, size
 
 Holder = User | Group | Role
 
-BUDGET: Final[dict[type, int]] = {User: 2048, Group: 5120, Role: 10_240}  # characters
-
-
-def size(document: str) -> int:
-    """Characters of a policy as quotas count them: without white space."""
-    return sum(not char.isspace() for char in document)
+BUDGET: Final[dict[type, int]] = {User: USER_INLINE_LIMIT, Group: GROUP_INLINE_LIMIT, Role: ROLE_INLINE_LIMIT}
 
 
 def put(tx: Transaction, holder: Holder, name: str, document: str) -> None:

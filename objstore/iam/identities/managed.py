@@ -13,11 +13,11 @@ import msgspec
 from objstore.aws.errors import AwsError
 from objstore.catalog.records import pack, unpack
 from objstore.catalog.transaction import Transaction
-from objstore.iam.identities import attachments, aws_managed, entities, inline, names
+from objstore.iam.identities import attachments, aws_managed, entities, names
 from objstore.iam.identities.records import ManagedPolicy, PolicyVersion
+from objstore.iam.policy import MANAGED_LIMIT, size
 
 MOST_VERSIONS: Final = 5
-MOST_CHARACTERS: Final = 6144  # of a document, white space left out
 
 
 def create(tx: Transaction, policy: ManagedPolicy, document: str) -> None:
@@ -121,8 +121,8 @@ def delete(tx: Transaction, policy: ManagedPolicy) -> None:
 
 
 def _check_size(document: str) -> None:
-    if inline.size(document) > MOST_CHARACTERS:
-        raise AwsError("LimitExceeded", f"Cannot exceed quota for PolicySize: {MOST_CHARACTERS}")
+    if size(document) > MANAGED_LIMIT:
+        raise AwsError("LimitExceeded", f"Cannot exceed quota for PolicySize: {MANAGED_LIMIT}")
 
 
 def _put_version(tx: Transaction, policy: ManagedPolicy, new: PolicyVersion) -> None:

@@ -168,6 +168,11 @@ class Identities:
         """Whom what an account makes belongs to. Raises AccountProblem for one that is suspended or not there."""
         return self.read(lambda tx: principals.owner(tx, self.users, account))
 
+    def account_created_us(self, account: str) -> int:
+        """When an account was made; 0 for one of the configuration."""
+        found = self.read(lambda tx: accounts.find(tx, account))
+        return found.created_us if found is not None else 0
+
     def is_account(self, account: str) -> bool:
         """Whether there is an account of that id."""
         return self.users.account_root(account) is not None or bool(self.read(lambda tx: accounts.find(tx, account)))
