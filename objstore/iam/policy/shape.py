@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Final, NoReturn
 
 from objstore.iam.policy.errors import Fault, MalformedPolicy
@@ -107,8 +108,14 @@ def _load(text: str, fail: Fail) -> dict[str, Any]:
     def constant(name: str) -> NoReturn:
         fail(Fault.JSON)
 
+    def finite(text: str) -> float:
+        number = float(text)
+        if not isfinite(number):
+            fail(Fault.JSON)
+        return number
+
     try:
-        document = json.loads(text, object_pairs_hook=members, parse_constant=constant)
+        document = json.loads(text, object_pairs_hook=members, parse_constant=constant, parse_float=finite)
         text.encode()
         json.dumps(document, ensure_ascii=False).encode()
     except (ValueError, RecursionError):

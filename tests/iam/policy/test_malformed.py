@@ -189,6 +189,8 @@ BUCKET_POLICIES = [
     ("{invalid", "This policy contains invalid Json"),
     ('{"Id":"a","Id":"b"}', "This policy contains invalid Json"),
     ('{"Id":NaN}', "This policy contains invalid Json"),
+    ('{"Id":1e999}', "This policy contains invalid Json"),
+    ('{"Id":1' + "0" * 5000 + "}", "This policy contains invalid Json"),
     ('{"Id":"\\ud800"}', "This policy contains invalid Json"),
     ("{}", "Missing required field Statement"),
     (whole(Statement=[]), "Could not parse the policy: Statement is empty!"),
