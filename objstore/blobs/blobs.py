@@ -28,7 +28,7 @@ class Blobs:
     `instance` is this process life's tag (`new_instance`). `lookup` gives the catalog's row of a blob, synchronously
     and quickly. `damaged(blob, shard, reason)` is told of every shard found bad, possibly many times. `sealed(info)`
     is told when an open blob of this process takes no more; it may have been published before as open. `running` is
-    told of every read, for the reaper's sake.
+    told of every read, for the reaper's sake. `moved` tells, as `lookup` does, where an extent's bytes were moved.
     """
 
     def __init__(
@@ -41,11 +41,12 @@ class Blobs:
         sealed: Callable[[BlobInfo], None] | None = None,
         limit: int = LIMIT,
         running: Running | None = None,
+        moved: Callable[[Extent], Extent | None] = lambda _: None,
     ) -> None:
         assert len(instance) == INSTANCE_BYTES, "an instance tag has four bytes"
         self.pool = pool
         self.instance = instance
-        self.directory = Directory(lookup)
+        self.directory = Directory(lookup, moved)
         self._lookup = lookup
         self._sealed = sealed
         self._limit = limit
@@ -108,6 +109,10 @@ class Blobs:
         records the shard's new drive and drops the old file.
         """
         return await rebuild.rebuild(self._shards, info, shard, target, appends)
+
+    async def record(self, info: BlobInfo, append: Append) -> bytes:
+        """The record in front of an append, as `Writer.finish` wants it. Raises Unreadable."""
+        return await rebuild.record_of(self._shards, info, append)
 
     async def verify_shard(self, info: BlobInfo, shard: int, appends: Sequence[Append]) -> list[Problem]:
         """Everything wrong with a shard file and these appends in it. Raises DriveError when the drive is not there."""

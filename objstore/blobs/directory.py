@@ -1,23 +1,31 @@
 """What is known of blobs in this process: a bounded cache over the catalog's lookup.
 
 Nearly everything about a blob is fixed at its birth. What changes is where a shard lies (a heal moves it) and what is
-missing. So an entry is used until a shard is not where it should be, and is then looked up again.
+missing. So an entry is used until a shard is not where it should be, and is then looked up again. A blob may also be
+gone, its last appends moved to another one: then it is asked where an extent is now.
 """
 
 from collections import OrderedDict
 from collections.abc import Callable
 
 from objstore.blobs.errors import BlobUnknown
-from objstore.blobs.types import BlobInfo
+from objstore.blobs.types import BlobInfo, Extent
 
 CAPACITY = 8192
 
 
 class Directory:
-    """Infos of blobs by id, the most recently used ones. `lookup` asks the catalog and must be a quick point read."""
+    """Infos of blobs by id, the most recently used ones. `lookup` asks the catalog for a blob, `moved` where the bytes
+    of an extent are that were moved; both must be quick point reads."""
 
-    def __init__(self, lookup: Callable[[bytes], BlobInfo | None], capacity: int = CAPACITY) -> None:
+    def __init__(
+        self,
+        lookup: Callable[[bytes], BlobInfo | None],
+        moved: Callable[[Extent], Extent | None] = lambda _: None,
+        capacity: int = CAPACITY,
+    ) -> None:
         self._lookup = lookup
+        self._moved = moved
         self._capacity = capacity
         self._known: OrderedDict[bytes, BlobInfo] = OrderedDict()
 
@@ -29,17 +37,28 @@ class Directory:
             return info
         return self.refresh(blob)
 
-    def refresh(self, blob: bytes) -> BlobInfo:
-        """The blob's info as the catalog has it now; what this process wrote but nobody published yet stays as it
-        is."""
-        info = self._lookup(blob)
-        if info is not None:
-            self.put(info)
-            return info
+    def find(self, extent: Extent) -> Extent:
+        """The extent in a blob that is known: itself, or where its bytes were moved. Raises BlobUnknown."""
         try:
-            return self._known[blob]
-        except KeyError:
-            raise BlobUnknown(blob) from None
+            self.get(extent.blob)
+        except BlobUnknown:
+            if (moved := self.elsewhere(extent)) is None:
+                raise
+            return moved
+        return extent
+
+    def elsewhere(self, extent: Extent) -> Extent | None:
+        """The extent where its bytes were moved; None when they were not."""
+        return self._moved(extent)
+
+    def refresh(self, blob: bytes) -> BlobInfo:
+        """The blob's info as the catalog has it now. Raises BlobUnknown."""
+        info = self._lookup(blob)
+        if info is None:
+            self.forget(blob)
+            raise BlobUnknown(blob)
+        self.put(info)
+        return info
 
     def put(self, info: BlobInfo) -> None:
         """Remember what this process knows first-hand."""

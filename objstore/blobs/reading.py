@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import erasure
 from erasure import Buffer, Layout
-from objstore.blobs.errors import Unreadable
+from objstore.blobs.errors import BlobUnknown, Unreadable
 from objstore.blobs.gathering import gather, gather_now
 from objstore.blobs.shards import Frames, Range, Shards
 from objstore.blobs.types import BlobInfo, Extent
@@ -30,8 +30,9 @@ MISSES = 2
 
 
 class Step(NamedTuple):
-    """One step: a range of one append. `blob` is looked up when its turn comes, because a heal may move shards."""
+    """One step: a range of one append. `info` is looked up when its turn comes, because a heal may move shards."""
 
+    extent: Extent
     info: BlobInfo
     layout: Layout
     place: Range
@@ -44,12 +45,17 @@ def steps(shards: Shards, extents: Sequence[Extent], start: int, length: int, si
     for extent in extents:
         first, last = max(start, at), min(end, at + extent.length)
         if first < last:
-            layout = shards.directory.get(extent.blob).layout
-            stripes = max(1, size // layout.block_size)
-            for plan in erasure.steps(layout, extent.size, extent.start + first - at, last - first, stripes):
-                info = shards.directory.get(extent.blob)
-                yield Step(info, layout, Range(extent.offset, extent.head, plan))
+            here = shards.directory.find(extent)
+            yield from _steps_of(shards, extent, here, extent.start + first - at, last - first, size)
         at += extent.length
+
+
+def _steps_of(shards: Shards, extent: Extent, here: Extent, start: int, length: int, size: int) -> Iterator[Step]:
+    """Steps of a range of one append, which lies at `here`."""
+    layout = shards.directory.get(here.blob).layout
+    stripes = max(1, size // layout.block_size)
+    for plan in erasure.steps(layout, here.size, start, length, stripes):
+        yield Step(extent, shards.directory.get(here.blob), layout, Range(here.offset, here.head, plan))
 
 
 def read_now(shards: Shards, extents: Sequence[Extent], start: int, length: int) -> list[memoryview] | None:
@@ -115,7 +121,23 @@ def _step_now(shards: Shards, step: Step) -> list[memoryview] | None:
 
 
 async def _fetch(shards: Shards, step: Step, suspects: set[int]) -> list[memoryview]:
-    info, layout, place = step
+    try:
+        return await _fetch_here(shards, step, suspects)
+    except (Unreadable, BlobUnknown):
+        here = shards.directory.elsewhere(step.extent)
+        if here is None or here.blob == step.info.id:
+            raise
+    # compaction has moved it since the step was planned
+    views: list[memoryview] = []
+    plan = step.place.plan
+    first = plan.first * step.layout.block_size + plan.skip
+    for again in _steps_of(shards, step.extent, here, first, plan.take, STEP):
+        views += await _fetch_here(shards, again, set())
+    return views
+
+
+async def _fetch_here(shards: Shards, step: Step, suspects: set[int]) -> list[memoryview]:
+    _, info, layout, place = step
     if any(shards.pool.by_id(drive) is None for drive in info.drives):
         info = shards.directory.refresh(info.id)  # a drive was replaced: its shards may have been made again elsewhere
     try:

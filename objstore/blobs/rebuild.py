@@ -15,7 +15,7 @@ from erasure import SHARD_HEADER, Buffer, HeaderCorrupt, HeaderTooNew, Layout, S
 from objstore.blobs.errors import RecordCorrupt, Unreadable
 from objstore.blobs.gathering import gather
 from objstore.blobs.reading import STEP
-from objstore.blobs.records import unpack_record
+from objstore.blobs.records import pack_record, unpack_record
 from objstore.blobs.shards import Range, Shards
 from objstore.blobs.types import Append, BlobInfo
 from objstore.drives.drive import Drive
@@ -128,7 +128,12 @@ def _frames(layout: Layout, info: BlobInfo, shard: int, place: Range, raw: dict[
     return made[shard]
 
 
-async def _record(shards: Shards, info: BlobInfo, append: Append, exclude: int) -> Buffer:
+async def record_of(shards: Shards, info: BlobInfo, append: Append) -> bytes:
+    """The record of an append, packed. Raises Unreadable."""
+    return pack_record(unpack_record(await _record(shards, info, append)))
+
+
+async def _record(shards: Shards, info: BlobInfo, append: Append, exclude: int | None = None) -> Buffer:
     """The record of an append from any shard that has it whole: every shard file holds the same."""
     reasons: dict[int, str] = {}
     for shard in shards.order(info, append.offset):

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import erasure
 from erasure import Buffer, Layout, Plan, ShardCorrupt
 from objstore.blobs.directory import Directory
+from objstore.blobs.errors import BlobUnknown
 from objstore.blobs.types import BlobInfo
 from objstore.drives.drive import Drive
 from objstore.drives.errors import DriveError, ShardError
@@ -114,7 +115,10 @@ class Shards:
         return await self._again(info.id, shard, place, reason)
 
     async def _again(self, blob: bytes, shard: int, place: Range, reason: str) -> Frames:
-        fresh = self.directory.refresh(blob)
+        try:
+            fresh = self.directory.refresh(blob)
+        except BlobUnknown as error:
+            raise ShardLost("its blob is removed") from error
         if not fresh.has(shard, place.offset):
             raise ShardLost("waits for repair")
         try:

@@ -6,6 +6,7 @@ a mirror has had. A release adds to the end of MIGRATIONS and never edits what w
 `objects` holds a row only for a key whose current version is a real object: a listing costs what its page holds.
 `versions` holds noncurrent versions and delete markers. `ord` grows with every version of a key. Ids of `buckets` are
 never given twice (AUTOINCREMENT). Rows of `payloads` are added and deleted, never changed: the redo log counts on it.
+`moved` says where an append is now that records name by the place at which it was written.
 `leftovers` are what a drive that was away still holds of garbage: a range of a shard file, all of it where span is 0.
 `mirror` and `redo` belong to the engine: where this mirror stands, and its latest transactions as packed statements.
 `chain` is a hash over all transactions so far, `logged` their bytes: two mirrors of one chain have one history.
@@ -61,6 +62,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             size INTEGER NOT NULL, refs INTEGER NOT NULL,
             PRIMARY KEY (blob, offset)
         ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE moved (
+            blob BLOB NOT NULL, offset INTEGER NOT NULL, to_blob BLOB NOT NULL, to_offset INTEGER NOT NULL,
+            PRIMARY KEY (blob, offset)
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE UNIQUE INDEX moved_to ON moved (to_blob, to_offset)",
         """CREATE TABLE garbage (
             blob BLOB NOT NULL, offset INTEGER NOT NULL, span INTEGER NOT NULL, since INTEGER NOT NULL,
             PRIMARY KEY (blob, offset)

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from objstore.drives import appends
+from objstore.drives import appends, space
 from objstore.drives.appends import Append
 from objstore.drives.crew import Call, Crew, Outbox, outbox_of
 from objstore.drives.errors import DriveError, DriveFull, ShardUnreadable
@@ -58,6 +58,7 @@ class Drive(Health):
         self._on_change = on_change
         self._nowait = hasattr(os, "RWF_NOWAIT")
         self._read_errors = 0
+        self._punches: bool | None = None
         self._home: tuple[asyncio.AbstractEventLoop | None, Outbox | None] = (None, None)
         name = found.path.name
         self._appender = Crew(f"append-{name}", 1, self._perform_appends, self.fault, greedy=True)
@@ -171,6 +172,15 @@ class Drive(Health):
     def keep_ballast(self) -> asyncio.Future[bool]:
         """Make the drive's ballast where it is missing and there is room for it; whether there is one now."""
         return self._submit(self._workers, 1, self._present, None, self.take_in_ballast)
+
+    async def punches(self) -> bool:
+        """Whether `punch` gives space back on this file system; found out once."""
+        if self._punches is None:
+            self._punches = await self._submit(self._workers, 1, self._guarded, None, self._try_punch)
+        return self._punches
+
+    def _try_punch(self) -> bool:
+        return space.punches(self._system, self.path)
 
     # --- for other threads
 

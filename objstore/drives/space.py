@@ -19,6 +19,7 @@ from objstore.drives.system import System
 RESERVE = 64 << 20
 """Bytes that new data leaves free on a drive; a twentieth of a small one. The ballast has three quarters of it."""
 BALLAST_FILE = "ballast"
+_PAGE = 4096
 
 
 class Usage(NamedTuple):
@@ -95,3 +96,15 @@ def take_in(system: System, root: Path | str) -> bool:
         raise
     finally:
         os.close(fd)
+
+
+def punches(system: System, root: Path | str) -> bool:
+    """Whether the file system gives the space of a range in the middle of a file back. Raises OSError."""
+    path = f"{root}/probe.punch.{os.getpid()}"
+    fd = system.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        system.pwritev(fd, [bytes(2 * _PAGE)], 0)
+        return system.punch(fd, 0, _PAGE)
+    finally:
+        os.close(fd)
+        system.unlink(path)

@@ -15,6 +15,7 @@ from objstore.drives.errors import DriveError
 from objstore.drives.lock import lock_drive
 from objstore.drives.state import DriveState
 from objstore.jobs import lifecycle
+from objstore.jobs.compact import compact
 from objstore.jobs.heal import heal, queue_lost
 from objstore.jobs.reap import clear, reap
 from objstore.jobs.seal import collect_orphans, seal_abandoned
@@ -36,6 +37,7 @@ class Janitor:
         self._grace = grace
         self._locks: dict[Path, int] = {}
         self._waited = 0
+        self._compacted = b""  # the blob that the walk over all of them has come to
         self._placing = asyncio.Lock()  # a heal places a shard before it records it: no orphan until then
         self._unswept: set[Drive] = set(node.pool.online())
         node.pool.on_change(self._drive_changed)
@@ -96,6 +98,7 @@ class Janitor:
             await collect_orphans(node.catalog, drives, self._lives)
         await reap(node.catalog, node.blobs, self._grace, running.oldest(reads(self._runtime), self._lives))
         await clear(node.catalog, node.pool)
+        self._compacted, _ = await compact(node.pool, node.catalog, node.blobs, self._compacted)
 
     async def lifecycle(self) -> None:
         """Do what the rules of buckets let become due."""

@@ -32,7 +32,7 @@ from objstore.server.access import AccessLog
 from objstore.server.inventory import DriveView, Healing, Inventory
 from objstore.server.runtime import reads
 from objstore.server.settings import Settings, SettingsError
-from objstore.store import repair
+from objstore.store import extents, repair
 from objstore.store.reports import Reports
 from objstore.store.store import Store
 
@@ -61,6 +61,7 @@ class Node:
             damaged=self.reports.damaged,
             sealed=self.reports.sealed,
             running=Running(reads(runtime), self.instance),
+            moved=lambda extent: catalog.read(lambda tx: extents.moved(tx, extent)),
         )
         pool.on_change(self._drive_changed)
         self.store = Store(catalog, self.blobs, classes=settings.storage_classes)

@@ -3,6 +3,9 @@
 A row of `extents` is one append of a blob with the number of references to it: one for each extent in a record of a
 version or a part. A copy adds references and moves nothing. When the last one goes the row moves to `garbage`, from
 where the reaper punches it out of the shard files after a grace time, so that reads that run now can finish.
+
+An append may be moved to another blob. Records are not touched then: they go on naming the place where it was written,
+and a row of `moved` says where it is.
 """
 
 from __future__ import annotations
@@ -73,22 +76,69 @@ def mark_missing(tx: Transaction, blob: bytes, shard: int, offset: int = 0) -> b
 
 def acquire(tx: Transaction, extents: Sequence[Extent]) -> None:
     """One more reference to each, for a record that is about to be written."""
+    sql = "UPDATE extents SET refs = refs + 1 WHERE blob = ? AND offset = ?"
     for extent in extents:
-        found = tx.run("UPDATE extents SET refs = refs + 1 WHERE blob = ? AND offset = ?", extent.blob, extent.offset)
+        found = tx.run(sql, extent.blob, extent.offset) or tx.run(sql, *_place(tx, extent))
         assert found == 1, f"extent {extent.blob.hex()}@{extent.offset} of a record has no row"
 
 
 def release(tx: Transaction, extents: Sequence[Extent], now_us: int) -> None:
     """One reference to each less; what nothing refers to any more is garbage."""
+    sql = "SELECT refs, span FROM extents WHERE blob = ? AND offset = ?"
     for extent in extents:
-        row = tx.one("SELECT refs, span FROM extents WHERE blob = ? AND offset = ?", extent.blob, extent.offset)
+        place = (extent.blob, extent.offset)
+        row = tx.one(sql, *place)
+        if row is None:
+            place = _place(tx, extent)
+            row = tx.one(sql, *place)
         assert row is not None, f"extent {extent.blob.hex()}@{extent.offset} of a record has no row"
         refs, span = row
         if refs > 1:
-            tx.run("UPDATE extents SET refs = refs - 1 WHERE blob = ? AND offset = ?", extent.blob, extent.offset)
+            tx.run("UPDATE extents SET refs = refs - 1 WHERE blob = ? AND offset = ?", *place)
             continue
-        tx.run("DELETE FROM extents WHERE blob = ? AND offset = ?", extent.blob, extent.offset)
-        _condemn(tx, extent.blob, extent.offset, span, now_us)
+        tx.run("DELETE FROM extents WHERE blob = ? AND offset = ?", *place)
+        if place != (extent.blob, extent.offset):
+            tx.run("DELETE FROM moved WHERE blob = ? AND offset = ?", extent.blob, extent.offset)
+        _condemn(tx, *place, span, now_us)
+
+
+def _place(tx: Transaction, extent: Extent) -> tuple[bytes, int]:
+    """Where the append is that a record names, once it is not there any more."""
+    row = tx.one("SELECT to_blob, to_offset FROM moved WHERE blob = ? AND offset = ?", extent.blob, extent.offset)
+    return (row[0], row[1]) if row is not None else (extent.blob, extent.offset)
+
+
+def moved(tx: Transaction, extent: Extent) -> Extent | None:
+    """The extent where its append is now; None when it was never moved, or is no more."""
+    row = tx.one(
+        "SELECT extents.blob, extents.offset, head FROM moved"
+        " JOIN extents ON extents.blob = to_blob AND extents.offset = to_offset"
+        " WHERE moved.blob = ? AND moved.offset = ?",
+        extent.blob,
+        extent.offset,
+    )
+    return None if row is None else Extent(row[0], row[1], row[2], extent.size, extent.start, extent.length)
+
+
+def move(tx: Transaction, blob: bytes, offset: int, written: Written, now_us: int) -> bool:
+    """Let the append at this place be the one in `written`, which holds the same bytes; what was there is garbage.
+
+    False when nothing refers to it any more: then what was written is."""
+    row = tx.one("SELECT refs, span FROM extents WHERE blob = ? AND offset = ?", blob, offset)
+    if row is None:
+        discard(tx, written, now_us)
+        return False
+    (to,) = written.extents
+    record(tx, written)
+    tx.run("UPDATE extents SET refs = ? WHERE blob = ? AND offset = ?", row[0], to.blob, to.offset)
+    tx.run("DELETE FROM extents WHERE blob = ? AND offset = ?", blob, offset)
+    _condemn(tx, blob, offset, row[1], now_us)
+    if not tx.run(
+        "UPDATE moved SET to_blob = ?, to_offset = ? WHERE to_blob = ? AND to_offset = ?",
+        *(to.blob, to.offset, blob, offset),
+    ):
+        tx.run("INSERT INTO moved VALUES (?, ?, ?, ?)", blob, offset, to.blob, to.offset)
+    return True
 
 
 def _condemn(tx: Transaction, blob: bytes, offset: int, span: int, now_us: int) -> None:

@@ -1,8 +1,9 @@
 """What the jobs process works through: shards to heal, bytes to punch, blobs to seal. All queues are rows.
 
 Heal: shards whose `missing` is set. Reap: rows of `garbage` older than the grace time; a sealed blob without any extent
-is unlinked whole. Seal: open blobs of instances that are gone. A sealed blob may have gaps, bytes of writes that were
-never published; once no write can still be on its way they are garbage too.
+is unlinked whole. Compact: sealed blobs of which little is alive. Seal: open blobs of instances that are gone. A sealed
+blob may have gaps, bytes of writes that were never published; once no write can still be on its way they are garbage
+too.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from collections.abc import Collection, Sequence
 
 import msgspec
 
-from objstore.blobs.types import Append, BlobInfo, Span
+from objstore.blobs.types import Append, BlobInfo, Span, Written
 from objstore.catalog.records import unpack
 from objstore.catalog.transaction import Transaction
+from objstore.store import extents
 from objstore.store.extents import mark_missing
 from objstore.store.types import Counters
 
@@ -143,6 +145,27 @@ def gaps(tx: Transaction, blob_id: bytes, start: int, end: int) -> list[Span]:
             found.append(Span(blob_id, start, min(offset, end) - start))
         start = max(start, offset + span)
     return [span for span in found if span.span > 0]
+
+
+# compact
+
+
+def shares(tx: Transaction, after: bytes = b"", limit: int = 16) -> list[tuple[bytes, int, int]]:
+    """Sealed blobs by age behind `after`: id, length of the shard files, and how much of it something refers to.
+
+    Linear in the extents of these blobs."""
+    rows = tx.all("SELECT id, length FROM blobs WHERE sealed = 1 AND id > ? ORDER BY id LIMIT ?", after, limit)
+    return [(blob_id, length, _alive_bytes(tx, blob_id)) for blob_id, length in rows]
+
+
+def _alive_bytes(tx: Transaction, blob_id: bytes) -> int:
+    row = tx.one("SELECT sum(span) FROM extents WHERE blob = ?", blob_id)
+    return int(row[0] or 0) if row is not None else 0
+
+
+def move(tx: Transaction, blob_id: bytes, copies: Sequence[tuple[int, Written]], now_us: int) -> int:
+    """Let appends of a blob, by their offsets, be those written elsewhere; how many are still referred to."""
+    return sum([extents.move(tx, blob_id, offset, written, now_us) for offset, written in copies])
 
 
 # reap

@@ -17,7 +17,7 @@ from objstore.drives.inspection import inspect
 from objstore.drives.pool import Pool, format_new_drives
 from objstore.drives.shardfiles import ShardFiles
 from objstore.drives.system import System
-from objstore.store import repair
+from objstore.store import extents, repair
 from objstore.store.store import Store
 from objstore.store.types import NewObject
 from tests.store.fakes import OWNER, source
@@ -46,6 +46,7 @@ class House:
             lookup=lambda blob: self.catalog.read(lambda tx: repair.blob(tx, blob)),
             damaged=lambda *_: None,
             running=Running(self.reads, tag),
+            moved=lambda extent: self.catalog.read(lambda tx: extents.moved(tx, extent)),
         )
 
     async def put(self, key: str, data: bytes) -> None:

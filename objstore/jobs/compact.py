@@ -1,0 +1,89 @@
+"""Compact: move what is alive out of blobs that are mostly dead, so that the rest can be unlinked.
+
+Where a file system cannot punch holes this is the only way in which the space of dead bytes comes back; where it can,
+it saves a file on every drive, for next to no bytes moved. All that is alive in a blob is written to open blobs first;
+one transaction then makes those the places where it is, and what was there garbage. So the old blob is dead as a whole,
+and the reaper unlinks it when nobody reads it any more: it is never punched below a reader that knows the old place.
+
+The job walks over all blobs, a few at a time, and begins again at the end: a walk that is cut short loses nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from erasure import SHARD_HEADER
+from objstore.blobs import Blobs
+from objstore.blobs.errors import BlobError
+from objstore.blobs.ids import created_ms
+from objstore.blobs.types import Append, BlobInfo, Extent, Written
+from objstore.catalog.catalog import Catalog
+from objstore.drives.errors import DriveError
+from objstore.drives.pool import Pool
+from objstore.drives.state import DriveState
+from objstore.store import repair
+from objstore.store.store import now_us
+
+PAGE = 16
+"""Blobs that are looked at in one go."""
+OLD_SECONDS = 7200.0
+"""So old a blob is before it is moved: nothing that was appended to it still waits to be published."""
+DEAD, DEAD_UNPUNCHED = 15 / 16, 1 / 2
+"""The share of a blob that has to be dead where holes can be punched, and where not."""
+
+_log = logging.getLogger(__name__)
+
+
+async def compact(
+    pool: Pool, catalog: Catalog, blobs: Blobs, after: bytes = b"", *, old_seconds: float = OLD_SECONDS
+) -> tuple[bytes, int]:
+    """Look at the next blobs behind `after`: where to go on, empty at the end, and how many blobs were moved."""
+    found = await asyncio.to_thread(catalog.read, lambda tx: repair.shares(tx, after, PAGE))
+    before_ms = now_us() // 1000 - int(old_seconds * 1000)
+    count = 0
+    for blob, length, alive in found:
+        if not alive or created_ms(blob) > before_ms:
+            continue
+        info = catalog.read(lambda tx, blob=blob: repair.blob(tx, blob))  # type: ignore[misc]
+        dead = 1 - alive / max(1, length - SHARD_HEADER)
+        try:
+            if info is not None and await _worth_it(pool, info, dead):
+                count += await _move(catalog, blobs, info)
+        except (BlobError, DriveError) as error:
+            _log.warning("blob %s is not compacted: %s", blob.hex(), error)
+    return (found[-1][0] if len(found) == PAGE else b"", count)
+
+
+async def _worth_it(pool: Pool, info: BlobInfo, dead: float) -> bool:
+    """Whether so much of the blob is dead that its bytes should move: all its drives being there, and nothing of it
+    waiting for repair."""
+    drives = [pool.by_id(drive) for drive in info.drives]
+    there = [drive for drive in drives if drive is not None and drive.state is DriveState.ONLINE]
+    if dead < DEAD_UNPUNCHED or info.missing or len(there) < len(drives):
+        return False
+    return dead >= DEAD or not all([await drive.punches() for drive in there])
+
+
+async def _move(catalog: Catalog, blobs: Blobs, info: BlobInfo) -> bool:
+    copies = [
+        (append.offset, await _copy(blobs, info, append))
+        for append in catalog.read(lambda tx: repair.appends(tx, info.id))
+    ]
+    now = now_us()
+    moved = await catalog.write(lambda tx: repair.move(tx, info.id, copies, now))
+    _log.info("%d appends were moved out of blob %s", moved, info.id.hex())
+    return True
+
+
+async def _copy(blobs: Blobs, info: BlobInfo, append: Append) -> Written:
+    """Write the bytes of an append once more, with its record and with the parity that they had."""
+    record = await blobs.record(info, append)
+    writer = blobs.writer(info.layout.parity, append.size)
+    try:
+        async for piece in blobs.read([Extent(info.id, *append, 0, append.size)], 0, append.size):
+            await writer.write(piece)
+        return await writer.finish(record)
+    except BaseException:
+        await writer.abort()
+        raise
