@@ -106,6 +106,7 @@ TABLE: Final[dict[str, tuple[int, str]]] = {
     "InvalidTargetBucketForLogging": (400, "The target bucket for logging does not exist"),
     "InvalidToken": (400, "The provided token is malformed or otherwise invalid."),
     "InvalidURI": (400, "Couldn't parse the specified URI."),
+    "InvalidWriteOffset": (400, "The write offset value that you specified does not match the current object size."),
     "KeyTooLongError": (400, "Your key is too long"),
     "MalformedACLError": (400, _SCHEMA_MESSAGE),
     "MalformedPOSTRequest": (400, "The body of your POST request is not well-formed multipart/form-data."),

@@ -120,6 +120,18 @@ class InvalidPartOrder(StoreError):
     code = "InvalidPartOrder"
 
 
+class InvalidWriteOffset(StoreError):
+    """An append does not begin where the object ends. Detail: ObjectSize, WriteOffset."""
+
+    code = "InvalidWriteOffset"
+
+
+class TooManyParts(StoreError):
+    """An append to an object that has as many parts as there may be."""
+
+    code = "TooManyParts"
+
+
 class EntityTooSmall(StoreError):
     """A part other than the last is below 5 MiB. Detail: ProposedSize, MinSizeAllowed, PartNumber, ETag."""
 

@@ -18,6 +18,7 @@ import msgspec
 
 from objstore.catalog.transaction import Transaction
 from objstore.store import (
+    appending,
     buckets,
     completing,
     configuration,
@@ -32,6 +33,7 @@ from objstore.store import (
     usage,
     versions,
 )
+from objstore.store.appending import Append
 from objstore.store.completing import Completion
 from objstore.store.content import Content, drafted
 from objstore.store.errors import StoreError
@@ -177,6 +179,18 @@ class Store:
         return await self._content.publish(
             written, draft.modified_us, lambda tx: objects.publish(tx, bucket, key, draft, written, conditions)
         )
+
+    async def append(
+        self, bucket: str, key: str, asked: Append, new: NewObject, conditions: Preconditions = ALWAYS
+    ) -> Published:
+        """Write bytes behind the current object, or a new one at offset 0. Of `new` an existing object takes nothing
+        but lock and creator.
+
+        Raises InvalidWriteOffset, TooManyParts, InvalidRequest (no bytes), ConditionalRequestConflict (replaced by
+        another of the same size meanwhile), and as `put`.
+        """
+        self._catalog.require_room()
+        return await appending.append(self._content, bucket, key, asked, new, conditions)
 
     def current(self, bucket: str, key: str, version_id: str | None = None) -> Version:
         """The current version, or the one of that id ("null" for the null version), whole: what `read` needs is in it.

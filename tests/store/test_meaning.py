@@ -11,9 +11,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from objstore.store import completing
+from objstore.store.appending import Append
 from objstore.store.errors import (
     BucketNotEmpty,
     InvalidPart,
+    InvalidRequest,
+    InvalidWriteOffset,
     MethodNotAllowed,
     NoSuchKey,
     NoSuchUpload,
@@ -125,6 +128,24 @@ class Meaning(RuleBasedStateMachine):
         else:
             made = self.run(put)
             self.model[name].put(key, Held(made.version.version_id, data, md5(data)))
+
+    @rule(name=names, key=keys, size=sizes, storage_class=classes, wrong=st.sampled_from([0, 0, 0, 1, -1]))
+    def append(self, name: str, key: str, size: int, storage_class: str, wrong: int) -> None:
+        held = self.model[name].current(key)
+        before = held.data if held is not None else b""
+        data, new = self.body(size), NewObject(owner=OWNER, creator=self.creator(), storage_class=storage_class)
+        asked = Append(len(before) + wrong, lambda _: source(data), lambda _: None, lambda *_: None)
+        write = self.store.append(name, key, asked, new)
+        if wrong:
+            with pytest.raises(InvalidWriteOffset):
+                self.run(write)
+        elif not size:
+            with pytest.raises(InvalidRequest):
+                self.run(write)
+        else:
+            made = self.run(write).version
+            assert made.etag != (held.etag if held is not None else "")
+            self.model[name].put(key, Held(made.version_id, before + data, made.etag))
 
     @rule(name=names, key=keys)
     def delete(self, name: str, key: str) -> None:
