@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 
 from objstore.iam.policy.caller_keys import lookup_of
 from objstore.iam.policy.decision import Decision, Reason
-from objstore.iam.policy.policy import Placed, Policy, first, speaking
+from objstore.iam.policy.policy import Placed, Policy, speaking
 from objstore.iam.policy.principals import Named
 from objstore.iam.policy.types import Asked, Caller, Grants, Kind
 from objstore.iam.policy.variables import Lookup
@@ -80,7 +80,7 @@ class _Request:
     def first(self, policies: tuple[Policy, ...], *, allowing: bool) -> Placed | None:
         """The first statement of an identity's policies that applies."""
         found = speaking(policies, self.action)
-        return first(found.allowing if allowing else found.denying, self.resource, self.lookup)
+        return (found.allowing if allowing else found.denying).first(self.resource, self.lookup)
 
 
 def _denied(request: _Request) -> Placed | None:
@@ -100,7 +100,7 @@ def _denied_by_resource(request: _Request) -> Placed | None:
         return None
     if request.caller.account_root and request.own and request.action in NEVER_LOCKED_OUT:
         return None
-    for placed in speaking((request.resource_policy,), request.action).denying:
+    for placed in speaking((request.resource_policy,), request.action).denying.about(request.resource):
         statement = placed.statement
         if (
             statement.principals is not None
@@ -116,7 +116,7 @@ def _granted(request: _Request) -> _Granted | None:
     best: _Granted | None = None
     if request.resource_policy is None:
         return None
-    for placed in speaking((request.resource_policy,), request.action).allowing:
+    for placed in speaking((request.resource_policy,), request.action).allowing.about(request.resource):
         statement = placed.statement
         if statement.principals is None:
             continue

@@ -6,13 +6,16 @@ policy is remembered by that object.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from objstore.iam.policy.patterns import Matcher, Tokens, arn_matcher
 from objstore.iam.policy.variables import Lookup, Template
+
+_VARIES = re.compile(r"[*?]|\$\{")
 
 if TYPE_CHECKING:
     from objstore.iam.policy.conditions import Condition
@@ -42,6 +45,13 @@ class Resources:
     templates: tuple[Template, ...] = ()
     negated: bool = False
     allows: bool = True
+
+    @property
+    def heads(self) -> tuple[str, ...] | None:
+        """What every resource that is covered begins with, up to the first slash; None where that is not fixed."""
+        heads = [text.partition("/")[0] for text in self.written]
+        fixed = not self.negated and all(head.count(":") >= 5 and not _VARIES.search(head) for head in heads)
+        return tuple(heads) if fixed else None
 
     def cover(self, resource: str, lookup: Lookup) -> bool:
         """Whether the statement speaks of a resource.
@@ -111,11 +121,37 @@ class Placed(NamedTuple):
     policy: Policy
 
 
+class Statements:
+    """Statements of one effect, found by the bucket that they are about."""
+
+    __slots__ = ("_about", "_anything")
+
+    def __init__(self, placed: Sequence[Placed]) -> None:
+        heads = [one.statement.resources.heads if one.statement.resources is not None else None for one in placed]
+        self._anything = tuple(one for one, fixed in zip(placed, heads, strict=True) if fixed is None)
+        self._about = {
+            head: tuple(one for one, fixed in zip(placed, heads, strict=True) if fixed is None or head in fixed)
+            for known in heads
+            for head in known or ()
+        }
+
+    def about(self, resource: str) -> tuple[Placed, ...]:
+        """Those that may be about a resource, in the order of their policies."""
+        return self._about.get(resource.partition("/")[0], self._anything)
+
+    def first(self, resource: str, lookup: Lookup) -> Placed | None:
+        """The first that applies to a request, whoever makes it."""
+        for one in self.about(resource):
+            if one.statement.applies(resource, lookup):
+                return one
+        return None
+
+
 class Speaking(NamedTuple):
     """The statements of some policies that speak of one action."""
 
-    denying: tuple[Placed, ...]
-    allowing: tuple[Placed, ...]
+    denying: Statements
+    allowing: Statements
 
 
 @lru_cache(maxsize=8192)
@@ -128,14 +164,6 @@ def speaking(policies: tuple[Policy, ...], action: str) -> Speaking:
         if statement.actions.cover(action)
     ]
     return Speaking(
-        tuple(placed for placed in found if not placed.statement.allows),
-        tuple(placed for placed in found if placed.statement.allows),
+        Statements([placed for placed in found if not placed.statement.allows]),
+        Statements([placed for placed in found if placed.statement.allows]),
     )
-
-
-def first(placed: Iterable[Placed], resource: str, lookup: Lookup) -> Placed | None:
-    """The first statement that applies to a request."""
-    for one in placed:
-        if one.statement.applies(resource, lookup):
-            return one
-    return None

@@ -62,8 +62,8 @@ def simulate(
 ) -> Simulated:
     """Decide as `decide` does, and tell what led to it. Never raises."""
     decision = decide(asked, caller, grants, resource_policy=resource_policy, owner_account=owner_account)
-    lookup, action = lookup_of(asked.keys, caller), asked.action.lower()
-    concerned = list(_concerned(caller, grants, resource_policy, owner_account, action))
+    lookup = lookup_of(asked.keys, caller)
+    concerned = list(_concerned(asked, caller, grants, resource_policy, owner_account))
     applying = [placed for placed in concerned if placed.statement.applies(asked.resource, lookup)]
     between = caller.account is not None and caller.account != owner_account
     return Simulated(
@@ -78,19 +78,20 @@ def simulate(
 
 
 def _concerned(
-    caller: Caller, grants: Grants, resource_policy: Policy | None, owner: str, action: str
+    asked: Asked, caller: Caller, grants: Grants, resource_policy: Policy | None, owner: str
 ) -> Iterator[Placed]:
-    """The statements that speak of the action and, where they name anybody, of the caller."""
+    """The statements that may be about the action and the resource and, where they name anybody, about the caller."""
+    action, resource = asked.action.lower(), asked.resource
     policies = [*grants.identity, *(grants.session or ())]
     if grants.boundary is not None:
         policies.append(grants.boundary)
     for policy in policies:
-        for group in speaking((policy,), action):
-            yield from group
+        for statements in speaking((policy,), action):
+            yield from statements.about(resource)
     if resource_policy is None:
         return
     found = speaking((resource_policy,), action)
-    for placed in (*found.denying, *found.allowing):
+    for placed in (*found.denying.about(resource), *found.allowing.about(resource)):
         principals = placed.statement.principals
         if principals is None:
             continue

@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from objstore.iam.policy import Asked, Caller, Decision, Grants, Kind, MalformedPolicy, Policy, decide, is_public, parse
+from objstore.iam.policy.caller_keys import lookup_of
 from objstore.iam.policy.operators import OPERATORS
+from objstore.iam.policy.policy import speaking
 from tests.iam.policy.language import AWAY, CALLERS, HOME, OIDC
 
 ACTIONS = ("s3:GetObject", "s3:Get*", "s3:*", "*", "s3:PutObject", "iam:GetUser", "s3:?etObject", "S3:GETOBJECT")
@@ -247,3 +249,20 @@ def test_any_json_is_taken_or_refused(document: Any, kind: Kind) -> None:
         parse(json.dumps(document), kind)
     except MalformedPolicy as error:
         assert error.message
+
+
+@given(st.lists(documents(Kind.IDENTITY), min_size=1, max_size=3), WHAT, WHO)
+@settings(max_examples=50)
+def test_looking_at_fewer_statements_finds_the_same(listed: list[dict[str, Any]], what: Asked, who: Caller) -> None:
+    """Statements are found by action and bucket; whether one applies is looked at in all of them here."""
+    found = tuple(parse(json.dumps(document), Kind.IDENTITY) for document in listed)
+    lookup = lookup_of(what.keys, who)
+    effects = {
+        statement.allows
+        for policy in found
+        for statement in policy.statements
+        if statement.actions.cover(what.action.lower()) and statement.applies(what.resource, lookup)
+    }
+    chosen = speaking(found, what.action.lower())
+    assert (chosen.allowing.first(what.resource, lookup) is not None) is (True in effects)
+    assert (chosen.denying.first(what.resource, lookup) is not None) is (False in effects)
