@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 
 from erasure import SHARD_HEADER, Buffer
-from objstore.blobs import orphans, reading, rebuild
+from objstore.blobs import reading, rebuild
 from objstore.blobs.directory import Directory
 from objstore.blobs.ids import INSTANCE_BYTES
-from objstore.blobs.orphans import YOUNG, Orphan
 from objstore.blobs.packing import LIMIT, Packer
 from objstore.blobs.rebuild import Problem
 from objstore.blobs.running import Running
@@ -129,11 +128,6 @@ class Blobs:
         failed = await self._everywhere(info, lambda drive, shard: drive.unlink(info.id, shard))
         self.directory.forget(info.id)
         return failed
-
-    async def orphans(self, drive: Drive, living: Collection[bytes], young: float = YOUNG) -> list[Orphan]:
-        """Shard files on a drive that no blob of the catalog has there, older than `young` seconds, and not of an
-        instance whose tag is in `living`."""
-        return await orphans.orphans(drive, self._lookup, {*living, self.instance}, young)
 
     async def cut(self, info: BlobInfo) -> dict[int, str]:
         """Cut the shard files of a blob to its length: what was preallocated by an instance that died goes back."""

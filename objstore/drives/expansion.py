@@ -48,7 +48,7 @@ def expand_all(arguments: Iterable[str]) -> list[Path]:
         if paths.count(path) > 1:
             raise ExpansionError(f"{path} is named twice: every drive needs a folder of its own")
     if not paths:
-        raise ExpansionError("no drive is named")
+        raise ExpansionError("name at least one drive: a folder for each disk, for example /mnt/disk{1...4}")
     return paths
 
 

@@ -18,7 +18,7 @@ from objstore.s3 import limits, tokens
 from objstore.s3.encoding import Encoder, encoder
 from objstore.s3.times import moment
 from objstore.s3.versions import quoted
-from objstore.store.types import Bucket, Entry, Page
+from objstore.store.types import Bucket, Entry, MarkedPage, Page
 
 # Objects are never in an archive, so there is no RestoreStatus to add (OptionalObjectAttributes).
 _SUPPORTS = frozenset({"Delimiter", "EncodingType", "MaxKeys", "Prefix", "OptionalObjectAttributes"})
@@ -84,6 +84,23 @@ def shared_members(call: Call, encode: Encoder) -> dict[str, Any]:
         members["Delimiter"] = encode(call["Delimiter"])
     if call.get("EncodingType"):
         members["EncodingType"] = "url"
+    return members
+
+
+def marked_members(call: Call, encode: Encoder, page: MarkedPage[Any], which: str, marker: str) -> dict[str, Any]:
+    """What listings tell that are continued by a key and an id, `which` being "Upload" or "Version"; `marker` is the id
+    behind which the page began."""
+    members: dict[str, Any] = {
+        "KeyMarker": encode(call.get("KeyMarker", "")),
+        f"{which}IdMarker": marker,
+        "IsTruncated": page.truncated,
+        "CommonPrefixes": [{"Prefix": encode(one)} for one in page.prefixes],
+        **shared_members(call, encode),
+    }
+    if page.next is not None:
+        members["NextKeyMarker"] = encode(page.next)
+        if page.next_id is not None:
+            members[f"Next{which}IdMarker"] = page.next_id
     return members
 
 

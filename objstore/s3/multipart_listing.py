@@ -40,20 +40,12 @@ async def list_multipart_uploads(call: Call, context: Context) -> dict[str, Any]
             upload_id_marker=id_marker or None,
             limit=size,
         )
-    members: dict[str, Any] = {
+    return {
         "Bucket": call.bucket,
-        "KeyMarker": encode(key_marker),
-        "UploadIdMarker": id_marker,
         "MaxUploads": size,
-        "IsTruncated": page.truncated,
-        **listing.shared_members(call, encode),
+        **listing.marked_members(call, encode, page, "Upload", id_marker),
         "Uploads": [_upload(upload, encode) for upload in page.items],
-        "CommonPrefixes": [{"Prefix": encode(one)} for one in page.prefixes],
     }
-    if page.next is not None:
-        members["NextKeyMarker"] = encode(page.next)
-        members["NextUploadIdMarker"] = page.next_id or ""
-    return members
 
 
 def _upload(upload: Upload, encode: Encoder) -> dict[str, Any]:

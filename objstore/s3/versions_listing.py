@@ -53,22 +53,13 @@ async def list_object_versions(call: Call, context: Context) -> dict[str, Any]:
             limit=size,
         )
     bucket = bucket_of(call, context)
-    members: dict[str, Any] = {
+    return {
         "Name": call.bucket,
         "MaxKeys": size,
-        "IsTruncated": page.truncated,
-        "KeyMarker": encode(key_marker),
-        "VersionIdMarker": version_marker,
-        **listing.shared_members(call, encode),
+        **listing.marked_members(call, encode, page, "Version", version_marker),
         "Versions": [_version(item, encode, bucket) for item in page.items if not item.version.delete_marker],
         "DeleteMarkers": [_common(item, encode, bucket) for item in page.items if item.version.delete_marker],
-        "CommonPrefixes": [{"Prefix": encode(one)} for one in page.prefixes],
     }
-    if page.next is not None:
-        members["NextKeyMarker"] = encode(page.next)
-        if page.next_id is not None:
-            members["NextVersionIdMarker"] = page.next_id
-    return members
 
 
 def _version(item: VersionEntry, encode: Encoder, bucket: Bucket) -> dict[str, Any]:

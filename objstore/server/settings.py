@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from objstore.drives.expansion import expand
+from objstore.drives.expansion import expand_all
 from objstore.iam import ownership
 from objstore.iam.users import UserEntry
 from objstore.kms import master
@@ -103,7 +103,7 @@ def load(
     values |= arguments
     patterns = list(drives) or list(values.get("drives", ()))
     try:
-        values["drives"] = [str(Path(path).absolute()) for pattern in patterns for path in expand(pattern)]
+        values["drives"] = [str(path) for path in expand_all(patterns)]
         settings = msgspec.convert(values, Settings)
     except (msgspec.ValidationError, ValueError) as error:
         raise SettingsError(f"settings: {error}") from None
@@ -149,10 +149,6 @@ def secret_from(environment: Mapping[str, str], name: str) -> str | None:
 
 
 def _check(s: Settings) -> None:
-    if not s.drives:
-        raise SettingsError("name at least one drive: a folder for each disk, for example /mnt/disk{1...4}")
-    if len(set(s.drives)) != len(s.drives):
-        raise SettingsError("a drive is named twice")
     if not 1 <= s.workers <= 256:
         raise SettingsError("workers: from 1 to 256")
     if s.parity is not None and not 0 <= s.parity <= min(8, len(s.drives) // 2):

@@ -211,22 +211,6 @@ def test_an_empty_write_needs_no_blob(tmp_path: Path) -> None:
     run(tmp_path / "pool", scene)
 
 
-def test_orphans_are_what_no_row_names_and_nobody_writes(tmp_path: Path) -> None:
-    async def scene(setting: Setting) -> None:
-        published = await setting.put(bytes(5 * MIB))
-        writer = setting.blobs.writer(2, None)
-        await writer.write(bytes(9 * MIB))  # and its process dies
-        drive = setting.pool.drives[0]
-        other = setting.fresh()
-        assert await other.orphans(drive, [setting.blobs.instance], 0) == []
-        assert await other.orphans(drive, []) == []
-        (orphan,) = await other.orphans(drive, [], -1)
-        assert orphan.blob != published.blob
-        await writer.abort()
-
-    run(tmp_path / "pool", scene)
-
-
 @pytest.mark.parametrize("size", [1, 70_000, MIB, 2 * MIB + 1, 4 * MIB])
 @pytest.mark.parametrize("codec", ["isal", "zfec"])
 def test_coding_in_parts_is_coding_the_whole(size: int, codec: str) -> None:

@@ -15,6 +15,9 @@ from objstore.drives.format import format_drive
 from objstore.drives.inspection import look
 from objstore.drives.system import System
 
+BLOB, OTHER = bytes(range(16)), bytes(range(1, 17))
+HEADER = b"H" * 4096
+
 _CALLS = [name for name in vars(System) if not name.startswith("_")]
 
 

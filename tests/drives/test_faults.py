@@ -29,23 +29,15 @@ from objstore.drives.format import Ballot, format_drive
 from objstore.drives.inspection import inspect
 from objstore.drives.pool import Pool, format_new_drives
 from objstore.drives.state import DriveState
-from tests.drives.faults import FaultySystem, new_drive, reached
-
-BLOB, OTHER = bytes(range(16)), bytes(range(1, 17))
-HEADER = b"H" * 4096
+from tests.drives.faults import BLOB, HEADER, OTHER, FaultySystem, new_drive, reached
 
 
 @pytest.fixture
-def system() -> FaultySystem:
-    return FaultySystem()
-
-
-@pytest.fixture
-def drive(tmp_path: Path, system: FaultySystem) -> Iterator[Drive]:
-    made = new_drive(tmp_path / "drive", system, deadline=0.3)
-    asyncio.run(_prepare(made))
-    yield made
-    made.close()
+def drive(drive: Drive) -> Drive:
+    """With two shard files, and little patience."""
+    drive.deadline = 0.3
+    asyncio.run(_prepare(drive))
+    return drive
 
 
 async def _prepare(drive: Drive) -> None:

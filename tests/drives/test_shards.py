@@ -19,22 +19,7 @@ from objstore.drives.drive import Drive
 from objstore.drives.errors import ShardExists, ShardNotFound, ShardShort
 from objstore.drives.inspection import look
 from objstore.drives.shardfiles import Punched
-from tests.drives.faults import FaultySystem, new_drive, reached
-
-BLOB, OTHER = bytes(range(16)), bytes(range(1, 17))
-HEADER = b"H" * 4096
-
-
-@pytest.fixture
-def system() -> FaultySystem:
-    return FaultySystem()
-
-
-@pytest.fixture
-def drive(tmp_path: Path, system: FaultySystem) -> Any:
-    made = new_drive(tmp_path / "drive", system)
-    yield made
-    made.close()
+from tests.drives.faults import BLOB, HEADER, OTHER, FaultySystem, new_drive, reached
 
 
 def test_a_shard_is_made_with_its_header_and_its_space(drive: Drive, system: FaultySystem) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,10 +15,8 @@ from objstore.drives.drive import Drive
 from objstore.drives.errors import DriveFull
 from objstore.drives.format import Ballot
 from objstore.drives.space import BALLAST_FILE, RESERVE, Usage
-from tests.drives.faults import FaultySystem, new_drive
+from tests.drives.faults import BLOB, HEADER, OTHER, FaultySystem
 
-BLOB, OTHER = bytes(range(16)), bytes(range(1, 17))
-HEADER = b"H" * 4096
 MIB = 1 << 20
 
 
@@ -33,18 +30,6 @@ class Disk:
     def __call__(self, path: Any) -> Any:
         blocks = (self.total // 4096, self.free // 4096)
         return SimpleNamespace(f_frsize=4096, f_blocks=blocks[0], f_bfree=blocks[1], f_bavail=blocks[1])
-
-
-@pytest.fixture
-def system() -> FaultySystem:
-    return FaultySystem()
-
-
-@pytest.fixture
-def drive(tmp_path: Path, system: FaultySystem) -> Iterator[Drive]:
-    made = new_drive(tmp_path / "drive", system)
-    yield made
-    made.close()
 
 
 def test_the_reserve_is_a_twentieth_of_a_small_disk() -> None:

@@ -45,8 +45,9 @@ def test_a_name_that_is_no_bucket_name_is_refused(server: Running, name: str) ->
 def test_legal_names_are_taken(s3: Any) -> None:
     tail = uuid.uuid4().hex
     for name in (f"{tail[:3]}", f"a.b.{tail}", f"0-{tail}-9", (tail * 2)[:63]):
-        s3.create_bucket(Bucket=name)
-        s3.head_bucket(Bucket=name)
+        assert s3.create_bucket(Bucket=name)["Location"] == f"/{name}"
+        assert name in {one["Name"] for one in s3.list_buckets(Prefix=name)["Buckets"]}
+        assert s3.head_bucket(Bucket=name)["BucketRegion"] == "us-east-1"
         s3.delete_bucket(Bucket=name)
         with refused("404", 404):
             s3.head_bucket(Bucket=name)
