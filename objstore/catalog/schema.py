@@ -88,6 +88,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             at_bucket INTEGER, at_key BLOB, at_ord INTEGER,
             PRIMARY KEY (scope, bucket, name)
         ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE renames (
+            bucket INTEGER NOT NULL, token TEXT NOT NULL, digest BLOB NOT NULL, at INTEGER NOT NULL,
+            PRIMARY KEY (bucket, token)
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX renames_at ON renames (at)",
         """CREATE TABLE lifecycle (
             bucket INTEGER NOT NULL, key BLOB NOT NULL, due INTEGER NOT NULL, PRIMARY KEY (bucket, key)
         ) STRICT, WITHOUT ROWID""",

@@ -1,12 +1,13 @@
 """RenameObject: another key for an object, in one transaction. AWS has it for directory buckets, we for every bucket.
 
-The client token that SDKs send along is not remembered: a rename that is sent twice finds its source gone.
+The client token that SDKs send along is remembered for a while, so a rename that is sent twice succeeds twice.
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_RenameObject.html
 """
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
 
 from objstore.aws.errors import AwsError
 from objstore.aws.operation import Call, operation
@@ -14,8 +15,10 @@ from objstore.iam import gate
 from objstore.iam.context import Context
 from objstore.iam.users import creator_of
 from objstore.s3 import conditions, copy_source, keys
+from objstore.store.renaming import Renaming
 
-_HEADER = "x-amz-rename-source"
+_HEADER: Final = "x-amz-rename-source"
+_TOKEN: Final = re.compile(r"[!-~]{1,64}")
 
 
 @operation(
@@ -24,7 +27,9 @@ _HEADER = "x-amz-rename-source"
     supports={
         "ClientToken",
         "DestinationIfMatch",
+        "DestinationIfModifiedSince",
         "DestinationIfNoneMatch",
+        "DestinationIfUnmodifiedSince",
         "SourceIfMatch",
         "SourceIfNoneMatch",
         "SourceIfModifiedSince",
@@ -42,13 +47,27 @@ async def rename_object(call: Call, context: Context) -> dict[str, Any]:
         )
     if source.key == call.key:
         raise AwsError("InvalidRequest", "An object cannot be renamed to its own name.")
-    gate.authorise_source(call, context, source.bucket, source.key, None)
-    await context.store.rename(
-        call.bucket,
+    asked = Renaming(
         source.key,
         keys.check(call.key),
-        source_conditions=conditions.of_read(call.members, "Source"),
-        conditions=conditions.of_write(call.members, "Destination"),
-        creator=creator_of(call.principal),
+        conditions.of_read(call.members, "Source"),
+        conditions.of_read(call.members, "Destination"),
+        creator_of(call.principal),
+        _token(call.get("ClientToken")),
     )
+    if context.store.renamed(call.bucket, asked):
+        return {}
+    gate.authorise_source(call, context, source.bucket, source.key, None)
+    await context.store.rename(call.bucket, asked)
     return {}
+
+
+def _token(token: str | None) -> str:
+    if token and not _TOKEN.fullmatch(token):
+        raise AwsError(
+            "InvalidArgument",
+            "A client token has up to 64 printable ASCII characters without spaces.",
+            ArgumentName="x-amz-client-token",
+            ArgumentValue=token,
+        )
+    return token or ""

@@ -168,6 +168,12 @@ class InvalidRange(StoreError):
     code = "InvalidRange"
 
 
+class IdempotencyParameterMismatch(StoreError):
+    """The client token was used for something else."""
+
+    code = "IdempotencyParameterMismatch"
+
+
 class PreconditionFailed(StoreError):
     """A condition does not hold. Detail: Condition, the header that failed (`If-Match`...)."""
 

@@ -161,44 +161,6 @@ def drafted_copy(source: Version, new: NewObject, stamp: Stamp) -> Version:
     )
 
 
-def rename(
-    tx: Transaction,
-    name: str,
-    key: str,
-    target: str,
-    stamp: Stamp,
-    source_given: Preconditions,
-    given: Preconditions,
-    creator: str,
-) -> Published:
-    """Give the current object another key: the target shares its bytes, the source is deleted as usual.
-
-    Within a quota it needs no room where the source leaves nothing behind.
-    """
-    bucket = buckets.require(tx, name)
-    version = versions.whole(tx, versions.require(tx, bucket, key, None))
-    check_source(source_given, version)
-    there = versions.place(tx, bucket, target.encode())
-    check_write(given, target, there.current)
-    if key == target:
-        return shown(bucket, version)
-    made = msgspec.structs.replace(
-        version,
-        version_id=stamp.version_id,
-        ord=stamp.now_us,
-        modified_us=stamp.now_us,
-        payload=None,
-        manifest=None,
-        creator=creator,
-    )
-    versions.admit(tx, bucket, target.encode(), there, made, leaving=key.encode())
-    published = shown(
-        bucket, versions.put(tx, bucket, target.encode(), there, made, shared=made.extents, admitted=True)
-    )
-    delete(tx, bucket, DeleteItem(key, None, ALWAYS), stamp)
-    return published
-
-
 def update(
     tx: Transaction, name: str, key: str, version_id: str | None, change: Callable[[Version], Version]
 ) -> Version:

@@ -41,16 +41,12 @@ def check_read(given: Preconditions, version: Version) -> None:
         raise NotModified(Condition="If-Modified-Since")
 
 
-def check_source(given: Preconditions, version: Version) -> None:
-    """The same for the source of a copy, where all that fails is PreconditionFailed."""
+def check_source(given: Preconditions, version: Version, prefix: str = "x-amz-copy-source") -> None:
+    """The same for the source of a copy or rename, where all that fails is PreconditionFailed."""
     try:
         check_read(given, version)
-    except NotModified as error:
-        condition = error.detail["Condition"]
-        raise PreconditionFailed(Condition=f"x-amz-copy-source-{condition}") from None
-    except PreconditionFailed as error:
-        condition = error.detail["Condition"]
-        raise PreconditionFailed(Condition=f"x-amz-copy-source-{condition}") from None
+    except (NotModified, PreconditionFailed) as error:
+        raise PreconditionFailed(Condition=f"{prefix}-{error.detail['Condition']}") from None
 
 
 def check_write(given: Preconditions, key: str, current: Version | None) -> None:
@@ -64,6 +60,18 @@ def check_write(given: Preconditions, key: str, current: Version | None) -> None
             raise PreconditionFailed(Condition="If-Match")
     if given.if_none_match is not None and current is not None and matches(given.if_none_match, current.etag):
         raise PreconditionFailed(Condition="If-None-Match")
+
+
+def check_destination(given: Preconditions, key: str, current: Version | None) -> None:
+    """Whether a rename may put an object over `current`. One that must have been modified since must be there."""
+    check_write(given, key, current)
+    modified = seconds(current) if current is not None else None
+    since = given.if_modified_since if given.if_none_match is None else None
+    if since is not None and (modified is None or modified <= since):
+        raise PreconditionFailed(Condition="If-Modified-Since")
+    since = given.if_unmodified_since if given.if_match is None else None
+    if since is not None and modified is not None and modified > since:
+        raise PreconditionFailed(Condition="If-Unmodified-Since")
 
 
 def conditional(given: Preconditions) -> bool:

@@ -28,6 +28,7 @@ from objstore.store import (
     moving,
     objects,
     quotas,
+    renaming,
     repair,
     uploads,
     usage,
@@ -40,6 +41,7 @@ from objstore.store.errors import StoreError
 from objstore.store.lifecycle.rules import Lifecycle
 from objstore.store.locks import ObjectLock
 from objstore.store.quotas import Limits, Quota, Target
+from objstore.store.renaming import Renaming
 from objstore.store.types import (
     ALWAYS,
     MAX_OBJECT,
@@ -253,26 +255,20 @@ class Store:
         self._catalog.require_room()
         return await copying.copy(self._content, source, bucket, key, change, source_conditions, conditions, digester)
 
-    async def rename(
-        self,
-        bucket: str,
-        key: str,
-        target: str,
-        *,
-        source_conditions: Preconditions = ALWAYS,
-        conditions: Preconditions = ALWAYS,
-        creator: str = "",
-    ) -> Published:
-        """Give the current object of `key` the name `target`, in one transaction; `creator` is who does it.
+    async def rename(self, bucket: str, asked: Renaming) -> None:
+        """Give the current object of a key another, in one transaction.
 
-        In a bucket with versioning the target gets a new version, the source a delete marker.
+        In a bucket with versioning the target gets a new version, the source a delete marker. Raises NoSuchBucket,
+        NoSuchKey, PreconditionFailed, QuotaExceeded, IdempotencyParameterMismatch.
         """
+        self._catalog.require_room()
         stamp = self._content.stamp()
+        await self._catalog.write(lambda tx: renaming.rename(tx, bucket, asked, stamp))
 
-        def move(tx: Transaction) -> Published:
-            return objects.rename(tx, bucket, key, target, stamp, source_conditions, conditions, creator)
-
-        return await self._catalog.write(move)
+    def renamed(self, bucket: str, asked: Renaming) -> bool:
+        """Whether this very rename was done a while ago, by its token. Raises IdempotencyParameterMismatch."""
+        now_us = self._clock()
+        return self._catalog.read(lambda tx: renaming.done(tx, buckets.require(tx, bucket), asked, now_us))
 
     async def update_version(
         self, bucket: str, key: str, version_id: str | None, change: Callable[[Version], Version]

@@ -23,6 +23,7 @@ from objstore.store.errors import (
     NoSuchVersion,
     PreconditionFailed,
 )
+from objstore.store.renaming import Renaming
 from objstore.store.types import CompletedPart, NewObject, NewUpload, ObjectName, Preconditions, Version
 from tests.store import soundness
 from tests.store.fakes import OWNER, make_store, md5, source
@@ -201,12 +202,14 @@ class Meaning(RuleBasedStateMachine):
         found = model.current(key)
         if found is None:
             with pytest.raises(NoSuchKey):
-                self.run(self.store.rename(name, key, new))
+                self.run(self.store.rename(name, Renaming(key, new)))
             return
-        made = self.run(self.store.rename(name, key, new, creator=self.creator()))
+        asked = Renaming(key, new, creator=self.creator(), token=f"token {self.seed}")
+        self.run(self.store.rename(name, asked))
+        self.run(self.store.rename(name, asked))
         if key == new:
             return
-        model.put(new, Held(made.version.version_id, found.data, found.etag))
+        model.put(new, Held(self.store_newest(name, new), found.data, found.etag))
         if model.versioning:
             marker = self.store_newest(name, key)
             model.put(key, Held(marker, b"", "", marker=True))

@@ -14,6 +14,7 @@ from objstore.catalog.schema import MIGRATIONS
 from objstore.store import buckets, completing, quotas
 from objstore.store.errors import NoSuchKey, QuotaExceeded, StoreError
 from objstore.store.quotas import Limits, Quota, Target
+from objstore.store.renaming import Renaming
 from objstore.store.types import CompletedPart, NewObject, NewUpload, ObjectName, Owner
 from tests.store import soundness
 from tests.store.fakes import OWNER, make_store, source
@@ -164,7 +165,7 @@ class Hard(RuleBasedStateMachine):
 
     @rule(name=names, key=st.sampled_from(KEYS), to=st.sampled_from(KEYS))
     def rename(self, name: str, key: str, to: str) -> None:
-        self.attempt(lambda: self.store.rename(name, key, to, creator="ann"))
+        self.attempt(lambda: self.store.rename(name, Renaming(key, to, creator="ann")))
 
     @rule(name=names, key=st.sampled_from(KEYS), sizes=st.sampled_from([(9000, 1), (1,), (9000, 9000)]))
     def upload(self, name: str, key: str, sizes: tuple[int, ...]) -> None:
@@ -238,10 +239,10 @@ def test_a_rename_needs_no_room_where_its_source_goes() -> None:
     put(store, "left", "a", 5_000)
     target = Target("bucket", store.bucket("left").id, b"")
     run(store.set_quota(target, Limits(1, 5_000)))
-    run(store.rename("left", "a", "b"))
+    run(store.rename("left", Renaming("a", "b")))
     run(store.set_versioning("left", "Enabled"))
     with pytest.raises(QuotaExceeded):
-        run(store.rename("left", "b", "c"))
+        run(store.rename("left", Renaming("b", "c")))
     assert store.current("left", "b").size == 5_000
     with pytest.raises(NoSuchKey):
         store.current("left", "c")
