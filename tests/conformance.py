@@ -8,6 +8,7 @@ a checkout of ceph/s3-tests; what it imports goes into a virtual environment bes
 from __future__ import annotations
 
 import argparse
+import base64
 import os
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from tests.harness import serving
 RUNNER = Path(__file__).parents[2] / "shared" / "conformance" / "run"
 NEEDS = ["pytest", "pytest-timeout", "pytest-xdist", "boto3", "munch", "isodate", "requests", "pytz", "httplib2"]
 NEEDS += ["lxml", "PyYAML", "gevent"]
+
+KMS_KEYS = ["conformance-key", "conformance-key-2", "alias/aws/s3"]
 
 # The suite is told that a day lasts ten seconds.
 SETTINGS = """
@@ -99,6 +102,13 @@ def command(arguments: argparse.Namespace, endpoint: str) -> list[str]:
     return line + (["-k", arguments.k] if arguments.k else [])
 
 
+def _keys(path: Path) -> str:
+    """Write the key file that the tests of SSE-KMS need; the part of the configuration that names it."""
+    lines = [f'"{name}" = ["{base64.b64encode(os.urandom(32)).decode()}"]' for name in KMS_KEYS]
+    path.write_text("\n".join(["[keys]", *lines, ""]))
+    return f'\n[kms]\nengine = "file"\nkey_file = "{path}"\n'
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--suite", required=True, type=lambda p: Path(p).absolute())
@@ -110,7 +120,7 @@ def main() -> int:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="objstore-conformance-") as folder:
         config = Path(folder, "settings.toml")
-        config.write_text(SETTINGS)
+        config.write_text(SETTINGS + _keys(Path(folder, "keys.toml")))
         with serving(Path(folder, "server"), workers=2, arguments=("--config", str(config))) as server:
             cwd = None if RUNNER.exists() else arguments.suite
             status = subprocess.run(command(arguments, server.endpoint), cwd=cwd, env=dict(os.environ), check=False)

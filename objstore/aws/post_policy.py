@@ -37,10 +37,13 @@ class Condition:
     shown: str
 
     def holds(self, fields: Mapping[str, str]) -> bool:
-        """Whether the field is there and as wanted. Of a Content-Type that is a list, every item must be."""
+        """Whether the field is there and as wanted. Of a Content-Type that is a list, every item must be.
+
+        What may begin with anything may be left out too.
+        """
         given = fields.get(self.name)
         if given is None:
-            return False
+            return self.operator == "starts-with" and not self.value
         if self.operator == "eq":
             return given == self.value
         if self.name != "content-type":

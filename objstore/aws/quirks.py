@@ -67,7 +67,16 @@ LENIENT_TIMESTAMPS: Final = frozenset({"IfModifiedSince", "IfUnmodifiedSince"})
 
 # In headers and parameters: what the operation itself checks, with errors of its own, or what S3 does not look at.
 UNCHECKED_ENUMS: Final = frozenset(
-    {"ACL", "ChecksumAlgorithm", "ChecksumMode", "EncodingType", "ObjectAttributes", "RequestPayer", "StorageClass"}
+    {
+        "ACL",
+        "ChecksumAlgorithm",
+        "ChecksumMode",
+        "EncodingType",
+        "ObjectAttributes",
+        "RequestPayer",
+        "ServerSideEncryption",
+        "StorageClass",
+    }
 )
 
 # The same in documents, by the name of the shape.
@@ -90,10 +99,6 @@ VALUE_ERRORS: Final[dict[str, tuple[str, str]]] = {
     "PartNumberMarker": (
         "InvalidArgument",
         "Provided part-number-marker not an integer or within integer range",
-    ),
-    "ServerSideEncryption": (
-        "InvalidEncryptionAlgorithmError",
-        "The encryption method specified is not supported",
     ),
     "TaggingDirective": ("InvalidArgument", "Unknown tagging directive."),
 }

@@ -99,6 +99,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX lifecycle_due ON lifecycle (due)",
         "CREATE TABLE lifecycle_walks (bucket INTEGER PRIMARY KEY, after BLOB NOT NULL) STRICT",
         "CREATE TABLE settings (name TEXT PRIMARY KEY, value BLOB) STRICT, WITHOUT ROWID",
+        "CREATE TABLE kms_keys (name BLOB PRIMARY KEY, record BLOB NOT NULL) STRICT, WITHOUT ROWID",
         "CREATE TABLE drives (id TEXT PRIMARY KEY, record BLOB NOT NULL) STRICT, WITHOUT ROWID",
         # Of iam/: `name` is folded as names are compared; `holder` is the id of a user, group or role.
         """CREATE TABLE iam_accounts (

@@ -10,6 +10,7 @@ from objstore.store.lifecycle.rules import DAY
 if TYPE_CHECKING:
     from objstore.iam.identities.resolver import Identities
     from objstore.iam.users import Users
+    from objstore.kms.envelopes import Envelopes
     from objstore.store.store import Store
 
 
@@ -21,5 +22,7 @@ class Context:
     users: Users
     region: str = "us-east-1"
     object_ownership: str = ""  # of new buckets whose maker asks for none; "" leaves them without ownership controls
+    envelopes: Envelopes = None  # type: ignore[assignment]  # tests without encryption leave it out
+    keys_over_http: str = "loopback"  # from where customers' keys are taken without TLS: never, loopback, always
     identities: Identities = None  # type: ignore[assignment]  # tests of S3 alone leave it out
     lifecycle_day: float = DAY  # seconds

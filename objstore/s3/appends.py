@@ -13,7 +13,7 @@ from typing import Any, Final
 from objstore.aws.checksums import ALGORITHMS, FULL_OBJECT, Algorithm, combined, encode
 from objstore.aws.errors import AwsError
 from objstore.aws.operation import Call
-from objstore.s3 import checksums, headers
+from objstore.s3 import checksums, encryption, headers
 from objstore.store.appending import Append
 from objstore.store.types import Checksum, Source, Version
 
@@ -67,7 +67,12 @@ def _combine(first: Checksum, length: int, second: Checksum, more: int) -> Check
 
 
 def _check(call: Call, old: Version) -> None:
-    """Raise InvalidRequest for a request that wants the object to be another than it is."""
+    """Raise InvalidRequest for a request that wants the object to be another than it is, and NotImplemented for one
+    that is encrypted."""
+    if old.encryption is not None:
+        raise AwsError("NotImplemented", "Appends to encrypted objects are not implemented.")
+    if encryption.WRITE_MEMBERS & call.members.keys():
+        raise AwsError("InvalidRequest", "The existing object is not encrypted.")
     for name, members in _OF_NEW:
         if any(call.get(member) for member in members):
             raise AwsError(

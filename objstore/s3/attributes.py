@@ -12,19 +12,26 @@ from objstore.aws.errors import AwsError
 from objstore.aws.operation import Call, operation
 from objstore.iam.context import Context
 from objstore.iam.lookup import version_of
-from objstore.s3 import checksums, limits, versions
+from objstore.s3 import checksums, customer_keys, encryption, limits, versions
 from objstore.s3.times import moment
+from objstore.store.sealed import laid_open
 from objstore.store.types import PartInfo
 
 _KNOWN: Final = frozenset({"ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"})
 
 
 @operation(
-    "GetObjectAttributes", action="s3:GetObjectAttributes", supports={"VersionId", "MaxParts", "PartNumberMarker"}
+    "GetObjectAttributes",
+    action="s3:GetObjectAttributes",
+    supports=customer_keys.MEMBERS | {"VersionId", "MaxParts", "PartNumberMarker"},
 )
 async def get_object_attributes(call: Call, context: Context) -> dict[str, Any]:
     wanted = _wanted(call["ObjectAttributes"])
-    version = version_of(call, context)
+    encryption.refuse_write_headers(call)
+    found = version_of(call, context)
+    shows_checksums = bool(wanted & {"Checksum", "ObjectParts"})
+    key = await encryption.for_read(call, context, found.encryption, needed=shows_checksums)
+    version = laid_open(found, key) if shows_checksums else found
     members: dict[str, Any] = {"LastModified": moment(version.modified_us)}
     version_id = versions.read_id(call, context, version)
     if version_id is not None:

@@ -12,6 +12,8 @@ import hmac
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from objstore.aws.body import Body
 from objstore.aws.checksums import (
     ALGORITHMS,
@@ -26,6 +28,8 @@ from objstore.aws.checksums import (
 )
 from objstore.aws.digests import Digests
 from objstore.aws.errors import AwsError
+from objstore.sealing import DataKey
+from objstore.store.sealed import hidden, revealed
 from objstore.store.types import Checksum, Digest, Digester, Part, Source, Upload
 
 
@@ -89,8 +93,12 @@ def of_part(upload: Upload, named: Algorithm | None) -> Algorithm | None:
     return expected
 
 
-def combiner(given: Mapping[str, Any]) -> Callable[[Upload, Sequence[Part]], Checksum | None]:
+def combiner(
+    given: Mapping[str, Any], key: DataKey | None = None
+) -> Callable[[Upload, Sequence[Part]], Checksum | None]:
     """What computes the checksum of a multipart object and compares it with what CompleteMultipartUpload claims.
+
+    `key` reveals the checksums of an encrypted upload's parts, and hides the object's.
 
     The function returns None when parts lack a checksum or have different ones, and raises BadDigest or InvalidRequest.
     """
@@ -104,10 +112,13 @@ def combiner(given: Mapping[str, Any]) -> Callable[[Upload, Sequence[Part]], Che
                 f"The upload was created using the {kind} checksum mode. The complete request must use the same "
                 "checksum mode.",
             )
-        checksum = _combined(parts, kind or wanted_type)
+        plain = (
+            [msgspec.structs.replace(part, checksum=revealed(key, part.checksum)) for part in parts] if key else parts
+        )
+        checksum = _combined(plain, kind or wanted_type)
         if claim is not None:
             _compare(claim, checksum)
-        return checksum
+        return checksum if key is None else hidden(key, checksum)
 
     return combine
 

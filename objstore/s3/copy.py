@@ -18,10 +18,23 @@ from objstore.aws.operation import Call, operation
 from objstore.iam import gate
 from objstore.iam.context import Context
 from objstore.iam.lookup import bucket_of
-from objstore.s3 import checksums, conditions, copy_source, headers, keys, lifecycle, new_objects, versions
+from objstore.s3 import (
+    checksums,
+    conditions,
+    copy_source,
+    customer_keys,
+    encryption,
+    headers,
+    keys,
+    lifecycle,
+    new_objects,
+    versions,
+)
 from objstore.s3.times import moment
-from objstore.store.types import Digester, NewObject, ObjectName, Version
+from objstore.store.sealed import revealed
+from objstore.store.types import CopyKeys, Digester, NewObject, ObjectName, Version
 
+_CHANGES: Final = frozenset({"StorageClass", "WebsiteRedirectLocation"}) | encryption.WRITE_MEMBERS
 COPY: Final = "COPY"
 REPLACE: Final = "REPLACE"
 
@@ -40,6 +53,7 @@ SOURCE_CONDITIONS: Final = frozenset(
     action="s3:PutObject",
     supports=new_objects.MEMBERS
     | SOURCE_CONDITIONS
+    | customer_keys.COPY_SOURCE
     | {"IfMatch", "IfNoneMatch", "MetadataDirective", "TaggingDirective"},
 )
 async def copy_object(call: Call, context: Context) -> dict[str, Any]:
@@ -49,6 +63,13 @@ async def copy_object(call: Call, context: Context) -> dict[str, Any]:
     tagging = _directive(call, "TaggingDirective", "x-amz-tagging-directive")
     _refuse_to_itself(call, source, directive)
     gate.authorise_source(call, context, source.bucket, source.key, source.version_id)
+    held = CopyKeys()
+
+    async def keys_of(version: Version) -> CopyKeys:
+        nonlocal held
+        held = await encryption.for_copy(call, context, version)
+        return held
+
     copied = await context.store.copy(
         source,
         call.bucket,
@@ -57,14 +78,16 @@ async def copy_object(call: Call, context: Context) -> dict[str, Any]:
         source_conditions=conditions.of_read(call.members, "CopySource"),
         conditions=conditions.of_write(call.members),
         digester=_digester(call.get("ChecksumAlgorithm")),
+        keys=keys_of,
     )
     made = copied.made.version
     members: dict[str, Any] = {
         "CopyObjectResult": {
             "ETag": versions.quoted(made.etag),
             "LastModified": moment(made.modified_us),
-            **checksums.members(made.checksum),
+            **checksums.members(revealed(encryption.key_of(held.seal), made.checksum)),
         },
+        **encryption.told(call, made.encryption, context=True),
         **versions.written_id(copied.made.version_id),
         **lifecycle.expiration(bucket_of(call, context), call.key, made),
     }
@@ -83,7 +106,7 @@ def _directive(call: Call, member: str, header: str) -> str:
 def _refuse_to_itself(call: Call, source: ObjectName, directive: str) -> None:
     """A copy onto itself must change something; an older version may be copied onto the current one."""
     same = (source.bucket, source.key, source.version_id) == (call.bucket, call.key, None)
-    if same and directive == COPY and not {"StorageClass", "WebsiteRedirectLocation"} & call.members.keys():
+    if same and directive == COPY and not _CHANGES & call.members.keys():
         raise AwsError(
             "InvalidRequest",
             "This copy request is illegal because it is trying to copy an object to itself without changing the "

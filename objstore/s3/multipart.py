@@ -5,16 +5,20 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 from objstore.aws.checksums import algorithm, checksum_type
 from objstore.aws.errors import AwsError
-from objstore.aws.operation import MEBIBYTE, Call, operation
+from objstore.aws.operation import MEBIBYTE, Call, Reply, operation
 from objstore.iam.context import Context
 from objstore.iam.lookup import bucket_of
 from objstore.iam.users import owner_of
-from objstore.s3 import checksums, conditions, keys, lifecycle, limits, new_objects, versions
+from objstore.s3 import checksums, conditions, customer_keys, encryption, keys, lifecycle, limits, new_objects, versions
+from objstore.sealing import DataKey, Seal
+from objstore.store.errors import NoSuchUpload
+from objstore.store.sealed import revealed
 from objstore.store.types import CompletedPart, NewUpload
 
 
@@ -22,6 +26,7 @@ from objstore.store.types import CompletedPart, NewUpload
 async def create_multipart_upload(call: Call, context: Context) -> dict[str, Any]:
     name, kind = _checksum(call)
     new = new_objects.described(call, context)
+    seal = await encryption.for_write(call, context)
     upload = await context.store.create_upload(
         call.bucket,
         keys.check(call.key),
@@ -37,9 +42,11 @@ async def create_multipart_upload(call: Call, context: Context) -> dict[str, Any
             lock=new.lock,
             checksum_algorithm=name,
             checksum_type=kind,
+            encryption=seal.record if seal is not None else None,
         ),
     )
     members = {"Bucket": call.bucket, "Key": call.key, "UploadId": upload.id}
+    members |= encryption.told(call, upload.encryption, context=True)
     members |= lifecycle.abortion(bucket_of(call, context), upload)
     if name and kind:
         members |= {"ChecksumAlgorithm": name, "ChecksumType": kind}
@@ -63,29 +70,56 @@ def _checksum(call: Call) -> tuple[str | None, str | None]:
 @operation(
     "CompleteMultipartUpload",
     action="s3:PutObject",
-    supports={"MultipartUpload", "MpuObjectSize", "IfMatch", "IfNoneMatch"},
+    supports=customer_keys.MEMBERS | {"MultipartUpload", "MpuObjectSize", "IfMatch", "IfNoneMatch"},
     body_limit=8 * MEBIBYTE,
 )
-async def complete_multipart_upload(call: Call, context: Context) -> dict[str, Any]:
-    parts = _completed(call.get("MultipartUpload"))
+async def complete_multipart_upload(call: Call, context: Context) -> Reply:
+    named = _completed(call.get("MultipartUpload"))
+    seal = await _seal(call, context)
+    key = encryption.key_of(seal)
+    parts = [_covered(part, key) for part in named]
     published = await context.store.complete(
         call.bucket,
         call.key,
         call["UploadId"],
         parts,
         conditions=conditions.of_write(call.members),
-        combine=checksums.combiner(call.members),
+        combine=checksums.combiner(call.members, key),
         size=_object_size(call.get("MpuObjectSize")),
+        data_key=key,
     )
-    return {
+    made = published.version
+    if seal is None:  # perhaps completed before, encrypted: then its checksum is still hidden
+        key = await encryption.for_read(call, context, made.encryption)
+    told = encryption.told(call, made.encryption)
+    customer = {name: str(told.pop(member)) for member, name in encryption.CUSTOMER_HEADERS.items() if member in told}
+    members = {
         "Location": _location(call),
         "Bucket": call.bucket,
         "Key": call.key,
-        "ETag": versions.quoted(published.version.etag),
-        **checksums.members(published.version.checksum),
+        "ETag": versions.quoted(made.etag),
+        **checksums.members(revealed(key, made.checksum)),
+        **told,
         **versions.written_id(published.version_id),
-        **lifecycle.expiration(bucket_of(call, context), call.key, published.version),
+        **lifecycle.expiration(bucket_of(call, context), call.key, made),
     }
+    return Reply(members, headers=customer)
+
+
+async def _seal(call: Call, context: Context) -> Seal | None:
+    """What the upload is sealed with. Raises InvalidRequest as parts do; None for an upload that is no more."""
+    try:
+        upload = context.store.upload(call.bucket, call.key, call["UploadId"])
+    except NoSuchUpload:
+        return None  # completed before, or never there: the store tells
+    return await encryption.for_upload(call, context, upload)
+
+
+def _covered(part: CompletedPart, key: DataKey | None) -> CompletedPart:
+    """A part whose checksum is as that of an encrypted upload's part is stored."""
+    if key is None or part.checksum is None:
+        return part
+    return replace(part, checksum=key.hide(part.checksum))
 
 
 def _completed(document: dict[str, Any] | None) -> list[CompletedPart]:

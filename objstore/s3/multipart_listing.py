@@ -12,10 +12,12 @@ from objstore.aws.operation import Call, operation
 from objstore.iam import acl
 from objstore.iam.context import Context
 from objstore.iam.lookup import bucket_of
-from objstore.s3 import checksums, lifecycle, limits, listing
+from objstore.s3 import checksums, customer_keys, encryption, lifecycle, limits, listing
 from objstore.s3.encoding import Encoder, encoder
 from objstore.s3.times import moment
 from objstore.s3.versions import quoted
+from objstore.sealing import CUSTOMER, DataKey
+from objstore.store.sealed import revealed
 from objstore.store.types import MarkedPage, Part, Upload
 
 
@@ -59,12 +61,15 @@ def _upload(upload: Upload, encode: Encoder) -> dict[str, Any]:
     }
 
 
-@operation("ListParts", action="s3:ListMultipartUploadParts", supports={"MaxParts", "PartNumberMarker"})
+@operation(
+    "ListParts", action="s3:ListMultipartUploadParts", supports=customer_keys.MEMBERS | {"MaxParts", "PartNumberMarker"}
+)
 async def list_parts(call: Call, context: Context) -> dict[str, Any]:
     after = limits.part_marker(call.get("PartNumberMarker"))
     size = limits.page_size(call.get("MaxParts"), "max-parts")
     page = await context.store.list_parts(call.bucket, call.key, call["UploadId"], after=after, limit=max(size, 1))
     items = page.items[:size]
+    key = await _data_key(call, context, page.upload)
     return {
         "Bucket": call.bucket,
         "Key": call.key,
@@ -74,20 +79,30 @@ async def list_parts(call: Call, context: Context) -> dict[str, Any]:
         "NextPartNumberMarker": items[-1].number if items else after,
         "MaxParts": size,
         "IsTruncated": bool(items) and page.next is not None,
-        "Parts": [_part(part) for part in items],
+        "Parts": [_part(part, page.upload, key) for part in items],
         "StorageClass": page.upload.storage_class,
         **_people(page.upload),
         **_checksum(page.upload),
     }
 
 
-def _part(part: Part) -> dict[str, Any]:
+async def _data_key(call: Call, context: Context, upload: Upload) -> DataKey | None:
+    """The key that shows the checksums of an encrypted upload's parts; under SSE-C only when the request brings it."""
+    record = upload.encryption
+    if record is not None and record.scheme == CUSTOMER and "SSECustomerAlgorithm" not in call:
+        return None
+    seal = await encryption.for_upload(call, context, upload)
+    return encryption.key_of(seal)
+
+
+def _part(part: Part, upload: Upload, key: DataKey | None) -> dict[str, Any]:
+    shown = revealed(key, part.checksum) if upload.encryption is None or key is not None else None
     return {
         "PartNumber": part.number,
         "LastModified": moment(part.modified_us),
         "ETag": quoted(part.etag),
         "Size": part.size,
-        **checksums.members(part.checksum, type_too=False),
+        **checksums.members(shown, type_too=False),
     }
 
 

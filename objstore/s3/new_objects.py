@@ -12,29 +12,33 @@ from objstore.iam import ownership, public_access
 from objstore.iam.context import Context
 from objstore.iam.lookup import bucket_of
 from objstore.iam.users import creator_of, owner_of
-from objstore.s3 import headers, locks, metadata, storage_classes, tags
+from objstore.s3 import encryption, headers, locks, metadata, storage_classes, tags
 from objstore.store.types import Acl, NewObject, Owner
 
-MEMBERS: Final = locks.MEMBERS | frozenset(
-    {
-        "ACL",
-        "CacheControl",
-        "ContentDisposition",
-        "ContentEncoding",
-        "ContentLanguage",
-        "ContentType",
-        "Expires",
-        "GrantFullControl",
-        "GrantRead",
-        "GrantReadACP",
-        "GrantWriteACP",
-        "Metadata",
-        "StorageClass",
-        "Tagging",
-        "WebsiteRedirectLocation",
-    }
+MEMBERS: Final = (
+    locks.MEMBERS
+    | encryption.WRITE_MEMBERS
+    | frozenset(
+        {
+            "ACL",
+            "CacheControl",
+            "ContentDisposition",
+            "ContentEncoding",
+            "ContentLanguage",
+            "ContentType",
+            "Expires",
+            "GrantFullControl",
+            "GrantRead",
+            "GrantReadACP",
+            "GrantWriteACP",
+            "Metadata",
+            "StorageClass",
+            "Tagging",
+            "WebsiteRedirectLocation",
+        }
+    )
 )
-"""The members that `described` honours."""
+"""The members that `described` honours, with `encryption.for_write`."""
 
 
 def described(call: Call, context: Context) -> NewObject:

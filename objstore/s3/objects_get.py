@@ -14,8 +14,10 @@ from objstore.aws.errors import AwsError
 from objstore.aws.operation import Call, Reply, operation
 from objstore.iam.context import Context
 from objstore.iam.lookup import bucket_of, http_date, version_of
-from objstore.s3 import checksums, conditions, headers, lifecycle, limits, ranges, versions
+from objstore.s3 import checksums, conditions, customer_keys, encryption, headers, lifecycle, limits, ranges, versions
+from objstore.sealing import DataKey
 from objstore.store.preconditions import matches
+from objstore.store.sealed import revealed
 from objstore.store.types import Buffer, Checksum, Version
 
 _OVERRIDES: Final = {
@@ -26,7 +28,7 @@ _OVERRIDES: Final = {
     "ResponseContentType": "ContentType",
 }
 _EXPIRES_OVERRIDE: Final = "ResponseExpires"
-_SUPPORTS: Final = frozenset(
+_SUPPORTS: Final = customer_keys.MEMBERS | frozenset(
     {
         *_OVERRIDES,
         _EXPIRES_OVERRIDE,
@@ -54,33 +56,48 @@ class Selection:
 
 @operation("GetObject", action="s3:GetObject", supports=_SUPPORTS)
 async def get_object(call: Call, context: Context) -> Reply:
-    reply, version, chosen = _answer(call, context)
-    return Reply({**reply.members, "Body": _bytes(context, version, chosen)}, reply.status, reply.headers)
+    version = version_of(call, context)
+    key = await _data_key(call, context, version, needed=True)
+    reply, chosen = _answer(call, context, version, key)
+    return Reply({**reply.members, "Body": _bytes(context, version, chosen, key)}, reply.status, reply.headers)
 
 
-def _bytes(context: Context, version: Version, chosen: Selection) -> bytes | AsyncIterator[Buffer]:
+def _bytes(context: Context, version: Version, chosen: Selection, key: DataKey | None) -> bytes | AsyncIterator[Buffer]:
     """What is at hand in one piece, anything else as a stream."""
     if not chosen.length:
         return b""
-    at_hand = context.store.read_now(version, chosen.start, chosen.length)
+    at_hand = context.store.read_now(version, chosen.start, chosen.length, key)
     if at_hand is not None:
         return b"".join(at_hand)
-    return context.store.read(version, chosen.start, chosen.length)
+    return context.store.read(version, chosen.start, chosen.length, key)
 
 
 @operation("HeadObject", action="s3:GetObject", supports=_SUPPORTS)
 async def head_object(call: Call, context: Context) -> Reply:
-    return _answer(call, context)[0]
-
-
-def _answer(call: Call, context: Context) -> tuple[Reply, Version, Selection]:
-    overridden = _overrides(call)
     version = version_of(call, context)
+    key = await _data_key(call, context, version, needed=_shows_checksum(call))
+    return _answer(call, context, version, key)[0]
+
+
+async def _data_key(call: Call, context: Context, version: Version, *, needed: bool) -> DataKey | None:
+    encryption.refuse_write_headers(call)
+    if version.encryption is None and "SSECustomerAlgorithm" not in call:
+        return None
+    return await encryption.for_read(call, context, version.encryption, needed=needed)
+
+
+def _shows_checksum(call: Call) -> bool:
+    return str(call.get("ChecksumMode", "")).upper() == "ENABLED"
+
+
+def _answer(call: Call, context: Context, version: Version, key: DataKey | None) -> tuple[Reply, Selection]:
+    overridden = _overrides(call)
     version_id = versions.read_id(call, context, version)
     conditions.check(conditions.of_read(call.members), version, version_id)
     chosen = select(version, _wanted_range(call, version), call.get("PartNumber"))
     members: dict[str, Any] = {
         **versions.described(version, version_id),
+        **encryption.told(call, version.encryption),
         **overridden,
         **({} if "VersionId" in call else lifecycle.expiration(bucket_of(call, context), call.key, version)),
         "ContentLength": chosen.length,
@@ -89,11 +106,11 @@ def _answer(call: Call, context: Context) -> tuple[Reply, Version, Selection]:
         members["ContentRange"] = ranges.content_range((chosen.start, chosen.length), version.size)
     if chosen.parts_count is not None:
         members["PartsCount"] = chosen.parts_count
-    if str(call.get("ChecksumMode", "")).upper() == "ENABLED" and chosen.checksum is not None:
-        members |= checksums.members(chosen.checksum)
+    if _shows_checksum(call) and chosen.checksum is not None:
+        members |= checksums.members(revealed(key, chosen.checksum))
         if version.checksum is not None:
             members["ChecksumType"] = version.checksum.type
-    return Reply(members, 206 if chosen.partial else None, _expires(call, version)), version, chosen
+    return Reply(members, 206 if chosen.partial else None, _expires(call, version)), chosen
 
 
 def _overrides(call: Call) -> dict[str, Any]:

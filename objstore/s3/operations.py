@@ -5,6 +5,7 @@ from __future__ import annotations
 from objstore.s3 import (  # noqa: F401
     acls,
     attributes,
+    bucket_encryption,
     buckets,
     copy,
     cors,
@@ -13,6 +14,7 @@ from objstore.s3 import (  # noqa: F401
     listing,
     multipart,
     multipart_listing,
+    object_encryption,
     object_lock,
     objects_get,
     objects_put,

@@ -13,28 +13,46 @@ from objstore.aws.operation import Call, operation
 from objstore.iam import gate
 from objstore.iam.context import Context
 from objstore.iam.lookup import bucket_of
-from objstore.s3 import checksums, conditions, copy_source, limits, locks, ranges, versions
+from objstore.s3 import checksums, conditions, copy_source, customer_keys, encryption, limits, locks, ranges, versions
 from objstore.s3.copy import SOURCE_CONDITIONS
 from objstore.s3.times import moment
-from objstore.store.types import Digester, Upload
+from objstore.store.sealed import revealed
+from objstore.store.types import CopyKeys, Digester, Upload, Version
 
 
-@operation("UploadPart", action="s3:PutObject")
+@operation("UploadPart", action="s3:PutObject", supports=customer_keys.MEMBERS)
 async def upload_part(call: Call, context: Context) -> dict[str, Any]:
     number = limits.part_number(call["PartNumber"])
     upload = context.store.upload(call.bucket, call.key, call["UploadId"])
     locks.require_digest(call.body, bucket_of(call, context), upload.lock, "Put Part")
+    seal = await encryption.for_upload(call, context, upload)
     source = checksums.source(call.body, checksums.of_part(upload, call.body.algorithm))
-    part = await context.store.put_part(call.bucket, call.key, upload.id, number, source)
-    return {"ETag": versions.quoted(part.etag), **checksums.members(part.checksum, type_too=False)}
+    part = await context.store.put_part(call.bucket, call.key, upload.id, number, source, seal)
+    return {
+        "ETag": versions.quoted(part.etag),
+        **checksums.members(revealed(encryption.key_of(seal), part.checksum), type_too=False),
+        **encryption.told(call, upload.encryption),
+    }
 
 
-@operation("UploadPartCopy", action="s3:PutObject", supports=SOURCE_CONDITIONS | {"CopySourceRange"})
+@operation(
+    "UploadPartCopy",
+    action="s3:PutObject",
+    supports=SOURCE_CONDITIONS | customer_keys.MEMBERS | customer_keys.COPY_SOURCE | {"CopySourceRange"},
+)
 async def upload_part_copy(call: Call, context: Context) -> dict[str, Any]:
     number = limits.part_number(call["PartNumber"])
     source = copy_source.parse(call["CopySource"])
     span = ranges.parse_copy(call["CopySourceRange"]) if "CopySourceRange" in call else None
     gate.authorise_source(call, context, source.bucket, source.key, source.version_id)
+    held, told = CopyKeys(), {}
+
+    async def keys(upload: Upload, version: Version) -> CopyKeys:
+        nonlocal held, told
+        held = await encryption.for_part_copy(call, context, upload, version)
+        told = encryption.told(call, upload.encryption)
+        return held
+
     copied = await context.store.copy_part(
         call.bucket,
         call.key,
@@ -44,13 +62,15 @@ async def upload_part_copy(call: Call, context: Context) -> dict[str, Any]:
         span=span,
         source_conditions=conditions.of_read(call.members, "CopySource"),
         digester=_digester,
+        keys=keys,
     )
     members: dict[str, Any] = {
         "CopyPartResult": {
             "ETag": versions.quoted(copied.made.etag),
             "LastModified": moment(copied.made.modified_us),
-            **checksums.members(copied.made.checksum, type_too=False),
-        }
+            **checksums.members(revealed(encryption.key_of(held.seal), copied.made.checksum), type_too=False),
+        },
+        **told,
     }
     if copied.source_version_id is not None:
         members["CopySourceVersionId"] = copied.source_version_id

@@ -23,11 +23,11 @@ from objstore.iam.gate import authorise
 from objstore.iam.identities.resolver import Identities
 from objstore.iam.users import Users
 from objstore.jobs.heal import to_heal
-from objstore.kms import master
+from objstore.kms import keyring, master
 from objstore.s3 import cross_origin
 from objstore.s3.website.hosts import Hosts
 from objstore.s3.website.site import Site
-from objstore.server import credentials, metrics
+from objstore.server import credentials, engines, metrics
 from objstore.server.access import AccessLog
 from objstore.server.inventory import DriveView, Healing, Inventory
 from objstore.server.runtime import reads
@@ -73,6 +73,8 @@ class Node:
         if key is None:
             raise SettingsError("the catalog holds no master key: the supervisor makes one")
         self.master_key = key
+        self.keyring = keyring.of_catalog(catalog.read, key)
+        self.envelopes, self._vault = engines.assembled(settings.kms, self.keyring)
         self.identities = Identities(catalog, key, self.users)
 
     def endpoint(self, settings: Settings, log: AccessLog) -> Endpoint:
@@ -80,7 +82,14 @@ class Node:
         # New buckets are ObjectWriter's without saying so, unless told otherwise.
         controls = "" if settings.object_ownership == ownership.WRITER else settings.object_ownership
         context = Context(
-            self.store, self.users, settings.region, controls, self.identities, lifecycle_day=settings.lifecycle_day
+            self.store,
+            self.users,
+            settings.region,
+            controls,
+            identities=self.identities,
+            lifecycle_day=settings.lifecycle_day,
+            envelopes=self.envelopes,
+            keys_over_http=settings.sse_c_over_http,
         )
         idle = settings.limits.idle_seconds
         return Endpoint(
@@ -155,6 +164,8 @@ class Node:
             self.reports.sealed(info)
         await self.reports.flush()
         await self.identities.flush(at_once=True)
+        if self._vault is not None:
+            await self._vault.close()
         await asyncio.to_thread(self.catalog.close)
         self.pool.close()
 

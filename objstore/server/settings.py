@@ -18,7 +18,9 @@ from objstore.drives.expansion import expand_all
 from objstore.iam import ownership
 from objstore.iam.users import UserEntry
 from objstore.kms import master
+from objstore.kms.vault import VaultSettings
 from objstore.outbound.addresses import AllowList
+from objstore.s3 import customer_keys
 
 DEFAULT_ADDRESS = "127.0.0.1:9000"
 
@@ -39,6 +41,14 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     idle_seconds: float = 60.0
     drain_seconds: int = 30
     connections: int = 4_096
+
+
+class Kms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where the keys of SSE-KMS are: the `keyring` in the catalog, a key `file`, or `vault` (also OpenBao)."""
+
+    engine: str = "keyring"
+    key_file: str | None = None
+    vault: VaultSettings | None = None
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -68,6 +78,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     storage_classes: dict[str, int] = {}
     lifecycle_day: float = 86_400.0
     limits: Limits = Limits()
+    kms: Kms = Kms()
+    sse_c_over_http: str = customer_keys.LOOPBACK
 
     @property
     def host(self) -> str:
@@ -175,6 +187,9 @@ def _check(s: Settings) -> None:
         raise SettingsError(f"outbound_allow: {error}") from None
     if s.lifecycle_day <= 0:
         raise SettingsError("lifecycle_day: seconds, more than 0")
+    if s.sse_c_over_http not in customer_keys.OVER_HTTP:
+        raise SettingsError(f"sse_c_over_http: one of {', '.join(customer_keys.OVER_HTTP)}")
+    _check_kms(s.kms)
     split_address(s.address)
 
 
@@ -183,6 +198,17 @@ def _check_class(name: str, parity: int, drives: int) -> None:
         raise SettingsError(f"storage_classes: {name!r} is none of {', '.join(STORAGE_CLASSES)}")
     if not 0 <= parity <= min(8, drives // 2):
         raise SettingsError(f"storage_classes: parity of {name} from 0 to {min(8, drives // 2)}")
+
+
+def _check_kms(kms: Kms) -> None:
+    if kms.engine not in ("keyring", "file", "vault"):
+        raise SettingsError("kms.engine: keyring, file or vault")
+    if kms.engine == "file" and not kms.key_file:
+        raise SettingsError("kms.key_file: name the file that has the keys")
+    if kms.engine == "vault" and kms.vault is None:
+        raise SettingsError("kms.vault: say where Vault is and how to log in")
+    if kms.vault is not None and (problem := kms.vault.problem()):
+        raise SettingsError(f"kms.vault: {problem}")
 
 
 def _check_master_key(text: str) -> None:

@@ -19,7 +19,7 @@ from types import FrameType
 
 from rich.console import Console
 
-from objstore.catalog.catalog import attach
+from objstore.catalog.catalog import Catalog, attach
 from objstore.catalog.errors import CatalogError
 from objstore.catalog.startup import start
 from objstore.drives.drive import Drive
@@ -28,11 +28,11 @@ from objstore.drives.inspection import Inspection, inspect
 from objstore.drives.lock import lock_drive
 from objstore.drives.pool import Pool, format_new_drives
 from objstore.drives.state import DriveState
-from objstore.kms import master
-from objstore.server import credentials, runtime
+from objstore.kms import keyring, master
+from objstore.server import credentials, engines, runtime
 from objstore.server.access import configure_logging
 from objstore.server.children import Child, Orders
-from objstore.server.settings import Settings, SettingsError
+from objstore.server.settings import Kms, Settings, SettingsError
 from objstore.server.sockets import listen
 
 _TICK = 0.2
@@ -142,6 +142,7 @@ def _secrets(settings: Settings, pool: Pool, folder: Path, *, strict: bool) -> t
         key = master.parse(settings.master_key) if settings.master_key else None
         if not catalog.read(lambda tx: master.proved(tx, key)):
             asyncio.run(catalog.write(master.keep(key)))
+        _prepare_keys(catalog, key, settings.kms)
         if credentials.given(settings) or catalog.read(credentials.stored) is not None:
             return None
         pair = credentials.generate()
@@ -149,6 +150,15 @@ def _secrets(settings: Settings, pool: Pool, folder: Path, *, strict: bool) -> t
         return pair
     finally:
         catalog.close()
+
+
+def _prepare_keys(catalog: Catalog, given: master.MasterKey | None, settings: Kms) -> None:
+    """Make the keys of SSE-S3 and of SSE-KMS by default, where they are not yet. Raises SettingsError."""
+    engines.check(settings)
+    key = given or catalog.read(master.stored)
+    assert key is not None, "the master key was settled"
+    if not catalog.read(keyring.prepared):
+        asyncio.run(catalog.write(keyring.prepare(key, time.time_ns() // 1000)))
 
 
 def _announce(settings: Settings, port: int, parity: int, generated: tuple[str, str] | None) -> None:

@@ -75,7 +75,9 @@ async def append(
     storage_class = seen.storage_class if seen is not None else new.storage_class
     stamp = content.stamp()
     describe = (bucket, key, stamp.version_id)
-    stored = await content.take(_behind(tail, source), storage_class, describe, limit=MAX_PART + len(tail))
+    seal = new.seal if seen is None else None
+    body = _behind(tail, source)
+    stored = await content.take(body, storage_class, describe, limit=MAX_PART + len(tail), seal=seal)
     now_us = content.clock()
 
     def publish(tx: Transaction) -> Published:

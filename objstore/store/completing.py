@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from objstore.catalog.transaction import Transaction
+from objstore.sealing import DataKey, Encryption
 from objstore.store import buckets, objects, uploads, versions
 from objstore.store.errors import (
     EntityTooLarge,
@@ -42,7 +43,7 @@ Combine = Callable[[Upload, Sequence[Part]], Checksum | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
-    """What a complete asks for; `size` is what the client expects, or None."""
+    """What a complete asks for; `size` is what the client expects, or None; `key` that of an encrypted upload."""
 
     upload_id: str
     parts: Sequence[CompletedPart]
@@ -50,6 +51,7 @@ class Completion:
     combine: Combine | None
     size: int | None
     stamp: Stamp
+    key: DataKey | None = None
 
 
 def complete(tx: Transaction, name: str, key: str, asked: Completion) -> Published:
@@ -148,7 +150,16 @@ def drafted(upload: Upload, parts: Sequence[Part], checksum: Checksum | None, as
         tags=upload.tags,
         lock=upload.lock,
         creator=upload.creator,
+        encryption=_encryption(upload, parts, asked.key),
     )
+
+
+def _encryption(upload: Upload, parts: Sequence[Part], key: DataKey | None) -> Encryption | None:
+    """The upload's, for the streams of its parts in order."""
+    if upload.encryption is None:
+        return None
+    assert key is not None, "who completes an encrypted upload has its data key"
+    return upload.encryption.of(key, [stream for part in parts for stream in part.streams])
 
 
 def _again(tx: Transaction, bucket: Bucket, key: str, asked: Completion) -> Published:

@@ -15,7 +15,8 @@ from objstore.blobs.geometry import reduced_parity
 from objstore.blobs.records import Record, pack_record
 from objstore.blobs.types import Extent, Written
 from objstore.catalog.transaction import Transaction
-from objstore.store import extents
+from objstore.sealing import DataKey, Seal
+from objstore.store import extents, sealed
 from objstore.store.errors import StoreError
 from objstore.store.ingest import Stored, ingest
 from objstore.store.types import (
@@ -59,9 +60,19 @@ class Content:
         return self.classes.get(storage_class, self._blobs.pool.parity)
 
     async def take(
-        self, source: Source, storage_class: str, describe: tuple[str, str, str], *, limit: int, inline: int = INLINE
+        self,
+        source: Source,
+        storage_class: str,
+        describe: tuple[str, str, str],
+        *,
+        limit: int,
+        inline: int = INLINE,
+        seal: Seal | None = None,
     ) -> Stored:
-        """Make a body durable. `describe` is bucket, key and version id (or upload and part) for its record."""
+        """Make a body durable, sealed if there is a `seal`.
+
+        `describe` is bucket, key and version id (or upload and part) for its record.
+        """
         bucket, key, version_id = describe
 
         def writer(length: int | None) -> Writer:
@@ -71,6 +82,8 @@ class Content:
             checksum = f"{digest.checksum.algorithm}:{digest.checksum.value}" if digest.checksum is not None else ""
             return pack_record(Record(bucket, key.encode(), version_id, size, digest.etag, checksum))
 
+        if seal is not None:
+            return await sealed.take(seal, source, writer, record, limit=limit, inline=inline)
         return await ingest(source, writer, record, limit=limit, inline=inline)
 
     async def rewrite(self, version: Version, storage_class: str, describe: tuple[str, str, str]) -> Written | None:
@@ -80,7 +93,7 @@ class Content:
             self._blobs.read(version.extents, 0, length),
             length,
             lambda _: None,
-            lambda: Digest(version.etag, version.checksum),
+            lambda: Digest(version.etag, version.checksum) if version.encryption is None else Digest(""),
         )
         return (await self.take(body, storage_class, describe, limit=MAX_OBJECT, inline=-1)).written
 
@@ -104,25 +117,43 @@ class Content:
             raise outcome
         return outcome
 
-    def read_now(self, version: Version, start: int, length: int | None) -> list[memoryview] | None:
+    def read_now(
+        self, version: Version, start: int, length: int | None, key: DataKey | None = None
+    ) -> list[memoryview] | None:
         """The bytes where no waiting is needed, else None."""
-        end = version.size if length is None else start + length
-        assert 0 <= start <= end <= version.size, "a range lies inside its object"
+        length = _length(version, start, length)
+        record = version.encryption
+        if record is None or not length:
+            return self._stored_now(version, start, length)
+        assert key is not None, "who reads an encrypted object has its data key"
+        return sealed.read_now(lambda at, size: self._stored_now(version, at, size), record, key, start, length)
+
+    def read(
+        self, version: Version, start: int = 0, length: int | None = None, key: DataKey | None = None
+    ) -> AsyncIterator[Buffer]:
+        """The bytes [start, start + length) of a whole version; `key` is that of an encrypted one."""
+        length = _length(version, start, length)
+        record = version.encryption
+        if record is None or not length:
+            return self._stored(version, start, length)
+        assert key is not None, "who reads an encrypted object has its data key"
+        return sealed.read(lambda at, size: self._stored(version, at, size), record, key, start, length)
+
+    def _stored_now(self, version: Version, start: int, length: int) -> list[memoryview] | None:
+        """Bytes as they are stored, where no waiting is needed."""
         if not version.extents:
-            return [memoryview(version.content or b"")[start:end]]
+            return [memoryview(version.content or b"")[start : start + length]]
         if version.content is not None:
             return None
-        return self._blobs.read_now(version.extents, start, end - start)
+        return self._blobs.read_now(version.extents, start, length)
 
-    def read(self, version: Version, start: int = 0, length: int | None = None) -> AsyncIterator[Buffer]:
-        """The bytes [start, start + length) of a whole version."""
-        end = version.size if length is None else start + length
-        assert 0 <= start <= end <= version.size, "a range lies inside its object"
+    def _stored(self, version: Version, start: int, length: int) -> AsyncIterator[Buffer]:
+        """Bytes as they are stored."""
         tail = version.content or b""
-        covered = version.size - len(tail)
-        if end <= covered:
-            return self._blobs.read(version.extents, start, end - start)
-        rest = memoryview(tail)[max(start, covered) - covered : end - covered]
+        covered = sealed.stored_size(version) - len(tail)
+        if start + length <= covered:
+            return self._blobs.read(version.extents, start, length)
+        rest = memoryview(tail)[max(start, covered) - covered : start + length - covered]
         return self._with_tail(version, start, covered, rest)
 
     async def _with_tail(self, version: Version, start: int, covered: int, rest: memoryview) -> AsyncIterator[Buffer]:
@@ -131,9 +162,11 @@ class Content:
                 yield chunk
         yield rest
 
-    async def digest(self, version: Version, start: int, length: int, digester: Digester) -> Digest:
+    async def digest(
+        self, version: Version, start: int, length: int, digester: Digester, key: DataKey | None = None
+    ) -> Digest:
         """Read a range through a digester, on threads."""
-        async for chunk in self.read(version, start, length):
+        async for chunk in self.read(version, start, length, key):
             await asyncio.to_thread(digester.update, chunk)
         return digester.finish()
 
@@ -159,7 +192,15 @@ def drafted(new: NewObject, stored: Stored, stamp: Stamp, now_us: int) -> Versio
         tags=new.tags,
         lock=new.lock,
         creator=new.creator,
+        encryption=new.seal.record.of(new.seal.key, stored.streams) if new.seal is not None else None,
     )
+
+
+def _length(version: Version, start: int, length: int | None) -> int:
+    """The length of a range, which is checked; to the end without one."""
+    end = version.size if length is None else start + length
+    assert 0 <= start <= end <= version.size, "a range lies inside its object"
+    return end - start
 
 
 def cut(version: Version, start: int, length: int) -> tuple[tuple[Extent, ...], bytes]:

@@ -1,19 +1,24 @@
 """Copies: another record that refers to the same bytes.
 
-Bytes move only where they must: to a storage class of another geometry they are written again, and a checksum that the
-source does not have needs them read. What was looked at before the transaction is looked at again inside it; when the
-source has changed in between the copy starts over.
+Bytes move only where they must: to a storage class of another geometry they are written again, and so they are when
+they are to be encrypted otherwise; a checksum that the source does not have needs them read. Under the same key an
+encrypted copy shares the source's bytes and its data key, sealed anew: whoever can open one can open the other, so
+nothing is lost by it. Under another key it must not, or the old one would open the copy.
+
+What was looked at before the transaction is looked at again inside it; when the source has changed in between the copy
+starts over.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
 from objstore.catalog.transaction import Transaction
-from objstore.store import buckets, extents, objects, quotas, uploads
+from objstore.sealing import DataKey, Seal
+from objstore.store import buckets, extents, objects, quotas, sealed, uploads
 from objstore.store.content import Content, cut
 from objstore.store.errors import InvalidRange, InvalidRequest, OperationAborted
 from objstore.store.ingest import Stored
@@ -21,7 +26,9 @@ from objstore.store.types import (
     INLINE,
     MAX_OBJECT,
     MAX_PART,
+    Checksum,
     Copied,
+    CopyKeys,
     Digest,
     Digester,
     NewObject,
@@ -35,6 +42,7 @@ from objstore.store.types import (
 )
 
 _TRIES = 4
+_PLAIN = CopyKeys()
 
 Change = Callable[[Version], NewObject]
 
@@ -48,17 +56,20 @@ async def copy(
     source_given: Preconditions,
     given: Preconditions,
     digester: Callable[[Version], Digester | None] | None,
+    keys: Callable[[Version], Awaitable[CopyKeys]] | None,
 ) -> Copied[Published]:
     """As `Store.copy`."""
     for _ in range(_TRIES):
         from_bucket, version = content.catalog.read(lambda tx: objects.source_of(tx, source, source_given))
+        held = await keys(version) if keys is not None else _PLAIN
         wanted = digester(version) if digester is not None else None
         new = change(version)
-        if version.extents and content.parity(new.storage_class) != content.parity(version.storage_class):
-            published = await _rewritten(content, version, bucket, key, new, wanted, given)
+        moves = version.extents and content.parity(new.storage_class) != content.parity(version.storage_class)
+        if moves or held.recodes:
+            published = await _rewritten(content, version, bucket, key, new, held, wanted, given)
             return Copied(published, version, version.version_id if from_bucket.versioning else None)
-        digest = await content.digest(version, 0, version.size, wanted) if wanted is not None else None
-        copied = await _shared(content, source, bucket, key, change, version, digest, source_given, given)
+        digest = await content.digest(version, 0, version.size, wanted, held.source) if wanted is not None else None
+        copied = await _shared(content, source, bucket, key, change, version, held.seal, digest, source_given, given)
         if copied is not None:
             return copied
     raise OperationAborted("The source of the copy keeps changing")
@@ -71,17 +82,22 @@ async def _shared(
     key: str,
     change: Change,
     seen: Version,
+    seal: Seal | None,
     digest: Digest | None,
     source_given: Preconditions,
     given: Preconditions,
 ) -> Copied[Published] | None:
     """Publish a record that refers to the source's bytes; None if the source is another than what was seen."""
     stamp = content.stamp()
+    checksum = digest.checksum if digest is not None else None
+    if seal is not None:
+        checksum = sealed.hidden(seal.key, checksum)
 
     def draft(version: Version) -> Version | None:
         if (version.ord, version.version_id) != (seen.ord, seen.version_id):
             return None
-        return _with_digest(objects.drafted_copy(version, change(version), stamp), digest)
+        assert (version.encryption is None) == (seal is None), "shared bytes stay under the key that sealed them"
+        return _with_checksum(objects.drafted_copy(version, change(version), stamp, seal), checksum)
 
     return await content.catalog.write(lambda tx: objects.copy(tx, source, bucket, key, draft, source_given, given))
 
@@ -92,20 +108,27 @@ async def _rewritten(
     bucket: str,
     key: str,
     new: NewObject,
+    held: CopyKeys,
     wanted: Digester | None,
     given: Preconditions,
 ) -> Published:
-    """Write the source's bytes again, in the geometry of the target."""
-    stamp = content.stamp()
-    body = _body(content, version, 0, version.size, wanted or Digester(_ignore, lambda: Digest(version.etag)))
-    stored = await content.take(body, new.storage_class, (bucket, key, stamp.version_id), limit=MAX_OBJECT)
+    """Write the source's bytes again, in the geometry of the target and under its key."""
+    stamp, seal = content.stamp(), held.seal
+    uncovers = version.encryption is not None and version.encryption.opaque and not version.parts
+    digests = wanted or (_md5() if uncovers else Digester(_ignore, lambda: Digest(version.etag)))
+    body = _body(content, version, 0, version.size, digests, held.source)
+    stored = await content.take(body, new.storage_class, (bucket, key, stamp.version_id), limit=MAX_OBJECT, seal=seal)
     draft = msgspec.structs.replace(
-        objects.drafted_copy(version, new, stamp),
+        objects.drafted_copy(sealed.laid_open(version, held.source), new, stamp),
         modified_us=content.clock(),
+        etag=_etag_of_copy(version, seal, stored.digest.etag),
         extents=stored.written.extents if stored.written is not None else (),
         content=stored.content,
     )
-    draft = _with_digest(draft, stored.digest if wanted is not None else None)
+    if seal is not None:
+        encryption = seal.record.of(seal.key, stored.streams)
+        draft = msgspec.structs.replace(sealed.covered(draft, seal.key), encryption=encryption)
+    draft = _with_checksum(draft, stored.digest.checksum if wanted is not None else None)
     return await content.publish(
         stored.written,
         draft.modified_us,
@@ -113,12 +136,24 @@ async def _rewritten(
     )
 
 
-def _with_digest(draft: Version, digest: Digest | None) -> Version:
-    """The draft with the checksum of the whole that was computed, and without those of its parts."""
-    if digest is None:
+def _etag_of_copy(version: Version, seal: Seal | None, taken: str) -> str:
+    """The ETag of a copy whose bytes were written again, whose own digest is `taken`.
+
+    It is the source's as long as it is made of MD5s on both sides. Where one side's is random, it is the MD5 or a
+    random one as the target has it, but for an object of parts, whose ETag is no MD5 of its bytes anyway.
+    """
+    if seal is not None and seal.opaque:
+        return f"{taken}-{len(version.parts)}" if version.parts else taken
+    uncovered = version.encryption is not None and version.encryption.opaque and not version.parts
+    return taken if uncovered else version.etag
+
+
+def _with_checksum(draft: Version, checksum: Checksum | None) -> Version:
+    """The draft with the checksum of the whole that was computed, if any, and without those of its parts."""
+    if checksum is None:
         return draft
     parts = draft.parts and tuple(msgspec.structs.replace(part, checksum=None) for part in draft.parts)
-    return msgspec.structs.replace(draft, checksum=digest.checksum, parts=parts)
+    return msgspec.structs.replace(draft, checksum=checksum, parts=parts)
 
 
 async def copy_part(
@@ -131,6 +166,7 @@ async def copy_part(
     span: tuple[int, int] | None,
     source_given: Preconditions,
     digester: Callable[[Upload], Digester | None] | None,
+    keys: Callable[[Upload, Version], Awaitable[CopyKeys]] | None,
 ) -> Copied[Part]:
     """As `Store.copy_part`."""
 
@@ -142,8 +178,9 @@ async def copy_part(
     for _ in range(_TRIES):
         upload, versioned, version = content.catalog.read(look)
         start, length = _span(version, span)
+        held = await keys(upload, version) if keys is not None else _PLAIN
         wanted = digester(upload) if digester is not None else None
-        part, stored = await _made(content, bucket, upload, number, version, start, length, wanted)
+        part, stored = await _made(content, bucket, upload, number, version, start, length, held, wanted)
         if await _enter(content, bucket, upload, source, version, part, stored, source_given):
             return Copied(part, version, version.version_id if versioned else None)
     raise OperationAborted("The source of the copy keeps changing")
@@ -201,6 +238,7 @@ async def _made(
     version: Version,
     start: int,
     length: int,
+    held: CopyKeys,
     wanted: Digester | None,
 ) -> tuple[Part, Stored | None]:
     """A part of a range of a version: shared extents, then what had to be written (`Stored`) for it.
@@ -208,6 +246,8 @@ async def _made(
     A small tail behind extents is written to a blob: only the last part of an object may have bytes in the catalog.
     """
     describe = (bucket, upload.key, f"{upload.id}.{number}")
+    if held.recodes:
+        return await _recoded(content, describe, upload, number, version, start, length, held, wanted or _md5())
     listed, tail = cut(version, start, length)
     stored: Stored | None = None
     digest: Digest | None
@@ -226,6 +266,26 @@ async def _made(
     return Part(number, length, digest.etag, content.clock(), digest.checksum, (*listed, *own)), stored
 
 
+async def _recoded(
+    content: Content,
+    describe: tuple[str, str, str],
+    upload: Upload,
+    number: int,
+    version: Version,
+    start: int,
+    length: int,
+    held: CopyKeys,
+    digester: Digester,
+) -> tuple[Part, Stored]:
+    """A part of a range that is opened, or sealed, or both."""
+    body = _body(content, version, start, length, digester, held.source)
+    stored = await content.take(body, upload.storage_class, describe, limit=MAX_PART, seal=held.seal)
+    extents = stored.written.extents if stored.written is not None else ()
+    digest = stored.digest
+    made = Part(number, length, digest.etag, content.clock(), digest.checksum, extents, streams=stored.streams)
+    return made, stored
+
+
 def _etag(version: Version, start: int, length: int) -> str:
     """The source's own MD5 where the whole of it is copied; else a name that the source and the range determine."""
     if (start, length) == (0, version.size) and "-" not in version.etag:
@@ -233,8 +293,10 @@ def _etag(version: Version, start: int, length: int) -> str:
     return hashlib.md5(f"{version.etag}:{start}+{length}".encode(), usedforsecurity=False).hexdigest()
 
 
-def _body(content: Content, version: Version, start: int, length: int, digester: Digester) -> Source:
-    return Source(content.read(version, start, length), length, digester.update, digester.finish)
+def _body(
+    content: Content, version: Version, start: int, length: int, digester: Digester, key: DataKey | None = None
+) -> Source:
+    return Source(content.read(version, start, length, key), length, digester.update, digester.finish)
 
 
 def _md5() -> Digester:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from objstore.blobs.types import Written
+from objstore.sealing import Stream
 from objstore.store.errors import EntityTooLarge, IncompleteBody
 from objstore.store.types import INLINE, Buffer, Digest, Source
 
@@ -34,12 +35,13 @@ class Writer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A body taken in: durable in `written`, or small, in `content`."""
+    """A body taken in: durable in `written`, or small, in `content`. With `streams` both are sealed."""
 
     size: int
     digest: Digest
     content: bytes | None
     written: Written | None
+    streams: tuple[Stream, ...] = ()
 
 
 async def ingest(
@@ -49,8 +51,10 @@ async def ingest(
     *,
     limit: int,
     inline: int = INLINE,
+    step: int = STEP,
 ) -> Stored:
     """Take a body in. `writer` is opened with its length where it is known, `record` describes it to the blobs.
+    All but the last of the buffers that are written have `step` bytes.
 
     Raises IncompleteBody, EntityTooLarge (above `limit`), what `source.finish` raises and what the blobs raise; nothing
     is left of the body then.
@@ -59,7 +63,7 @@ async def ingest(
     if length is not None and length > limit:
         raise EntityTooLarge(ProposedSize=str(length), MaxSizeAllowed=str(limit))
     steps = _Steps(source, limit)
-    first = await steps.next(STEP)
+    first = await steps.next(step)
     if steps.ended:
         length = len(first)
         if length <= inline:
@@ -67,7 +71,7 @@ async def ingest(
             return Stored(length, source.finish(), bytes(first), None)
     sink = writer(length)
     try:
-        digest = await _pour(source, steps, first, sink, threaded=length is None or length > THREADED)
+        digest = await _pour(source, steps, step, first, sink, threaded=length is None or length > THREADED)
         written = await sink.finish(record(steps.taken, digest))
     except BaseException:
         await sink.abort()
@@ -75,7 +79,7 @@ async def ingest(
     return Stored(steps.taken, digest, None, written)
 
 
-async def _pour(source: Source, steps: _Steps, step: Buffer, sink: Writer, *, threaded: bool) -> Digest:
+async def _pour(source: Source, steps: _Steps, size: int, step: Buffer, sink: Writer, *, threaded: bool) -> Digest:
     """Write all steps and digest them, each on a thread while it is written and the next is received."""
     loop = asyncio.get_running_loop()
     hashing: asyncio.Future[object] | None = None
@@ -88,7 +92,7 @@ async def _pour(source: Source, steps: _Steps, step: Buffer, sink: Writer, *, th
             else:
                 source.update(step)
             await sink.write(step)
-            step = b"" if steps.ended else await steps.next(STEP)
+            step = b"" if steps.ended else await steps.next(size)
     finally:
         if hashing is not None:
             await hashing

@@ -12,6 +12,7 @@ import msgspec
 
 from objstore.blobs.types import Written
 from objstore.catalog.transaction import Transaction
+from objstore.sealing import Seal
 from objstore.store import buckets, locks, quotas, versions
 from objstore.store.errors import StoreError
 from objstore.store.preconditions import check_delete, check_source, check_write, conditional
@@ -140,8 +141,12 @@ def copy(
     return Copied(published, version, version.version_id if from_bucket.versioning else None)
 
 
-def drafted_copy(source: Version, new: NewObject, stamp: Stamp) -> Version:
-    """The draft of a copy: the source's bytes, ETag, parts and checksum, and what `new` says."""
+def drafted_copy(source: Version, new: NewObject, stamp: Stamp, seal: Seal | None = None) -> Version:
+    """The draft of a copy: the source's bytes, ETag, parts and checksum, and what `new` says.
+
+    A `seal` has the source's data key.
+    """
+    encryption = source.encryption
     return msgspec.structs.replace(
         source,
         version_id=stamp.version_id,
@@ -158,6 +163,7 @@ def drafted_copy(source: Version, new: NewObject, stamp: Stamp) -> Version:
         payload=None,
         manifest=None,
         upload_id=None,
+        encryption=seal.record.of(seal.key, encryption.streams) if seal and encryption else None,
     )
 
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from objstore.catalog.transaction import Transaction
+from objstore.sealing import DataKey, Seal
 from objstore.store import (
     appending,
     buckets,
@@ -52,6 +53,7 @@ from objstore.store.types import (
     Checksum,
     CompletedPart,
     Copied,
+    CopyKeys,
     Counters,
     Deleted,
     DeleteItem,
@@ -175,7 +177,9 @@ class Store:
         self._catalog.require_room()
         self._catalog.read(lambda tx: objects.check(tx, bucket, key, conditions, new, source.length))
         stamp = self._content.stamp()
-        stored = await self._content.take(source, new.storage_class, (bucket, key, stamp.version_id), limit=MAX_OBJECT)
+        stored = await self._content.take(
+            source, new.storage_class, (bucket, key, stamp.version_id), limit=MAX_OBJECT, seal=new.seal
+        )
         draft = drafted(new, stored, stamp, self._clock())
         written = stored.written
         return await self._content.publish(
@@ -206,13 +210,20 @@ class Store:
 
         return self._catalog.read(look)
 
-    def read(self, version: Version, start: int = 0, length: int | None = None) -> AsyncIterator[Buffer]:
-        """The verified bytes [start, start + length) of a version that `current` gave; to its end without `length`."""
-        return self._content.read(version, start, length)
+    def read(
+        self, version: Version, start: int = 0, length: int | None = None, key: DataKey | None = None
+    ) -> AsyncIterator[Buffer]:
+        """The verified bytes [start, start + length) of a version that `current` gave; to its end without `length`.
 
-    def read_now(self, version: Version, start: int = 0, length: int | None = None) -> list[memoryview] | None:
+        `key` is the data key of an encrypted version; raises SealBroken where its bytes do not open.
+        """
+        return self._content.read(version, start, length, key)
+
+    def read_now(
+        self, version: Version, start: int = 0, length: int | None = None, key: DataKey | None = None
+    ) -> list[memoryview] | None:
         """The same bytes where they are at hand (in the catalog, or few and in the page cache); else None: `read`."""
-        return self._content.read_now(version, start, length)
+        return self._content.read_now(version, start, length, key)
 
     async def delete(
         self,
@@ -245,15 +256,19 @@ class Store:
         source_conditions: Preconditions = ALWAYS,
         conditions: Preconditions = ALWAYS,
         digester: Callable[[Version], Digester | None] | None = None,
+        keys: Callable[[Version], Awaitable[CopyKeys]] | None = None,
     ) -> Copied[Published]:
         """Copy an object without moving bytes; `change` of the source says what the copy carries (it may run again).
 
-        Bytes are read and written again where the storage class has another geometry, and read where `digester` of the
-        source is not None: its checksum then replaces the source's. ETag and parts stay the source's. Errors as
-        `current` (source) and `put`; PreconditionFailed for any source condition that fails.
+        Bytes are read and written again where the storage class has another geometry or `keys` of the source say that
+        the copy is sealed otherwise, and read where `digester` of the source is not None: its checksum then replaces
+        the source's. ETag and parts stay the source's. Errors as `current` (source) and `put`; PreconditionFailed for
+        any source condition that fails.
         """
         self._catalog.require_room()
-        return await copying.copy(self._content, source, bucket, key, change, source_conditions, conditions, digester)
+        return await copying.copy(
+            self._content, source, bucket, key, change, source_conditions, conditions, digester, keys
+        )
 
     async def rename(self, bucket: str, asked: Renaming) -> None:
         """Give the current object of a key another, in one transaction.
@@ -366,6 +381,7 @@ class Store:
             tags=new.tags,
             lock=new.lock,
             creator=new.creator,
+            encryption=new.encryption,
         )
         return await self._catalog.write(lambda tx: uploads.begin(tx, buckets.require(tx, bucket), upload))
 
@@ -373,17 +389,20 @@ class Store:
         """The upload; raises NoSuchBucket, NoSuchUpload."""
         return self._catalog.read(lambda tx: uploads.require(tx, buckets.require(tx, bucket), key, upload_id))
 
-    async def put_part(self, bucket: str, key: str, upload_id: str, number: int, source: Source) -> Part:
-        """Write a part, in place of an earlier one of that number. Raises NoSuchUpload, QuotaExceeded and as `put`."""
+    async def put_part(
+        self, bucket: str, key: str, upload_id: str, number: int, source: Source, seal: Seal | None = None
+    ) -> Part:
+        """Write a part, in place of an earlier one of that number. `seal` is the upload's. Raises NoSuchUpload,
+        QuotaExceeded and as `put`."""
         self._catalog.require_room()
         upload = self._catalog.read(
             lambda tx: uploads.open_for(tx, buckets.require(tx, bucket), key, upload_id, source.length)
         )
         describe = (bucket, key, f"{upload_id}.{number}")
-        stored = await self._content.take(source, upload.storage_class, describe, limit=MAX_PART)
+        stored = await self._content.take(source, upload.storage_class, describe, limit=MAX_PART, seal=seal)
         now_us, written, digest = self._clock(), stored.written, stored.digest
         extents = written.extents if written is not None else ()
-        part = Part(number, stored.size, digest.etag, now_us, digest.checksum, extents)
+        part = Part(number, stored.size, digest.etag, now_us, digest.checksum, extents, streams=stored.streams)
 
         def enter(tx: Transaction) -> Part:
             known = buckets.require(tx, bucket)
@@ -402,15 +421,17 @@ class Store:
         span: tuple[int, int] | None = None,
         source_conditions: Preconditions = ALWAYS,
         digester: Callable[[Upload], Digester | None] | None = None,
+        keys: Callable[[Upload, Version], Awaitable[CopyKeys]] | None = None,
     ) -> Copied[Part]:
         """Make a part of an object, or of its bytes `span` = (start, length), without moving them.
 
         With a `digester` the bytes are read for MD5 and checksum; without, the ETag is the source's (whole) or one made
-        of the source's ETag and the span. Raises InvalidRange and as `copy`.
+        of the source's ETag and the span. Bytes that are encrypted, or are to be, are written again. Raises
+        InvalidRange and as `copy`.
         """
         self._catalog.require_room()
         return await copying.copy_part(
-            self._content, bucket, key, upload_id, number, source, span, source_conditions, digester
+            self._content, bucket, key, upload_id, number, source, span, source_conditions, digester, keys
         )
 
     async def complete(
@@ -423,15 +444,23 @@ class Store:
         conditions: Preconditions = ALWAYS,
         combine: Callable[[Upload, Sequence[Part]], Checksum | None] | None = None,
         size: int | None = None,
+        data_key: DataKey | None = None,
     ) -> Published:
         """Make the object of an upload's parts. Done again with the same parts it tells the same.
 
-        `combine` computes (and compares) the object's checksum of the parts chosen; `size` is what the client expects.
+        `combine` computes (and compares) the object's checksum of the parts chosen; `size` is what the client expects;
+        `data_key` is that of an encrypted upload.
         Raises NoSuchUpload, InvalidPart, InvalidPartOrder, EntityTooSmall, InvalidRequest, PreconditionFailed,
         NoSuchKey.
         """
         asked = Completion(
-            upload_id=upload_id, parts=parts, given=conditions, combine=combine, size=size, stamp=self._content.stamp()
+            upload_id=upload_id,
+            parts=parts,
+            given=conditions,
+            combine=combine,
+            size=size,
+            stamp=self._content.stamp(),
+            key=data_key,
         )
         return await self._catalog.write(lambda tx: completing.complete(tx, bucket, key, asked))
 

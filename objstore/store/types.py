@@ -14,6 +14,7 @@ from typing import Generic, NamedTuple, TypeVar
 import msgspec
 
 from objstore.blobs.types import Extent
+from objstore.sealing import DataKey, Encryption, Seal, Stream
 
 Buffer = bytes | bytearray | memoryview
 T = TypeVar("T")
@@ -121,6 +122,8 @@ class Version(Listed, frozen=True, array_like=True):
     Its bytes are `extents` in order, then the payload. `headers` has content-type, cache-control, content-disposition,
     content-encoding, content-language, expires, x-amz-website-redirect-location by these names. As a table has it,
     `extents` and `parts` may be in the `manifest`, and `content` is None; `Store.current` gives it whole.
+    With `encryption`, extents and payload hold sealed bytes, and the values of checksums are hidden; `size` is the
+    plaintext's.
     """
 
     metadata: dict[str, str] = msgspec.field(default_factory=dict)
@@ -136,6 +139,7 @@ class Version(Listed, frozen=True, array_like=True):
     tags: dict[str, str] = msgspec.field(default_factory=dict)
     lock: Lock | None = None
     creator: str = ""
+    encryption: Encryption | None = None
 
 
 class Stamp(NamedTuple):
@@ -167,6 +171,7 @@ class Upload(msgspec.Struct, frozen=True, array_like=True):
     tags: dict[str, str] = msgspec.field(default_factory=dict)
     lock: Lock | None = None
     creator: str = ""
+    encryption: Encryption | None = None
 
 
 class Part(msgspec.Struct, frozen=True, array_like=True):
@@ -179,6 +184,7 @@ class Part(msgspec.Struct, frozen=True, array_like=True):
     checksum: Checksum | None = None
     extents: tuple[Extent, ...] = ()
     payload: int | None = None
+    streams: tuple[Stream, ...] = ()
 
 
 class Preconditions(msgspec.Struct, frozen=True, kw_only=True):
@@ -231,7 +237,7 @@ class Digester:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewObject:
     """What an object is to carry beside its bytes. `acl` None: private to `owner`. `creator`: who wrote it, by the
-    unique id of the user; "" for nobody in particular."""
+    unique id of the user; "" for nobody in particular. With a `seal` it is encrypted."""
 
     owner: Owner
     creator: str = ""
@@ -241,6 +247,7 @@ class NewObject:
     acl: Acl | None = None
     tags: dict[str, str] = field(default_factory=dict)
     lock: Lock | None = None
+    seal: Seal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,6 +265,7 @@ class NewUpload:
     checksum_type: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
     lock: Lock | None = None
+    encryption: Encryption | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +285,23 @@ class ObjectName:
     bucket: str
     key: str
     version_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CopyKeys:
+    """What a copy needs to look into its source, and to seal what it makes.
+
+    `shared` says that `seal` has the source's data key, sealed anew: then the copy shares the source's bytes.
+    """
+
+    source: DataKey | None = None
+    seal: Seal | None = None
+    shared: bool = False
+
+    @property
+    def recodes(self) -> bool:
+        """Whether the source's bytes, as they are stored, are of no use to the copy."""
+        return not self.shared and (self.source is not None or self.seal is not None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from objstore.blobs.types import Extent, Written
 from objstore.catalog.records import pack, unpack
 from objstore.catalog.transaction import Transaction
@@ -75,7 +77,7 @@ def put_part(tx: Transaction, upload: Upload, part: Part, content: bytes | None,
     row = tx.one("SELECT record FROM parts WHERE upload = ? AND number = ?", upload_id, part.number)
     if content:
         payload = payloads.add(tx, content, now_us)
-        part = Part(part.number, part.size, part.etag, part.modified_us, part.checksum, part.extents, payload)
+        part = msgspec.structs.replace(part, payload=payload)
     tx.run(
         "INSERT INTO parts (upload, number, record) VALUES (?, ?, ?)"
         " ON CONFLICT (upload, number) DO UPDATE SET record = excluded.record",

@@ -17,6 +17,7 @@ import msgspec
 from objstore.blobs.types import Extent, Written
 from objstore.catalog.records import pack, unpack
 from objstore.catalog.transaction import Transaction
+from objstore.sealing import Stream
 from objstore.store import extents, locks, payloads, quotas, usage
 from objstore.store.errors import InvalidArgument, MethodNotAllowed, NoSuchKey, NoSuchVersion
 from objstore.store.lifecycle import queue
@@ -27,10 +28,11 @@ _LONG = 8
 
 
 class Manifest(msgspec.Struct, frozen=True, array_like=True):
-    """The extents and parts of a version that has many."""
+    """The extents, parts and sealed streams of a version that has many."""
 
     extents: tuple[Extent, ...]
     parts: tuple[PartInfo, ...] | None
+    streams: tuple[Stream, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +129,13 @@ def whole(tx: Transaction, version: Version) -> Version:
     """A version with its extents, parts and inline bytes, wherever they are kept."""
     if version.manifest is None and version.payload is None:
         return version
-    listed, parts = version.extents, version.parts
+    listed, parts, encryption = version.extents, version.parts, version.encryption
     if version.manifest is not None:
         manifest = unpack(payloads.get(tx, version.manifest), Manifest)
         listed, parts = manifest.extents, manifest.parts
+        encryption = encryption and msgspec.structs.replace(encryption, streams=manifest.streams)
     content = payloads.get(tx, version.payload) if version.payload is not None else None
-    return msgspec.structs.replace(version, extents=listed, parts=parts, content=content)
+    return msgspec.structs.replace(version, extents=listed, parts=parts, content=content, encryption=encryption)
 
 
 # writing
@@ -312,12 +315,20 @@ def drop(tx: Transaction, version: Version, now_us: int) -> None:
 def _store(tx: Transaction, version: Version, now_us: int) -> Version:
     """The version as its record has it: inline bytes and long lists in payloads."""
     payload = payloads.add(tx, version.content, now_us) if version.content else version.payload
-    listed, parts, manifest = version.extents, version.parts, None
+    listed, parts, manifest, encryption = version.extents, version.parts, None, version.encryption
     if len(listed) > _LONG or len(parts or ()) > _LONG:
-        manifest = payloads.add(tx, pack(Manifest(listed, parts)), now_us)
+        streams = encryption.streams if encryption is not None else ()
+        manifest = payloads.add(tx, pack(Manifest(listed, parts, streams)), now_us)
         listed, parts = (), None
+        encryption = encryption and msgspec.structs.replace(encryption, streams=())
     return msgspec.structs.replace(
-        version, payload=payload, content=None, extents=listed, parts=parts, manifest=manifest
+        version,
+        payload=payload,
+        content=None,
+        extents=listed,
+        parts=parts,
+        manifest=manifest,
+        encryption=encryption,
     )
 
 

@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from objstore.iam.users import UserEntry
-from objstore.server.settings import Limits, Settings, load
+from objstore.kms.vault import VaultSettings
+from objstore.server.settings import Kms, Limits, Settings, load
 
 SAMPLE = Path(__file__).parents[2] / "config" / "objstore.toml"
 NOTHING: dict[str, str] = {}
@@ -35,11 +36,11 @@ def test_every_commented_setting_is_accepted_when_it_is_made(tmp_path: Path) -> 
     assert [user.name for user in settings.users] == ["alice"]
 
 
-@pytest.mark.parametrize("kind", [Settings, Limits, UserEntry])
+@pytest.mark.parametrize("kind", [Settings, Limits, UserEntry, Kms, VaultSettings])
 def test_every_setting_is_mentioned(kind: type[msgspec.Struct]) -> None:
     text = SAMPLE.read_text()
     for field in msgspec.structs.fields(kind):
-        written = re.search(rf"(?m)^#?(\[+)?{field.name}(\]+$| = )", text)
+        written = re.search(rf"(?m)^#? ?(\[+)?(kms\.)?{field.name}(\]+$| = )", text)
         assert written, f"{field.name} is missing"
 
 
@@ -48,7 +49,7 @@ def test_what_is_shown_is_the_default(kind: type[msgspec.Struct], tmp_path: Path
     settings = load({}, [], everything_set(tmp_path), NOTHING)
     shown: Any = settings if kind is Settings else settings.limits
     for field in msgspec.structs.fields(kind):
-        if field.required or field.default is None or field.name in ("users", "storage_classes"):
+        if field.required or field.default is None or field.name in ("users", "storage_classes", "kms"):
             continue
         default = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
         assert getattr(shown, field.name) == default, field.name

@@ -53,10 +53,10 @@ class Recorder:
             raise NoSuchKey(Key=key)
         return OBJECT
 
-    def read_now(self, version: Version, start: int, length: int) -> None:
+    def read_now(self, version: Version, start: int, length: int, key: None) -> None:
         return None
 
-    async def read(self, version: Version, start: int, length: int) -> Any:
+    async def read(self, version: Version, start: int, length: int, key: None) -> Any:
         yield DATA[start : start + length]
 
     async def create_bucket(self, name: str, owner: Owner, **options: Any) -> Bucket:
