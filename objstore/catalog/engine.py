@@ -4,7 +4,8 @@ Under the commit lock: the functions of a batch run on the leader while what the
 run on the other members in parallel; those commit, then the leader commits, then it is acknowledged. So what a reader
 of the leader sees is on every member. A member that fails before anything was committed is voted out and the batch runs
 again; one that fails in the middle is voted out before the leader commits. Where that vote finds no quorum, the
-transaction is on some members only: the caller hears Undecided, and the election that ends it makes it whole.
+transaction is on some members only: the caller hears Undecided, and the election that ends it makes it whole. All of
+this runs on the mirrors' own threads, with deadlines: a disk that hangs does not hold the lock.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import apsw
 
 from objstore.catalog import redo
 from objstore.catalog.errors import CatalogError, CorruptRecord, MirrorFailed, OutOfStep, ReadOnly, Undecided
+from objstore.catalog.hands import attend, together
 from objstore.catalog.members import Members
-from objstore.catalog.mirror import FAULTS, Mirror, together
+from objstore.catalog.mirror import FAULTS, Mirror
 from objstore.catalog.redo import Step
 from objstore.catalog.session import Recorder
 from objstore.catalog.transaction import Transaction
@@ -70,34 +72,59 @@ def define(members: Members, statements: Sequence[str]) -> None:
 
 def _attempt(members: Members, functions: Sequence[Function]) -> list[Outcome]:
     leader, *others = members.mirrors
-    if problems := {mirror: found for mirror in members.mirrors if (found := mirror.problem())}:
-        raise _Failed(problems)
+    batch = _Batch(members, functions)
     try:
-        leader.begin()
-        before = leader.position()
-        recorder = Recorder(leader.connection)
-        outcomes = [_run(recorder, leader, others, function) for function in functions]
-        if not recorder.statements:
-            leader.rollback()
-            return outcomes
-        packed = redo.pack(recorder.statements)
-        after = before.after(members.state.ballot.epoch, packed, members.state.ballot.members)
-        step = Step(before, after, recorder.statements, packed)
-        with leader.failures():
-            leader.stamp(step)
+        step = attend(leader, batch.run, batch.progress)
     except MirrorFailed as error:
-        leader.rollback()
         raise _Failed({leader: error}) from error
-    except BaseException:
-        leader.rollback()
-        raise
-    failures = together({one: lambda mirror: mirror.apply(step) for one in others})
-    if failures:
+    if step is None:
+        return batch.outcomes
+    if failures := together({one: lambda mirror: mirror.apply(step) for one in others}):
         for mirror in members.mirrors:
             mirror.rollback()
         raise _Failed(failures)
     _publish(members, leader, others, step)
-    return outcomes
+    return batch.outcomes
+
+
+class _Batch:
+    """The functions of one attempt, on the leader."""
+
+    def __init__(self, members: Members, functions: Sequence[Function]) -> None:
+        self.outcomes: list[Outcome] = []
+        self._ballot = members.state.ballot
+        self._others = members.mirrors[1:]
+        self._functions = functions
+        self._recorder: Recorder | None = None
+
+    def progress(self) -> object:
+        """Changes as functions end and statements are executed."""
+        return len(self.outcomes), len(self._recorder.statements) if self._recorder is not None else 0
+
+    def run(self, leader: Mirror) -> Step | None:
+        """Run them in a transaction, which is left open: the step that the others have to do; None, and nothing is
+        open, where nothing was written. Raises MirrorFailed."""
+        try:
+            leader.check()
+            leader.begin()
+            before = leader.position()
+            recorder = self._recorder = Recorder(leader.connection)
+            for function in self._functions:
+                self.outcomes.append(_run(recorder, leader, self._others, function))
+                if leader.abandoned:  # others have gone on without it
+                    raise MirrorFailed(leader.id, "came back too late", intact=True)
+            if not recorder.statements:
+                leader.rollback()
+                return None
+            packed = redo.pack(recorder.statements)
+            after = before.after(self._ballot.epoch, packed, self._ballot.members)
+            step = Step(before, after, recorder.statements, packed)
+            with leader.failures():
+                leader.stamp(step)
+        except BaseException:
+            leader.rollback()
+            raise
+        return step
 
 
 def _publish(members: Members, leader: Mirror, others: Sequence[Mirror], step: Step) -> None:

@@ -11,16 +11,15 @@ import concurrent.futures
 import contextlib
 import errno
 import os
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import apsw
 
 from objstore.catalog import redo
 from objstore.catalog.errors import MirrorFailed, OutOfStep, SchemaTooNew
+from objstore.catalog.hands import Hand
 from objstore.catalog.redo import Position, Step
 from objstore.catalog.schema import VERSION
 from objstore.catalog.shared import File
@@ -85,7 +84,7 @@ class Mirror:
         self.deadline = drive.deadline if drive is not None else DEADLINE
         self._drive = drive
         self._log = path.with_name(f"{path.name}-wal")
-        self._hand: _Hand | None = None
+        self._hand: Hand | None = None
         self.abandoned = False
         self._opened: apsw.Connection | None = None
         with self.failures():
@@ -193,6 +192,7 @@ class Mirror:
 
     def apply(self, step: Step) -> None:
         """Do what the leader did, in a transaction that is left open; nothing is left when it fails."""
+        self.check()
         try:
             with self.failures():
                 execute = self.connection.execute
@@ -282,16 +282,23 @@ class Mirror:
     def submit(self, work: Callable[[Mirror], T]) -> concurrent.futures.Future[T]:
         """Run `work(self)` on the thread of this mirror."""
         if self._hand is None:
-            self._hand = _Hand(f"mirror-{self.path.parent.name}")
+            self._hand = Hand(f"mirror-{self.path.parent.name}")
         return self._hand.submit(lambda: work(self))
 
+    def abandon(self) -> MirrorFailed:
+        """Leave the mirror to its thread, which did not come back in time; the error that says so."""
+        self.abandoned = True
+        return MirrorFailed(self.id, f"no answer within {self.deadline:g} s", intact=True)
+
     def close(self) -> None:
-        """Let go of the file. A mirror that hangs is left to its thread."""
-        if self._hand is not None:
-            self._hand.dismiss()
-        if not self.abandoned:
+        """Let go of the file; one that hangs does so when its thread comes back."""
+        if self.abandoned and self._hand is not None:
+            self._hand.submit(self.connection.close)
+        else:
             with contextlib.suppress(apsw.Error):
                 self.connection.close()
+        if self._hand is not None:
+            self._hand.dismiss()
 
 
 def _log_pages(drive: Drive | None) -> int:
@@ -306,44 +313,3 @@ def _reason(connection: apsw.Connection | None, error: Exception) -> int | None:
     if isinstance(error, OSError):
         return error.errno
     return connection.system_errno if connection is not None and isinstance(error, apsw.IOError) else None
-
-
-def together(work: Mapping[Mirror, Callable[[Mirror], Any]]) -> dict[Mirror, MirrorFailed]:
-    """Run each mirror's work at the same time; the failures. Who misses its drive's deadline is abandoned."""
-    failures: dict[Mirror, MirrorFailed] = {}
-    for mirror, future in [(mirror, mirror.submit(one)) for mirror, one in work.items()]:
-        try:
-            future.result(mirror.deadline)
-        except MirrorFailed as error:
-            failures[mirror] = error
-        except concurrent.futures.TimeoutError:
-            mirror.abandoned = True
-            late = f"no answer within {mirror.deadline:g} s"
-            failures[mirror] = MirrorFailed(mirror.id, late, intact=True)
-    return failures
-
-
-class _Hand:
-    """A daemon thread that does one thing after another; one that hangs is left behind and holds up no exit."""
-
-    def __init__(self, name: str) -> None:
-        self._jobs: SimpleQueue[tuple[concurrent.futures.Future[Any], Callable[[], Any]] | None] = SimpleQueue()
-        threading.Thread(target=self._work, name=name, daemon=True).start()
-
-    def submit(self, work: Callable[[], T]) -> concurrent.futures.Future[T]:
-        future: concurrent.futures.Future[T] = concurrent.futures.Future()
-        self._jobs.put((future, work))
-        return future
-
-    def dismiss(self) -> None:
-        self._jobs.put(None)
-
-    def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            future, work = job
-            try:
-                result = work()
-            except BaseException as error:
-                future.set_exception(error)
-            else:
-                future.set_result(result)

@@ -14,6 +14,7 @@ from collections.abc import Collection
 
 from objstore.catalog import ballots, copying
 from objstore.catalog.errors import CatalogError, MirrorFailed, OutOfStep
+from objstore.catalog.hands import together
 from objstore.catalog.members import Members
 from objstore.catalog.mirror import FILE, Mirror
 from objstore.catalog.replaying import replay
@@ -107,7 +108,9 @@ class Upkeep:
             used = mirror.checkpoint()  # the long work, while others commit
             if narrow or used >= RESTART_BYTES:  # under load a log is never all moved, and would grow for ever
                 with self._members.shared.locked():
-                    mirror.restart_log(truncate=length >= TRUNCATE_BYTES)
+                    failed = together({mirror: lambda one: one.restart_log(truncate=length >= TRUNCATE_BYTES)})
+                if failed:
+                    raise failed[mirror]
         except MirrorFailed as error:
             _log.warning("checkpoint: %s", error)
 

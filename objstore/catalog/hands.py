@@ -1,0 +1,75 @@
+"""Work on mirrors, each on a thread of its own, so that a disk that hangs holds up nobody but that thread.
+
+A mirror that misses its drive's deadline is *abandoned*: nothing but its thread touches its connection any more, and
+the thread closes it should the call ever return.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import threading
+from collections.abc import Callable, Mapping
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from objstore.catalog.errors import MirrorFailed
+
+if TYPE_CHECKING:
+    from objstore.catalog.mirror import Mirror
+
+T = TypeVar("T")
+
+
+def together(work: Mapping[Mirror, Callable[[Mirror], Any]]) -> dict[Mirror, MirrorFailed]:
+    """Run each mirror's work at the same time; the failures. Who misses its drive's deadline is abandoned."""
+    failures: dict[Mirror, MirrorFailed] = {}
+    for mirror, future in [(mirror, mirror.submit(one)) for mirror, one in work.items()]:
+        try:
+            future.result(mirror.deadline)
+        except MirrorFailed as error:
+            failures[mirror] = error
+        except concurrent.futures.TimeoutError:
+            failures[mirror] = mirror.abandon()
+    return failures
+
+
+def attend(mirror: Mirror, work: Callable[[Mirror], T], progress: Callable[[], object]) -> T:
+    """The result of `work(mirror)`, which may take as long as it likes while it gets on.
+
+    Raises MirrorFailed, the mirror being abandoned, when `progress()` is the same for a whole deadline."""
+    seen = progress()
+    future = mirror.submit(work)
+    while True:
+        try:
+            return future.result(mirror.deadline)
+        except concurrent.futures.TimeoutError:
+            now = progress()
+            if now == seen:
+                raise mirror.abandon() from None
+            seen = now
+
+
+class Hand:
+    """A daemon thread that does one thing after another; one that hangs is left behind and holds up no exit."""
+
+    def __init__(self, name: str) -> None:
+        self._jobs: SimpleQueue[tuple[concurrent.futures.Future[Any], Callable[[], Any]] | None] = SimpleQueue()
+        threading.Thread(target=self._work, name=name, daemon=True).start()
+
+    def submit(self, work: Callable[[], T]) -> concurrent.futures.Future[T]:
+        future: concurrent.futures.Future[T] = concurrent.futures.Future()
+        self._jobs.put((future, work))
+        return future
+
+    def dismiss(self) -> None:
+        self._jobs.put(None)
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            future, work = job
+            try:
+                result = work()
+            except BaseException as error:
+                future.set_exception(error)
+            else:
+                future.set_result(result)
