@@ -26,6 +26,7 @@ class Scheme(StrEnum):
     V4_PRESIGNED = "v4-presigned"
     V2_HEADER = "v2-header"
     V2_PRESIGNED = "v2-presigned"
+    FORM = "form"
     ANONYMOUS = "anonymous"
 
 

@@ -190,8 +190,12 @@ class Endpoint:
         if compiled is None:
             raise AwsError("NotImplemented", f"The operation {name} is not implemented.")
         call = self._call(state, request, who, compiled)
-        await self._gate(call, self._context)
-        await _take_body(call, compiled)
+        if compiled.operation.weighs_document:
+            await _take_body(call, compiled)
+            await self._gate(call, self._context)
+        else:
+            await self._gate(call, self._context)
+            await _take_body(call, compiled)
         return compiled.response(call, await compiled.operation.handler(call, self._context))
 
     async def _visit(self, state: _State, request: Request, bucket: str, site: Site) -> Response:
@@ -258,6 +262,7 @@ class Endpoint:
         call = Call(
             compiled.operation, upload.request, exchange.request_id, upload.principal, members, body, self._region
         )
+        call.scheme = Scheme.ANONYMOUS if upload.principal.anonymous else Scheme.FORM
         await self._gate(call, self._context)
         reply = await compiled.operation.handler(call, self._context)
         await form.drain()
@@ -279,7 +284,9 @@ class Endpoint:
         if not body.declared and who.payload.sha256 in (None, _EMPTY_SHA256) and not compiled.parser.streams:
             body.ended = True  # nothing to receive and nothing to compare
         operation, exchange = compiled.operation, state.exchange
-        return Call(operation, request, exchange.request_id, who.principal, members, body, self._region)
+        return Call(
+            operation, request, exchange.request_id, who.principal, members, body, self._region, scheme=who.scheme
+        )
 
     async def _deliver(self, state: _State, response: Response, send: Send) -> None:
         exchange = state.exchange

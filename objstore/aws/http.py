@@ -36,7 +36,7 @@ class Request:
     """One request. Header names are in lower case, values decoded as Latin-1; `query` keeps order and duplicates.
 
     `bucket` is None for the service itself, `key` None for a bucket; `host_bucket` is the bucket when the host named
-    it.
+    it. `tls_version` is `1.3`, say.
     """
 
     method: str
@@ -50,6 +50,7 @@ class Request:
     key: str | None
     secure: bool = False
     client: str | None = None
+    tls_version: str | None = None
 
     @property
     def resource(self) -> str:
@@ -92,7 +93,14 @@ def read_request(scope: Mapping[str, Any], domains: Domains) -> Request:
         key=key,
         secure=scope.get("scheme") == "https",
         client=client[0] if client else None,
+        tls_version=_tls_version(scope) if scope.get("scheme") == "https" else None,
     )
+
+
+def _tls_version(scope: Mapping[str, Any]) -> str | None:
+    """`1.2` or `1.3`, where the HTTP server tells by ASGI's extension for TLS."""
+    number = scope.get("extensions", {}).get("tls", {}).get("tls_version")
+    return None if number is None else f"1.{number - 0x0301}"
 
 
 def read_headers(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:

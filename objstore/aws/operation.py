@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from objstore.aws.authentication import Scheme
 from objstore.aws.service import operation_model
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Operation:
     """One registered operation. `body_limit` bounds, in bytes, a body that is a document rather than a stream.
 
     `concerns` gives the ARN that the action is on where bucket and key do not tell: for other services than S3.
+    `weighs_document`: whether it is allowed depends on the document, which is read before the gate is asked.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Operation:
     body_limit: int = MEBIBYTE
     service: str = "s3"
     concerns: Concerns | None = None
+    weighs_document: bool = False
 
 
 @dataclass(slots=True)
@@ -84,7 +87,7 @@ class Call:
     `members` holds the input by the model's names: only those the client sent, plus Bucket and Key. `body` gives the
     bytes of a streaming operation (PutObject, UploadPart); a document body has been read already and is a member.
     `notes` is for what one step tells a later one about the request, such as the gate the access log; `headers` go out
-    with an answer that is no error.
+    with an answer that is no error. `scheme` is how it was signed.
     """
 
     operation: Operation
@@ -96,6 +99,7 @@ class Call:
     region: str = "us-east-1"
     notes: dict[str, Any] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
+    scheme: Scheme = Scheme.ANONYMOUS
 
     def __getitem__(self, name: str) -> Any:
         return self.members[name]
@@ -176,6 +180,7 @@ def operation(
     action: str,
     supports: Collection[str] = (),
     body_limit: int = MEBIBYTE,
+    weighs_document: bool = False,
     registry: Registry = REGISTRY,
     service: str = "s3",
     concerns: Concerns | None = None,
@@ -183,7 +188,8 @@ def operation(
     """Register the decorated function as the handler of the operation `name` of a service.
 
     `action` is the IAM action it needs ("s3:PutObject"); `supports` names the input members it honours beyond those
-    that are required or in `COMMON_MEMBERS`. Raises ValueError at import for a name that the model does not know.
+    that are required or in `COMMON_MEMBERS`; `weighs_document` is for those few whose document decides whether they are
+    allowed. Raises ValueError at import for a name that the model does not know.
     """
     model = operation_model(name, service)
     required = model.input_shape.required_members if model.input_shape else []
@@ -191,7 +197,9 @@ def operation(
     def register(handler: Handler) -> Handler:
         members = frozenset(supports) | frozenset(required)
         resource = resource_of(model)
-        registry.add(Operation(name, model, action, handler, members, resource, body_limit, service, concerns))
+        registry.add(
+            Operation(name, model, action, handler, members, resource, body_limit, service, concerns, weighs_document)
+        )
         return handler
 
     return register

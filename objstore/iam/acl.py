@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from enum import IntEnum
 from typing import Any, Final
 
 from objstore.aws.errors import AwsError
@@ -187,19 +188,29 @@ def _arranged(grants: Iterable[Grant]) -> Acl:
     return acl
 
 
-def permissions(acl: Acl, principal: Principal) -> frozenset[str]:
-    """What the grants of an ACL allow a caller, FULL_CONTROL spelled out."""
-    allowed: set[str] = set()
+class To(IntEnum):
+    """To whom a permission was granted, widest last."""
+
+    NOBODY = 0
+    CALLER = 1
+    GROUP = 2
+
+
+def granted(acl: Acl, principal: Principal, permission: str) -> To:
+    """To whom the grants of an ACL give a permission that reaches a caller: it or its account, or a group it is in."""
+    found = To.NOBODY
     for grant in acl:
-        if _applies(grant, principal):
-            allowed |= PERMISSIONS if grant.permission == FULL_CONTROL else {grant.permission}
-    return frozenset(allowed)
+        if grant.permission in (permission, FULL_CONTROL):
+            found = max(found, _reaches(grant, principal))
+    return found
 
 
-def _applies(grant: Grant, principal: Principal) -> bool:
+def _reaches(grant: Grant, principal: Principal) -> To:
     if grant.kind == GROUP:
-        return grant.uri == ALL_USERS or (grant.uri == AUTHENTICATED_USERS and not principal.anonymous)
-    return not principal.anonymous and grant.id == principal.id
+        inside = grant.uri == ALL_USERS or (grant.uri == AUTHENTICATED_USERS and not principal.anonymous)
+        return To.GROUP if inside else To.NOBODY
+    mine = not principal.anonymous and grant.id in (principal.id, principal.user_id)
+    return To.CALLER if mine else To.NOBODY
 
 
 def to_members(acl: Acl, owner: Owner) -> dict[str, Any]:

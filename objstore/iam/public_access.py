@@ -11,7 +11,8 @@ from typing import Final
 import msgspec
 
 from objstore.aws.errors import AwsError
-from objstore.iam import acl
+from objstore.iam import acl, bucket_policy
+from objstore.iam.policy import Policy
 from objstore.store import configuration
 from objstore.store.types import Acl, Bucket
 
@@ -44,6 +45,19 @@ def check_acl(bucket: Bucket, asked: Acl | None) -> None:
     """Raise AccessDenied when the bucket takes no public ACL and this is one."""
     if asked and SUBJECT in bucket.configuration and is_public(asked) and of(bucket).block_public_acls:
         raise AwsError("AccessDenied", "The public access block of the bucket (BlockPublicAcls) refuses public ACLs.")
+
+
+def restricted(bucket: Bucket, policy: Policy) -> bool:
+    """Whether the bucket is public by its policy, and so for its owner's account alone (RestrictPublicBuckets)."""
+    return SUBJECT in bucket.configuration and of(bucket).restrict_public_buckets and bucket_policy.opens(policy)
+
+
+def check_policy(bucket: Bucket, policy: Policy) -> None:
+    """Raise AccessDenied when the bucket takes no public policy and this is one."""
+    if SUBJECT in bucket.configuration and of(bucket).block_public_policy and bucket_policy.opens(policy):
+        raise AwsError(
+            "AccessDenied", "The public access block of the bucket (BlockPublicPolicy) refuses public policies."
+        )
 
 
 def counted(bucket: Bucket, grants: Acl) -> Acl:

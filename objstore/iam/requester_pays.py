@@ -41,7 +41,9 @@ def check(call: Call, bucket: Bucket) -> None:
     A caller that does is told in the answer that it was charged.
     """
     principal = call.principal
-    if payer(bucket) == BUCKET_OWNER or principal.is_root or principal.id == bucket.owner.id:
+    if SUBJECT not in bucket.configuration or payer(bucket) == BUCKET_OWNER:
+        return
+    if principal.is_root or principal.id == bucket.owner.id:
         return
     if principal.anonymous or call.request.headers.get(_HEADER, "").lower() != _REQUESTER:
         raise AwsError("AccessDenied", "The bucket is a Requester Pays bucket: sign the request and send " + _WANTED)

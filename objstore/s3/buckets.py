@@ -31,7 +31,10 @@ _GRANTS: Final = frozenset({"ACL", "GrantFullControl", "GrantRead", "GrantReadAC
 
 
 @operation(
-    "CreateBucket", action="s3:CreateBucket", supports=_GRANTS | {"CreateBucketConfiguration", _LOCK, "ObjectOwnership"}
+    "CreateBucket",
+    action="s3:CreateBucket",
+    supports=_GRANTS | {"CreateBucketConfiguration", _LOCK, "ObjectOwnership"},
+    weighs_document=True,
 )
 async def create_bucket(call: Call, context: Context) -> dict[str, Any]:
     name, owner = bucket_names.check(call.bucket), owner_of(call.principal)

@@ -12,16 +12,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
+from objstore.aws import copy_source
 from objstore.aws.checksums import FULL_OBJECT, algorithm
 from objstore.aws.errors import AwsError
 from objstore.aws.operation import Call, operation
-from objstore.iam import gate
 from objstore.iam.context import Context
 from objstore.iam.lookup import bucket_of
 from objstore.s3 import (
     checksums,
     conditions,
-    copy_source,
     customer_keys,
     encryption,
     headers,
@@ -62,7 +61,6 @@ async def copy_object(call: Call, context: Context) -> dict[str, Any]:
     directive = _directive(call, "MetadataDirective", "x-amz-metadata-directive")
     tagging = _directive(call, "TaggingDirective", "x-amz-tagging-directive")
     _refuse_to_itself(call, source, directive)
-    gate.authorise_source(call, context, source.bucket, source.key, source.version_id)
     held = CopyKeys()
 
     async def keys_of(version: Version) -> CopyKeys:

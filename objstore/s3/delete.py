@@ -28,7 +28,7 @@ _BYPASS: Final = "BypassGovernanceRetention"
 )
 async def delete_object(call: Call, context: Context) -> dict[str, Any]:
     given = conditions.of_delete(call.get("IfMatch"), call.get("IfMatchSize"), call.get("IfMatchLastModifiedTime"))
-    bypass = gate.may_bypass_governance(call, context)
+    bypass = bool(call.get(_BYPASS))
     deleted = await context.store.delete(call.bucket, call.key, call.get("VersionId"), given, bypass_governance=bypass)
     members: dict[str, Any] = {}
     if deleted.delete_marker:
@@ -45,9 +45,9 @@ async def delete_objects(call: Call, context: Context) -> dict[str, Any]:
     if not 1 <= len(wanted) <= MAX_KEYS:
         raise AwsError("MalformedXML")
     quiet = bool(call["Delete"].get("Quiet"))
-    allowed = gate.may_delete(call, context)
-    refused = [_refusal(one, allowed) for one in wanted]
-    bypass = gate.may_bypass_governance(call, context)
+    may_delete = gate.deletions(call, context)
+    refused = [_refusal(one, may_delete) for one in wanted]
+    bypass = bool(call.get(_BYPASS))
     items = [_item(one, bypass) for one, error in zip(wanted, refused, strict=True) if error is None]
     outcomes = iter(await context.store.delete_many(call.bucket, items))
     deleted, errors = [], []
@@ -72,14 +72,14 @@ def _require_digest(call: Call) -> None:
         raise AwsError("InvalidRequest", "Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
 
 
-def _refusal(one: dict[str, Any], allowed: bool) -> AwsError | None:
+def _refusal(one: dict[str, Any], may_delete: gate.MayDelete) -> AwsError | None:
     if not one.get("Key"):
         raise AwsError("MalformedXML")
     try:
         keys.check(one["Key"])
     except AwsError as error:
         return error
-    return None if allowed else AwsError("AccessDenied")
+    return None if may_delete(one["Key"], one.get("VersionId") or None) else AwsError("AccessDenied")
 
 
 def _item(one: dict[str, Any], bypass: bool) -> DeleteItem:

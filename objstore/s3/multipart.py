@@ -12,9 +12,9 @@ from urllib.parse import quote
 from objstore.aws.checksums import algorithm, checksum_type
 from objstore.aws.errors import AwsError
 from objstore.aws.operation import MEBIBYTE, Call, Reply, operation
+from objstore.iam.callers import initiator_of
 from objstore.iam.context import Context
 from objstore.iam.lookup import bucket_of
-from objstore.iam.users import owner_of
 from objstore.s3 import checksums, conditions, customer_keys, encryption, keys, lifecycle, limits, new_objects, versions
 from objstore.sealing import DataKey, Seal
 from objstore.store.errors import NoSuchUpload
@@ -33,7 +33,7 @@ async def create_multipart_upload(call: Call, context: Context) -> dict[str, Any
         NewUpload(
             owner=new.owner,
             creator=new.creator,
-            initiator=owner_of(call.principal),
+            initiator=initiator_of(call.principal),
             metadata=new.metadata,
             headers=new.headers,
             storage_class=new.storage_class,

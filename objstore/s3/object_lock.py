@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from objstore.aws.errors import AwsError
 from objstore.aws.operation import Call, operation
-from objstore.iam import gate
 from objstore.iam.context import Context
 from objstore.iam.lookup import bucket_of, version_of
 from objstore.s3 import locks
@@ -65,6 +64,7 @@ async def get_object_lock_configuration(call: Call, context: Context) -> dict[st
     "PutObjectRetention",
     action="s3:PutObjectRetention",
     supports={"Retention", "VersionId", "BypassGovernanceRetention"},
+    weighs_document=True,
 )
 async def put_object_retention(call: Call, context: Context) -> None:
     """An empty document takes the retention away."""
@@ -81,7 +81,7 @@ async def put_object_retention(call: Call, context: Context) -> None:
         _version_id(call, context),
         mode or "",
         until_us,
-        bypass_governance=gate.may_bypass_governance(call, context),
+        bypass_governance=bool(call.get("BypassGovernanceRetention")),
     )
 
 
@@ -93,7 +93,9 @@ async def get_object_retention(call: Call, context: Context) -> dict[str, Any]:
     return {"Retention": {"Mode": lock.mode, "RetainUntilDate": moment(lock.until_us)}}
 
 
-@operation("PutObjectLegalHold", action="s3:PutObjectLegalHold", supports={"LegalHold", "VersionId"})
+@operation(
+    "PutObjectLegalHold", action="s3:PutObjectLegalHold", supports={"LegalHold", "VersionId"}, weighs_document=True
+)
 async def put_object_legal_hold(call: Call, context: Context) -> None:
     status = (call.get("LegalHold") or {}).get("Status")
     if status is None:

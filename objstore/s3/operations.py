@@ -6,6 +6,7 @@ from objstore.s3 import (  # noqa: F401
     acls,
     attributes,
     bucket_encryption,
+    bucket_policies,
     buckets,
     copy,
     cors,

@@ -21,7 +21,7 @@ from objstore.store.tags import BUCKET_TAGS, of_bucket
 from objstore.store.types import Version
 
 
-@operation("PutObjectTagging", action="s3:PutObjectTagging", supports={"VersionId"})
+@operation("PutObjectTagging", action="s3:PutObjectTagging", supports={"VersionId"}, weighs_document=True)
 async def put_object_tagging(call: Call, context: Context) -> dict[str, Any]:
     return await _replace(call, context, tags.of_object(call["Tagging"]["TagSet"]))
 

@@ -18,6 +18,7 @@ from objstore.server.settings import Limits
 
 CONNECTION = "objstore.connection"
 _BODY_HIGH_WATER = 1 << 20
+_TLS_VERSIONS = {"TLSv1": 0x0301, "TLSv1.1": 0x0302, "TLSv1.2": 0x0303, "TLSv1.3": 0x0304}
 _ANSWER_HIGH_WATER = 1 << 20
 _REFUSAL = (
     "HTTP/1.1 {status}\r\ncontent-type: application/xml\r\nserver: objstore\r\nconnection: close\r\n"
@@ -74,10 +75,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_headers = False
         self._header_bytes = 0
         self._header_timer: asyncio.TimerHandle | None = None
+        self._extensions: dict[str, Any] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=_ANSWER_HIGH_WATER)
+        tls = transport.get_extra_info("ssl_object")
+        if tls is not None:
+            self._extensions = {"tls": {"tls_version": _TLS_VERSIONS.get(tls.version())}}
         self._start_timer()
 
     def data_received(self, data: bytes) -> None:
@@ -97,6 +102,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_headers = True
         self._header_bytes = 0
         self.scope[CONNECTION] = self  # type: ignore[literal-required]
+        if self._extensions is not None:
+            self.scope["extensions"] = self._extensions
 
     def on_headers_complete(self) -> None:
         self._in_headers = False

@@ -60,7 +60,7 @@ def test_an_expired_url_is_refused(server: Running, bucket: str) -> None:
 def test_more_than_a_week_is_refused(server: Running, bucket: str) -> None:
     client = server.client(signature_version="s3v4")
     url = client.generate_presigned_url("get_object", {"Bucket": bucket, "Key": "k"}, ExpiresIn=604_801)
-    assert fetch(server, "GET", url).error == ("AuthorizationQueryParametersError", 400)
+    assert fetch(server, "GET", url).error == ("AccessDenied", 403)
 
 
 def test_overrides_in_a_presigned_url(server: Running, s3: Any, bucket: str) -> None:

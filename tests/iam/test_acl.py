@@ -28,6 +28,10 @@ def code_of(function, *arguments) -> str:
     return caught.value.code
 
 
+def permissions(grants, caller) -> frozenset[str]:
+    return frozenset(one for one in acl.PERMISSIONS if acl.granted(grants, caller, one))
+
+
 def shown(grants) -> list[tuple[str, str]]:
     return [(grant.id or grant.uri.rpartition("/")[2], grant.permission) for grant in grants]
 
@@ -148,17 +152,24 @@ def test_bad_policy_documents_are_refused(document, code):
 )
 def test_groups_hold_signed_and_unsigned_callers(name, by_bob, by_nobody):
     grants = acl.canned(name, ALICE)
-    assert acl.permissions(grants, BOB_CALLS) == by_bob
-    assert acl.permissions(grants, ANONYMOUS) == by_nobody
+    assert permissions(grants, BOB_CALLS) == by_bob
+    assert permissions(grants, ANONYMOUS) == by_nobody
 
 
 def test_full_control_is_every_permission():
-    assert acl.permissions((acl.user_grant(BOB, "FULL_CONTROL"),), BOB_CALLS) == acl.PERMISSIONS
+    assert permissions((acl.user_grant(BOB, "FULL_CONTROL"),), BOB_CALLS) == acl.PERMISSIONS
+
+
+def test_a_group_reaches_further_than_a_name():
+    public = acl.canned("public-read", BOB)
+    assert acl.granted(public, BOB_CALLS, "READ") is acl.To.GROUP
+    assert acl.granted(public, BOB_CALLS, "WRITE") is acl.To.CALLER
+    assert acl.granted(public, ANONYMOUS, "WRITE") is acl.To.NOBODY
 
 
 def test_nobody_is_never_a_canonical_user():
     owner = Owner(ANONYMOUS.id, "")
-    assert acl.permissions(acl.private(owner), ANONYMOUS) == frozenset()
+    assert permissions(acl.private(owner), ANONYMOUS) == frozenset()
 
 
 def test_lists_are_shown_as_they_were_given():

@@ -15,6 +15,7 @@ from objstore.aws.operation import REGISTRY, Call, Reply
 from objstore.aws.principal import ANONYMOUS, Principal
 from objstore.iam import acl
 from objstore.iam.context import Context
+from objstore.iam.policy import Grants
 from objstore.iam.users import ROOT, Users
 from objstore.store.errors import BucketAlreadyOwnedByYou, NoSuchKey, PreconditionFailed
 from objstore.store.types import Bucket, Checksum, Deleted, Entry, Owner, Page, Version
@@ -78,7 +79,8 @@ def ask(name: str, store: Any = None, principal: Principal | None = None, header
     request = SimpleNamespace(headers=headers or {}, query=[], secure=False, host="localhost")
     caller = principal or Principal(ROOT.id, ROOT.name, "arn", is_root=True)
     call = Call(operation, request, "id", caller, named | members, SimpleNamespace())  # type: ignore[arg-type]
-    context = Context(store or Recorder(), Users("k", "s"))
+    nobodys = SimpleNamespace(grants=lambda principal: Grants(), account_of=lambda owner: None)
+    context = Context(store or Recorder(), Users("k", "s"), identities=nobodys)
     return asyncio.run(operation.handler(call, context))  # type: ignore[arg-type]
 
 

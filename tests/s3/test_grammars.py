@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from objstore.aws import copy_source
 from objstore.aws.errors import AwsError
-from objstore.s3 import copy_source, limits, metadata, tokens
+from objstore.s3 import limits, metadata, tokens
 from objstore.s3.encoding import encoder
 from objstore.store.types import ObjectName
 

@@ -1,0 +1,59 @@
+"""Principals as decisions compare them.
+
+A user without an account stands for one of its own, whose root it is: what it owns is its own, and what others own is
+theirs to share. So does a role without an account for whoever made it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from objstore.aws.principal import Kind, Principal
+from objstore.iam.identities import grants
+from objstore.iam.policy import Caller
+from objstore.iam.policy.arns import parse_arn
+from objstore.store.types import Owner
+
+if TYPE_CHECKING:
+    from objstore.iam.context import Context
+
+_ROOTS: Final = (Kind.ACCOUNT, Kind.UNAFFILIATED)
+
+
+def caller_of(principal: Principal) -> Caller:
+    """The caller that a principal is to buckets and objects."""
+    caller = grants.caller_of(principal)
+    if principal.anonymous:
+        return caller
+    return replace(caller, account=account_of(principal), account_root=principal.kind in _ROOTS, federated=None)
+
+
+def account_of(principal: Principal) -> str:
+    """The account in whose name a principal acts."""
+    return principal.account or principal.id
+
+
+def account_of_owner(owner: Owner, context: Context) -> str:
+    """The account of who owns a bucket or object."""
+    return context.identities.account_of(owner.id) or owner.id
+
+
+def initiator_of(principal: Principal) -> Owner:
+    """Who begins an upload, as AWS tells: an account by its canonical id, a user or session by its ARN."""
+    if principal.anonymous or principal.kind in _ROOTS:
+        return Owner(principal.id, principal.name)
+    return Owner(principal.arn, principal.username or principal.arn.rpartition("/")[2])
+
+
+def of_same_account(initiator: Owner, principal: Principal) -> bool:
+    """Whether who began an upload is of the principal's account."""
+    if initiator.id == principal.id:
+        return True
+    arn = parse_arn(initiator.id)
+    return arn is not None and bool(arn.account) and arn.account == principal.account
+
+
+def narrowed(principal: Principal) -> bool:
+    """Whether a session policy stands between the principal and what its identity may do."""
+    return principal.session is not None and principal.session.policies is not None
