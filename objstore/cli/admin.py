@@ -7,27 +7,16 @@ of both), so on the server's own host nothing else is needed.
 from __future__ import annotations
 
 import argparse
-import http.client
 import json
 import os
-import ssl
-import sys
-import urllib.parse
 from typing import Any
 
-from botocore.auth import S3SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 from rich.console import Console
 from rich.table import Table
 
-from objstore.server.settings import SettingsError, secret_from
-
-DEFAULT_ENDPOINT = "http://127.0.0.1:9000"
-
-
-class AdminError(Exception):
-    """The server could not be asked, or refused."""
+from objstore.cli import quotas
+from objstore.cli.asking import DEFAULT_ENDPOINT, ask
+from objstore.cli.units import size
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,43 +32,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     info = commands.add_parser("info", help="drives, quorum, objects, healing")
     info.add_argument("--json", action="store_true", help="for machines")
     info.set_defaults(run=_info)
-
-
-def ask(options: argparse.Namespace, path: str) -> dict[str, Any]:
-    """GET `path` of the admin API. Raises AdminError with what to do about it."""
-    user = secret_from(os.environ, "OBJSTORE_ROOT_USER")
-    password = secret_from(os.environ, "OBJSTORE_ROOT_PASSWORD")
-    if not user or not password:
-        raise SettingsError("set OBJSTORE_ROOT_USER and OBJSTORE_ROOT_PASSWORD to the server's root credentials")
-    url = urllib.parse.urlsplit(options.endpoint)
-    if url.scheme not in ("http", "https") or not url.hostname:
-        raise SettingsError(f"--endpoint {options.endpoint!r} is not a URL such as {DEFAULT_ENDPOINT}")
-    request = AWSRequest("GET", options.endpoint.rstrip("/") + path)
-    S3SigV4Auth(Credentials(user, password), "s3", options.region).add_auth(request)
-    try:
-        connection: http.client.HTTPConnection
-        if url.scheme == "https":
-            context = ssl.create_default_context(cafile=options.ca_file)
-            connection = http.client.HTTPSConnection(url.hostname, url.port, timeout=30, context=context)
-        else:
-            connection = http.client.HTTPConnection(url.hostname, url.port, timeout=30)
-        connection.request("GET", path, headers=dict(request.headers))
-        response = connection.getresponse()
-        body = response.read()
-    except OSError as error:
-        raise AdminError(f"no answer from {options.endpoint}: {error}") from None
-    if response.status != 200:
-        raise AdminError(f"{options.endpoint} answered {response.status}: {body.decode(errors='replace')}")
-    answer: dict[str, Any] = json.loads(body)
-    return answer
+    quotas.arguments(commands.add_parser("quota", help="how much accounts, users, buckets and prefixes may hold"))
 
 
 def _info(options: argparse.Namespace) -> int:
-    try:
-        info = ask(options, "/-/admin/v1/info")
-    except AdminError as error:
-        print(f"objstore: {error}", file=sys.stderr)
-        return 1
+    info = ask(options, "/-/admin/v1/info")
     if options.json:
         print(json.dumps(info, indent=2))
     else:
@@ -115,12 +72,3 @@ def _show(info: dict[str, Any], console: Console) -> None:
         console.print(f"[yellow]healing[/]: {healing['mirrors']} mirrors of the catalog to make")
     if not healing["shards"] and not healing["mirrors"]:
         console.print("[green]nothing to heal[/]")
-
-
-def size(number: float) -> str:
-    """Bytes for people: `1.5 GiB`."""
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if number < 1024:
-            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
-        number /= 1024
-    return f"{number:.1f} PiB"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from objstore import __version__
 from objstore.cli import admin, bench
+from objstore.cli.asking import AdminError
 from objstore.server.settings import DEFAULT_ADDRESS, SettingsError, load
 
 
@@ -21,6 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SettingsError as error:
         print(f"objstore: {error}", file=sys.stderr)
         return 2
+    except AdminError as error:
+        print(f"objstore: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
 

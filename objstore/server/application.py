@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import time
-from typing import Any
-
-import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from objstore.aws.authentication import authenticate
 from objstore.aws.domains import Domains
-from objstore.aws.errors import AwsError
-from objstore.aws.http import read_request
 from objstore.s3.website.hosts import Hosts
 from objstore.server import metrics
 from objstore.server.access import AccessLog
+from objstore.server.admin_api import AdminPage, Answer, Parameters
+from objstore.server.inventory import Inventory
 from objstore.server.node import Node
+from objstore.server.quotas import QuotaPages
 from objstore.server.settings import Settings
 
 _OWN = "/-/"
@@ -29,6 +25,13 @@ def application(node: Node, settings: Settings, log: AccessLog) -> ASGIApp:
     """Starlette's application for our own pages; what it does not know goes to the wire, past its router."""
     domains = Domains(settings.domains)
     sites = Hosts(settings.website_domains, settings.website_hosts)
+
+    def page(answer: Answer) -> AdminPage:
+        return AdminPage(node, settings, domains, answer)
+
+    async def inventory(_: str, __: Parameters) -> Inventory:
+        return await node.inventory()
+
     pages = Starlette(
         routes=[
             Mount(
@@ -37,7 +40,8 @@ def application(node: Node, settings: Settings, log: AccessLog) -> ASGIApp:
                     Route("/health/live", _live, methods=["GET"]),
                     Route("/health/ready", _Ready(node), methods=["GET"]),
                     Route("/metrics", _Metrics(node), methods=["GET"]),
-                    Route("/admin/v1/info", _Info(node, settings, domains), methods=["GET"]),
+                    Route("/admin/v1/info", page(inventory), methods=["GET"]),
+                    Route("/admin/v1/quota", page(QuotaPages(node)), methods=["GET", "PUT", "DELETE"]),
                 ],
             )
         ]
@@ -81,30 +85,3 @@ class _Metrics:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         text = metrics.exposition(await self._node.inventory())
         await Response(text, media_type="text/plain; version=0.0.4")(scope, receive, send)
-
-
-class _Info:
-    """The inventory, for root: signed as any S3 request is."""
-
-    def __init__(self, node: Node, settings: Settings, domains: Domains) -> None:
-        self._node, self._settings, self._domains = node, settings, domains
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # Starlette's Mount cuts the path; the signature covers it as it was sent.
-        try:
-            request = read_request(scope, self._domains)
-            who = authenticate(
-                request, self._node.identities.credential, region=self._settings.region, now=time.time()
-            ).principal
-            if not who.is_root:
-                raise AwsError("AccessDenied")
-        except AwsError as error:
-            await _refusal(error)(scope, receive, send)
-            return
-        body = msgspec.json.encode(await self._node.inventory())
-        await Response(body, media_type="application/json")(scope, receive, send)
-
-
-def _refusal(error: AwsError) -> Response:
-    body: dict[str, Any] = {"code": error.code, "message": str(error)}
-    return Response(msgspec.json.encode(body), 403, media_type="application/json")

@@ -1,0 +1,60 @@
+"""Asking a running server's admin API, signed as root."""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import os
+import ssl
+import urllib.parse
+from typing import Any
+
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from objstore.server.settings import SettingsError, secret_from
+
+DEFAULT_ENDPOINT = "http://127.0.0.1:9000"
+
+
+class AdminError(Exception):
+    """The server could not be asked, or refused."""
+
+
+def ask(options: argparse.Namespace, path: str, method: str = "GET") -> dict[str, Any]:
+    """The answer of the admin API to a request. Raises AdminError with what to do about it."""
+    user = secret_from(os.environ, "OBJSTORE_ROOT_USER")
+    password = secret_from(os.environ, "OBJSTORE_ROOT_PASSWORD")
+    if not user or not password:
+        raise SettingsError("set OBJSTORE_ROOT_USER and OBJSTORE_ROOT_PASSWORD to the server's root credentials")
+    url = urllib.parse.urlsplit(options.endpoint)
+    if url.scheme not in ("http", "https") or not url.hostname:
+        raise SettingsError(f"--endpoint {options.endpoint!r} is not a URL such as {DEFAULT_ENDPOINT}")
+    request = AWSRequest(method, options.endpoint.rstrip("/") + path)
+    S3SigV4Auth(Credentials(user, password), "s3", options.region).add_auth(request)
+    try:
+        connection: http.client.HTTPConnection
+        if url.scheme == "https":
+            context = ssl.create_default_context(cafile=options.ca_file)
+            connection = http.client.HTTPSConnection(url.hostname, url.port, timeout=30, context=context)
+        else:
+            connection = http.client.HTTPConnection(url.hostname, url.port, timeout=30)
+        connection.request(method, path, headers=dict(request.headers))
+        response = connection.getresponse()
+        body = response.read()
+    except OSError as error:
+        raise AdminError(f"no answer from {options.endpoint}: {error}") from None
+    if response.status != 200:
+        raise AdminError(f"{options.endpoint} answered {response.status}: {_told(body)}")
+    answer: dict[str, Any] = json.loads(body)
+    return answer
+
+
+def _told(body: bytes) -> str:
+    """What an answer says, in its own words if it has any."""
+    try:
+        return str(json.loads(body)["message"])
+    except (ValueError, KeyError, TypeError):
+        return body.decode(errors="replace")
