@@ -80,7 +80,9 @@ UNCHECKED_ENUMS: Final = frozenset(
 )
 
 # The same in documents, by the name of the shape.
-UNCHECKED_ENUM_SHAPES: Final = frozenset({"BucketLocationConstraint", "Protocol", "TransitionStorageClass"})
+UNCHECKED_ENUM_SHAPES: Final = frozenset(
+    {"BucketLocationConstraint", "Event", "FilterRuleName", "Protocol", "TransitionStorageClass"}
+)
 
 # What S3 says for a bad value in a header or parameter: code and message.
 VALUE_ERRORS: Final[dict[str, tuple[str, str]]] = {

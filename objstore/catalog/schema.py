@@ -98,6 +98,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) STRICT, WITHOUT ROWID""",
         "CREATE INDEX lifecycle_due ON lifecycle (due)",
         "CREATE TABLE lifecycle_walks (bucket INTEGER PRIMARY KEY, after BLOB NOT NULL) STRICT",
+        """CREATE TABLE outbox (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, target TEXT NOT NULL, record BLOB NOT NULL
+        ) STRICT""",
+        "CREATE INDEX outbox_target ON outbox (target, id)",
         "CREATE TABLE settings (name TEXT PRIMARY KEY, value BLOB) STRICT, WITHOUT ROWID",
         "CREATE TABLE kms_keys (name BLOB PRIMARY KEY, record BLOB NOT NULL) STRICT, WITHOUT ROWID",
         "CREATE TABLE drives (id TEXT PRIMARY KEY, record BLOB NOT NULL) STRICT, WITHOUT ROWID",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from objstore.iam.destinations import Destinations
 from objstore.store.lifecycle.rules import DAY
 
 if TYPE_CHECKING:
@@ -26,3 +27,4 @@ class Context:
     keys_over_http: str = "loopback"  # from where customers' keys are taken without TLS: never, loopback, always
     identities: Identities = None  # type: ignore[assignment]  # tests of S3 alone leave it out
     lifecycle_day: float = DAY  # seconds
+    events: Destinations = field(default_factory=Destinations)

@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from objstore.blobs.errors import BlobError
-from objstore.catalog.catalog import Catalog
 from objstore.catalog.transaction import Transaction
 from objstore.store.errors import StoreError
+from objstore.store.events.cause import CAUSE, Cause, Caused
 from objstore.store.lifecycle import looking, queue
 from objstore.store.lifecycle.looking import Looked
 from objstore.store.lifecycle.planning import Standing
@@ -35,8 +35,9 @@ class Done(NamedTuple):
     moved: int = 0
 
 
-async def run(catalog: Catalog, store: Store, clock: Callable[[], int] = now_us) -> Done:
+async def run(catalog: Caused, store: Store, clock: Callable[[], int] = now_us) -> Done:
     """Do all that is due now."""
+    CAUSE.set(Cause(way="lifecycle"))
     done = Done()
     for bucket, _ in catalog.read(queue.walks):
         while (after := _cursor(catalog, bucket)) is not None:
@@ -59,7 +60,7 @@ async def run(catalog: Catalog, store: Store, clock: Callable[[], int] = now_us)
     return done
 
 
-def _cursor(catalog: Catalog, bucket: int) -> bytes | None:
+def _cursor(catalog: Caused, bucket: int) -> bytes | None:
     return dict(catalog.read(queue.walks)).get(bucket)
 
 
@@ -68,7 +69,7 @@ def _stamps(clock: Callable[[], int], count: int) -> list[Stamp]:
     return [Stamp(now, os.urandom(8).hex()) for _ in range(count)]
 
 
-async def _finish(catalog: Catalog, store: Store, clock: Callable[[], int], looked: Looked, done: Done) -> Done:
+async def _finish(catalog: Caused, store: Store, clock: Callable[[], int], looked: Looked, done: Done) -> Done:
     """Go on with keys of many versions, and change the classes that a look found due; the sum so far."""
     moved = 0
     while True:

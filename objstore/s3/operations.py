@@ -15,6 +15,7 @@ from objstore.s3 import (  # noqa: F401
     listing,
     multipart,
     multipart_listing,
+    notification,
     object_encryption,
     object_lock,
     objects_get,

@@ -41,3 +41,4 @@ class Inventory(msgspec.Struct, frozen=True):
     versions: int
     bytes: int
     healing: Healing
+    events: dict[str, int]  # waiting, by target

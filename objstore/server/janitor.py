@@ -16,15 +16,18 @@ from objstore.drives.lock import lock_drive
 from objstore.drives.state import DriveState
 from objstore.jobs import lifecycle
 from objstore.jobs.compact import compact
+from objstore.jobs.deliver import Deliveries
 from objstore.jobs.heal import heal, queue_lost
 from objstore.jobs.reap import clear, reap
 from objstore.jobs.seal import collect_orphans, seal_abandoned
 from objstore.server.children import Orders
 from objstore.server.node import Node, open_node
 from objstore.server.runtime import hold_instance, instance_lives, reads
+from objstore.store.events.cause import Caused
+from objstore.targets.opening import open_target
 
 _log = logging.getLogger(__name__)
-_WATCH, _REAP, _LIFECYCLE, _COUNT = 1.0, 5.0, 2.0, 1.0
+_WATCH, _REAP, _LIFECYCLE, _COUNT, _DELIVER = 1.0, 5.0, 2.0, 1.0, 0.25
 _LONGEST_WAIT = 10  # rounds of watching
 
 
@@ -39,6 +42,14 @@ class Janitor:
         self._waited = 0
         self._compacted = b""  # the blob that the walk over all of them has come to
         self._placing = asyncio.Lock()  # a heal places a shard before it records it: no orphan until then
+        settings = node.settings
+        self._deliveries = Deliveries(
+            node.catalog,
+            settings.targets,
+            lambda entry: open_target(entry, settings.outbound_allow),
+            region=settings.region,
+            keep=settings.events_kept,
+        )
         self._unswept: set[Drive] = set(node.pool.online())
         node.pool.on_change(self._drive_changed)
         for drive in node.pool.online():
@@ -103,7 +114,16 @@ class Janitor:
     async def lifecycle(self) -> None:
         """Do what the rules of buckets let become due."""
         if self._node.read_only_reason() is None:
-            await lifecycle.run(self._node.catalog, self._node.store)
+            await lifecycle.run(Caused(self._node.catalog), self._node.store)
+
+    async def deliver(self) -> None:
+        """See to it that events leave for their targets."""
+        if self._node.read_only_reason() is None:
+            await self._deliveries.start_pumps()
+
+    async def close(self) -> None:
+        """Stop what runs beside the loops."""
+        await self._deliveries.close()
 
     async def count(self) -> None:
         """Count what there is for quotas that are new, some at a time beside all other commits."""
@@ -125,8 +145,10 @@ async def work(orders: Orders) -> None:
             _forever(janitor.sweep, _REAP),
             _forever(janitor.lifecycle, _LIFECYCLE),
             _forever(janitor.count, _COUNT),
+            _forever(janitor.deliver, _DELIVER),
         )
     finally:
+        await janitor.close()
         await node.close()
 
 

@@ -36,6 +36,10 @@ class _Inventory:
         yield GaugeMetricFamily("objstore_buckets", "Buckets.", value=now.buckets)
         yield GaugeMetricFamily("objstore_shards_to_heal", "Shards waiting to be rebuilt.", value=now.healing.shards)
         yield GaugeMetricFamily("objstore_writable", "1 while the write quorum holds.", value=int(now.writable))
+        events = GaugeMetricFamily("objstore_events_waiting", "Events not yet delivered.", labels=["target"])
+        for target, waiting in now.events.items():
+            events.add_metric([target], waiting)
+        yield events
         online = GaugeMetricFamily("objstore_drive_online", "1 for a drive that answers.", labels=["drive"])
         used = GaugeMetricFamily("objstore_drive_used_bytes", "Used space.", labels=["drive"])
         free = GaugeMetricFamily("objstore_drive_free_bytes", "Free space.", labels=["drive"])

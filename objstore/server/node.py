@@ -10,6 +10,7 @@ from objstore import __version__
 from objstore.aws.delivery import Limits as WireLimits
 from objstore.aws.endpoint import Endpoint
 from objstore.aws.exchange import Exchange
+from objstore.aws.operation import Call
 from objstore.blobs import Blobs
 from objstore.blobs.ids import new_instance
 from objstore.blobs.running import Running
@@ -19,6 +20,7 @@ from objstore.drives.pool import Pool
 from objstore.drives.state import DriveState
 from objstore.iam import ownership
 from objstore.iam.context import Context
+from objstore.iam.destinations import Destinations
 from objstore.iam.gate import authorise
 from objstore.iam.identities.resolver import Identities
 from objstore.iam.users import Users
@@ -33,6 +35,8 @@ from objstore.server.inventory import DriveView, Healing, Inventory
 from objstore.server.runtime import reads
 from objstore.server.settings import Settings, SettingsError
 from objstore.store import extents, repair
+from objstore.store.events import outbox
+from objstore.store.events.cause import CAUSE, Cause
 from objstore.store.reports import Reports
 from objstore.store.store import Store
 
@@ -88,6 +92,7 @@ class Node:
             controls,
             identities=self.identities,
             lifecycle_day=settings.lifecycle_day,
+            events=Destinations(settings.targets),
             envelopes=self.envelopes,
             keys_over_http=settings.sse_c_over_http,
         )
@@ -95,7 +100,7 @@ class Node:
         return Endpoint(
             context,
             credentials=self.identities.credential,
-            gate=authorise,
+            gate=_admit,
             cors=cross_origin.answering(self.store),
             site=Site(self.store, Hosts(settings.website_domains, settings.website_hosts)),
             domains=settings.domains,
@@ -147,6 +152,7 @@ class Node:
             objects=counters.objects,
             versions=counters.versions,
             bytes=counters.bytes,
+            events=await asyncio.to_thread(self.catalog.read, outbox.waiting),
             healing=Healing(*healing, max(0, status.wanted - len(status.members))),
         )
 
@@ -186,6 +192,14 @@ def _limit(drive: Drive) -> str | None:
     if drive.state is not DriveState.ONLINE:
         return None
     return "read-only" if drive.read_only else "full" if drive.full else None
+
+
+async def _admit(call: Call, context: Context) -> None:
+    """The gate; and whoever passes it is the cause of what the store will do."""
+    await authorise(call, context)
+    who, request = call.principal, call.request
+    way = "form" if request.method == "POST" and call.operation.name == "PutObject" else ""
+    CAUSE.set(Cause(f"AWS:{who.user_id or who.id}", request.client or "", call.request_id, way))
 
 
 async def open_node(settings: Settings, runtime: Path) -> Node:

@@ -21,6 +21,7 @@ from objstore.kms import master
 from objstore.kms.vault import VaultSettings
 from objstore.outbound.addresses import AllowList
 from objstore.s3 import customer_keys
+from objstore.targets.settings import TargetEntry
 
 DEFAULT_ADDRESS = "127.0.0.1:9000"
 
@@ -75,6 +76,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     reap_grace: float = 900.0
     accept_loss: bool = False
     outbound_allow: tuple[str, ...] = ()
+    targets: tuple[TargetEntry, ...] = ()
+    events_kept: int = 1_000_000
     storage_classes: dict[str, int] = {}
     lifecycle_day: float = 86_400.0
     limits: Limits = Limits()
@@ -185,6 +188,10 @@ def _check(s: Settings) -> None:
         AllowList(s.outbound_allow)
     except ValueError as error:
         raise SettingsError(f"outbound_allow: {error}") from None
+    if len({(target.id, target.kind) for target in s.targets}) < len(s.targets):
+        raise SettingsError("targets: two of one type have the same id")
+    if s.events_kept < 1:
+        raise SettingsError("events_kept: at least 1")
     if s.lifecycle_day <= 0:
         raise SettingsError("lifecycle_day: seconds, more than 0")
     if s.sse_c_over_http not in customer_keys.OVER_HTTP:

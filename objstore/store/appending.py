@@ -30,6 +30,7 @@ from objstore.store.errors import (
     InvalidWriteOffset,
     TooManyParts,
 )
+from objstore.store.events import outbox
 from objstore.store.ingest import Stored
 from objstore.store.preconditions import check_write
 from objstore.store.types import (
@@ -94,6 +95,7 @@ async def append(
             asked.fits(old)
             draft, shared = _longer(old, new, stored, len(tail), stamp, now_us, asked.combine), old.extents
         made = versions.put(tx, known, key.encode(), there, draft, written=stored.written, shared=shared)
+        outbox.created(tx, known, key, made)
         return objects.shown(known, made)
 
     return await content.publish(stored.written, now_us, publish)

@@ -16,6 +16,8 @@ from objstore.store.errors import (
     IllegalVersioningConfiguration,
     NoSuchBucket,
 )
+from objstore.store.events import outbox, rules
+from objstore.store.events.rules import Notification
 from objstore.store.lifecycle import queue
 from objstore.store.lifecycle.rules import Lifecycle
 from objstore.store.types import ENABLED, SUSPENDED, Bucket, Page
@@ -92,6 +94,14 @@ def set_lifecycle(tx: Transaction, name: str, lifecycle: Lifecycle | None) -> Bu
     bucket = update(tx, name, lambda bucket: configuration.changed(bucket, queue.SUBJECT, lifecycle))
     if lifecycle is not None:
         queue.begin_walk(tx, bucket.id)
+    return bucket
+
+
+def set_notification(tx: Transaction, name: str, notification: Notification | None, now_us: int) -> Bucket:
+    """Give a bucket other rules of notification, or none; every target of them is told."""
+    bucket = update(tx, name, lambda bucket: configuration.changed(bucket, rules.SUBJECT, notification))
+    if notification is not None:
+        outbox.test(tx, bucket, {rule.target for rule in notification.rules}, now_us)
     return bucket
 
 

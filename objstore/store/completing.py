@@ -22,6 +22,7 @@ from objstore.store.errors import (
     InvalidRequest,
     NoSuchUpload,
 )
+from objstore.store.events import outbox
 from objstore.store.preconditions import bare, check_write
 from objstore.store.types import (
     MAX_OBJECT,
@@ -74,6 +75,7 @@ def complete(tx: Transaction, name: str, key: str, asked: Completion) -> Publish
         if part.number not in kept:
             uploads.drop_part(tx, part, asked.stamp.now_us)
     uploads.forget(tx, bucket.id, key.encode(), raw)
+    outbox.created(tx, bucket, key, made, "CompleteMultipartUpload")
     return objects.shown(bucket, made)
 
 

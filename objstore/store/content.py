@@ -34,7 +34,7 @@ from objstore.store.types import (
 if TYPE_CHECKING:
     from objstore.blobs.blobs import Blobs
     from objstore.blobs.writer import Writer
-    from objstore.catalog.catalog import Catalog
+    from objstore.store.events.cause import Caused
 
 T = TypeVar("T")
 
@@ -43,7 +43,7 @@ class Content:
     """Bytes over `blobs`, made visible through `catalog`. `clock` gives microseconds since 1970."""
 
     def __init__(
-        self, catalog: Catalog, blobs: Blobs, clock: Callable[[], int], classes: Mapping[str, int] | None = None
+        self, catalog: Caused, blobs: Blobs, clock: Callable[[], int], classes: Mapping[str, int] | None = None
     ) -> None:
         self.catalog = catalog
         self._blobs = blobs

@@ -132,7 +132,7 @@ async def _rewritten(
     return await content.publish(
         stored.written,
         draft.modified_us,
-        lambda tx: objects.publish(tx, bucket, key, draft, stored.written, given),
+        lambda tx: objects.publish(tx, bucket, key, draft, stored.written, given, "Copy"),
     )
 
 

@@ -13,6 +13,7 @@ from objstore.catalog.transaction import Transaction
 from objstore.store import buckets, extents, versions
 from objstore.store.content import Content
 from objstore.store.errors import NoSuchBucket, NoSuchKey, NoSuchVersion
+from objstore.store.events import outbox
 from objstore.store.types import Version
 
 
@@ -38,6 +39,7 @@ async def change_class(content: Content, bucket: str, key: str, version: Version
         listed = written.extents if written is not None else there.extents
         new = msgspec.structs.replace(there, storage_class=storage_class, extents=listed)
         versions.exchange(tx, known, key.encode(), there, new, now_us)
+        outbox.changed(tx, known, key, there, new, now_us)
         return True
 
     return await content.catalog.write(exchange)

@@ -15,6 +15,7 @@ from objstore.catalog.transaction import Transaction
 from objstore.sealing import Seal
 from objstore.store import buckets, locks, quotas, versions
 from objstore.store.errors import StoreError
+from objstore.store.events import outbox
 from objstore.store.preconditions import check_delete, check_source, check_write, conditional
 from objstore.store.types import (
     ALWAYS,
@@ -51,12 +52,15 @@ def publish(
     draft: Version,
     written: Written | None,
     given: Preconditions,
+    how: str = "Put",
 ) -> Published:
-    """Make bytes that are durable the current object of a key."""
+    """Make bytes that are durable the current object of a key; `how` is what events call it."""
     bucket = buckets.require(tx, name)
     there = versions.place(tx, bucket, key.encode())
     check_write(given, key, there.current)
-    return shown(bucket, versions.put(tx, bucket, key.encode(), there, draft, written=written))
+    version = versions.put(tx, bucket, key.encode(), there, draft, written=written)
+    outbox.created(tx, bucket, key, version, how)
+    return shown(bucket, version)
 
 
 def shown(bucket: Bucket, version: Version) -> Published:
@@ -81,6 +85,7 @@ def delete(
             return Deleted(item.version_id, False)
         check_delete(item.conditions, version)
         versions.remove(tx, bucket, key, version, stamp.now_us, bypass_governance=item.bypass_governance)
+        outbox.removed(tx, bucket, item.key, version, stamp.now_us)
         return Deleted(version.version_id, version.delete_marker)
     there = versions.place(tx, bucket, key)
     if there.newest is not None:
@@ -89,9 +94,11 @@ def delete(
         return Deleted()
     if bucket.versioning:
         made = versions.put(tx, bucket, key, there, _marker(bucket, stamp))
+        outbox.removed(tx, bucket, item.key, made, stamp.now_us, marker=True)
         return Deleted(made.version_id, True)
     if there.current is not None:
         versions.remove(tx, bucket, key, there.current, stamp.now_us)
+        outbox.removed(tx, bucket, item.key, there.current, stamp.now_us)
     return Deleted()
 
 
@@ -138,6 +145,7 @@ def copy(
     if made is None:
         return None
     published = shown(bucket, versions.put(tx, bucket, key.encode(), there, made, shared=made.extents))
+    outbox.created(tx, bucket, key, published.version, "Copy")
     return Copied(published, version, version.version_id if from_bucket.versioning else None)
 
 
@@ -168,7 +176,7 @@ def drafted_copy(source: Version, new: NewObject, stamp: Stamp, seal: Seal | Non
 
 
 def update(
-    tx: Transaction, name: str, key: str, version_id: str | None, change: Callable[[Version], Version]
+    tx: Transaction, name: str, key: str, version_id: str | None, change: Callable[[Version], Version], now_us: int
 ) -> Version:
     """Replace what a version says of itself."""
     bucket = buckets.require(tx, name)
@@ -176,13 +184,16 @@ def update(
     new = change(old)
     if new != old:
         versions.rewrite(tx, bucket, key.encode(), old, new)
+        outbox.changed(tx, bucket, key, old, new, now_us)
     return new
 
 
-def lock(tx: Transaction, name: str, key: str, version_id: str | None, change: Callable[[Version], Version]) -> Version:
+def lock(
+    tx: Transaction, name: str, key: str, version_id: str | None, change: Callable[[Version], Version], now_us: int
+) -> Version:
     """The same for what protects a version, in a bucket with object lock."""
     locks.require(buckets.require(tx, name))
-    return update(tx, name, key, version_id, change)
+    return update(tx, name, key, version_id, change, now_us)
 
 
 def completed_by(tx: Transaction, bucket: Bucket, key: str, upload_id: str) -> Version | None:

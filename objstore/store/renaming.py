@@ -17,6 +17,7 @@ from objstore.catalog.records import pack
 from objstore.catalog.transaction import Transaction
 from objstore.store import buckets, objects, versions
 from objstore.store.errors import IdempotencyParameterMismatch
+from objstore.store.events import outbox
 from objstore.store.preconditions import check_destination, check_source
 from objstore.store.types import ALWAYS, Bucket, DeleteItem, Preconditions, Stamp
 
@@ -59,7 +60,8 @@ def rename(tx: Transaction, name: str, asked: Renaming, stamp: Stamp) -> None:
             creator=asked.creator,
         )
         versions.admit(tx, bucket, target, there, made, leaving=asked.key.encode())
-        versions.put(tx, bucket, target, there, made, shared=made.extents, admitted=True)
+        new = versions.put(tx, bucket, target, there, made, shared=made.extents, admitted=True)
+        outbox.created(tx, bucket, asked.target, new, "Copy")
         objects.delete(tx, bucket, DeleteItem(asked.key), stamp)
     if asked.token:
         _remember(tx, bucket, asked, stamp.now_us)

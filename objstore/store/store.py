@@ -39,6 +39,8 @@ from objstore.store.appending import Append
 from objstore.store.completing import Completion
 from objstore.store.content import Content, drafted
 from objstore.store.errors import StoreError
+from objstore.store.events.cause import Caused
+from objstore.store.events.rules import Notification
 from objstore.store.lifecycle.rules import Lifecycle
 from objstore.store.locks import ObjectLock
 from objstore.store.quotas import Limits, Quota, Target
@@ -102,9 +104,9 @@ class Store:
         clock: Callable[[], int] = now_us,
         classes: Mapping[str, int] | None = None,
     ) -> None:
-        self._catalog = catalog
+        self._catalog = Caused(catalog)
         self._clock = clock
-        self._content = Content(catalog, blobs, clock, classes)
+        self._content = Content(self._catalog, blobs, clock, classes)
         self._pages = ThreadPoolExecutor(max_workers=2, thread_name_prefix="pages")
 
     @property
@@ -166,6 +168,11 @@ class Store:
     async def set_lifecycle(self, name: str, lifecycle: Lifecycle | None) -> Bucket:
         """Give a bucket other lifecycle rules, or none. Raises NoSuchBucket."""
         return await self._catalog.write(lambda tx: buckets.set_lifecycle(tx, name, lifecycle))
+
+    async def set_notification(self, name: str, notification: Notification | None) -> Bucket:
+        """Give a bucket other rules of notification, or none; targets are told. Raises NoSuchBucket."""
+        now_us = self._clock()
+        return await self._catalog.write(lambda tx: buckets.set_notification(tx, name, notification, now_us))
 
     # objects
 
@@ -289,7 +296,8 @@ class Store:
         self, bucket: str, key: str, version_id: str | None, change: Callable[[Version], Version]
     ) -> Version:
         """Replace what a version says of itself (ACL, tags); not its bytes, nor its lock. Errors as `current`."""
-        return await self._catalog.write(lambda tx: objects.update(tx, bucket, key, version_id, change))
+        now_us = self._clock()
+        return await self._catalog.write(lambda tx: objects.update(tx, bucket, key, version_id, change, now_us))
 
     async def retain(
         self, bucket: str, key: str, version_id: str | None, mode: str, until_us: int, *, bypass_governance: bool
@@ -300,13 +308,16 @@ class Store:
         def change(version: Version) -> Version:
             return locks.with_retention(version, mode, until_us, now_us, bypass=bypass_governance)
 
-        return await self._catalog.write(lambda tx: objects.lock(tx, bucket, key, version_id, change))
+        return await self._catalog.write(lambda tx: objects.lock(tx, bucket, key, version_id, change, now_us))
 
     async def hold(self, bucket: str, key: str, version_id: str | None, hold: bool) -> Version:
         """Put a legal hold on a version, or take it away. Raises InvalidRequest and as `current`."""
-        return await self._catalog.write(
-            lambda tx: objects.lock(tx, bucket, key, version_id, lambda version: locks.with_legal_hold(version, hold))
-        )
+        now_us = self._clock()
+
+        def change(version: Version) -> Version:
+            return locks.with_legal_hold(version, hold)
+
+        return await self._catalog.write(lambda tx: objects.lock(tx, bucket, key, version_id, change, now_us))
 
     async def change_class(self, bucket: str, key: str, version: Version, storage_class: str) -> bool:
         """Give a version, as a listing or look has it, another storage class in its place: id, ETag and times stay.

@@ -16,6 +16,9 @@ from objstore.server.settings import Kms, Limits, Settings, load
 SAMPLE = Path(__file__).parents[2] / "config" / "objstore.toml"
 NOTHING: dict[str, str] = {}
 
+# Shown as an example, there being nothing by default.
+_EXAMPLES = ("users", "storage_classes", "targets", "kms")
+
 
 def everything_set(folder: Path) -> Path:
     """The sample with every commented setting made."""
@@ -49,7 +52,7 @@ def test_what_is_shown_is_the_default(kind: type[msgspec.Struct], tmp_path: Path
     settings = load({}, [], everything_set(tmp_path), NOTHING)
     shown: Any = settings if kind is Settings else settings.limits
     for field in msgspec.structs.fields(kind):
-        if field.required or field.default is None or field.name in ("users", "storage_classes", "kms"):
+        if field.required or field.default is None or field.name in _EXAMPLES:
             continue
         default = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
         assert getattr(shown, field.name) == default, field.name
