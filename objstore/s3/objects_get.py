@@ -57,8 +57,9 @@ class Selection:
 @operation("GetObject", action="s3:GetObject", supports=_SUPPORTS)
 async def get_object(call: Call, context: Context) -> Reply:
     version = version_of(call, context)
+    chosen = _chosen(call, context, version)
     key = await _data_key(call, context, version, needed=True)
-    reply, chosen = _answer(call, context, version, key)
+    reply = _answer(call, context, version, chosen, key)
     return Reply({**reply.members, "Body": _bytes(context, version, chosen, key)}, reply.status, reply.headers)
 
 
@@ -75,13 +76,14 @@ def _bytes(context: Context, version: Version, chosen: Selection, key: DataKey |
 @operation("HeadObject", action="s3:GetObject", supports=_SUPPORTS)
 async def head_object(call: Call, context: Context) -> Reply:
     version = version_of(call, context)
+    chosen = _chosen(call, context, version)
     key = await _data_key(call, context, version, needed=_shows_checksum(call))
-    return _answer(call, context, version, key)[0]
+    return _answer(call, context, version, chosen, key)
 
 
 async def _data_key(call: Call, context: Context, version: Version, *, needed: bool) -> DataKey | None:
     encryption.refuse_write_headers(call)
-    if version.encryption is None and "SSECustomerAlgorithm" not in call:
+    if version.encryption is None and customer_keys.MEMBERS.isdisjoint(call.members):
         return None
     return await encryption.for_read(call, context, version.encryption, needed=needed)
 
@@ -90,15 +92,18 @@ def _shows_checksum(call: Call) -> bool:
     return str(call.get("ChecksumMode", "")).upper() == "ENABLED"
 
 
-def _answer(call: Call, context: Context, version: Version, key: DataKey | None) -> tuple[Reply, Selection]:
-    overridden = _overrides(call)
-    version_id = versions.read_id(call, context, version)
-    conditions.check(conditions.of_read(call.members), version, version_id)
-    chosen = select(version, _wanted_range(call, version), call.get("PartNumber"))
+def _chosen(call: Call, context: Context, version: Version) -> Selection:
+    """Which bytes the request wants. Raises for conditions that do not hold, and as `select`."""
+    conditions.check(conditions.of_read(call.members), version, versions.read_id(call, context, version))
+    return select(version, _wanted_range(call, version), call.get("PartNumber"))
+
+
+def _answer(call: Call, context: Context, version: Version, chosen: Selection, key: DataKey | None) -> Reply:
+    """The answer but for the bytes. Of an encrypted version its data key is needed where a checksum is shown."""
     members: dict[str, Any] = {
-        **versions.described(version, version_id),
+        **versions.described(version, versions.read_id(call, context, version)),
         **encryption.told(call, version.encryption),
-        **overridden,
+        **_overrides(call),
         **({} if "VersionId" in call else lifecycle.expiration(bucket_of(call, context), call.key, version)),
         "ContentLength": chosen.length,
     }
@@ -110,7 +115,7 @@ def _answer(call: Call, context: Context, version: Version, key: DataKey | None)
         members |= checksums.members(revealed(key, chosen.checksum))
         if version.checksum is not None:
             members["ChecksumType"] = version.checksum.type
-    return Reply(members, 206 if chosen.partial else None, _expires(call, version)), chosen
+    return Reply(members, 206 if chosen.partial else None, _expires(call, version))
 
 
 def _overrides(call: Call) -> dict[str, Any]:
