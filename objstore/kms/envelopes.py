@@ -81,6 +81,8 @@ class Envelopes:
         shared = wanted.bucket_key or wanted.scheme == S3
         place = (engine.name, key_id, bucket) if shared else None
         plain, sealed = await self._made.get(place, lambda: engine.generate(key_id))
+        if shared:
+            self._opened.keep((engine.name, key_id, sealed), plain)
         record = Encryption(
             scheme=wanted.scheme,
             data_key=wrap(key.secret, plain, context),
@@ -152,11 +154,17 @@ class _Remembered(Generic[T]):
         if found is not None and found[0] > self._clock():
             return found[1]
         value = await make()
+        self.keep(place, value)
+        return value
+
+    def keep(self, place: Hashable, value: T) -> None:
+        """Remember a value from now on, if it is not known yet."""
+        if place in self._values and self._values[place][0] > self._clock():
+            return
         self._values[place] = (self._clock() + self._seconds, value)
         self._values.move_to_end(place)
         while len(self._values) > _ENTRIES:
             self._values.popitem(last=False)
-        return value
 
     def clear(self) -> None:
         self._values.clear()
