@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import secrets
+import random
 import time
 from dataclasses import dataclass, field
 
 from objstore.aws.http import Request
 from objstore.aws.principal import Principal
 
+_random = random.Random()
 CLIENT_GONE = 499  # nobody is there to be answered; nginx's number for it, in logs only
 
 
 def new_request_id() -> str:
     """16 hexadecimal digits, as AWS's are."""
-    return secrets.token_hex(8).upper()
+    return f"{_random.getrandbits(64):016X}"
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -21,6 +22,18 @@ requests = Counter("objstore_requests_total", "Requests answered.", ["operation"
 seconds = Histogram("objstore_request_seconds", "Time from request to end of answer.", ["operation"], buckets=_SECONDS)
 received = Counter("objstore_received_bytes_total", "Bytes of request bodies.")
 sent = Counter("objstore_sent_bytes_total", "Bytes of answers' bodies.")
+
+
+@cache
+def requests_of(operation: str, status: int) -> Counter:
+    """The counter of an operation and a status: finding it costs more than counting."""
+    return requests.labels(operation, str(status))
+
+
+@cache
+def seconds_of(operation: str) -> Histogram:
+    """The histogram of an operation."""
+    return seconds.labels(operation)
 
 
 class _Inventory:

@@ -218,8 +218,8 @@ async def open_node(settings: Settings, runtime: Path) -> Node:
 def _record(exchange: Exchange, log: AccessLog) -> None:
     operation = exchange.operation or "none"
     duration = (exchange.finished or exchange.started) - exchange.started
-    metrics.requests.labels(operation, str(exchange.status)).inc()
-    metrics.seconds.labels(operation).observe(duration)
+    metrics.requests_of(operation, exchange.status).inc()
+    metrics.seconds_of(operation).observe(duration)
     metrics.sent.inc(exchange.sent)
     request, who = exchange.request, exchange.principal
     if request is not None and (length := request.headers.get("content-length", "")).isdigit():

@@ -1,8 +1,8 @@
-"""uvicorn's HTTP protocol with the bounds it leaves out, and a body buffer made for large uploads.
+"""uvicorn's HTTP protocol with the bounds it leaves out, and buffers made for large bodies.
 
 Bounds: bytes of request line and headers, and time from the first byte of a request (or the connection's start) to the
-end of its headers, so that a client that drips bytes holds nothing for ever. Buffer: chunks are kept as they came and
-joined once; up to a MiB waits before reading is paused, so a fast upload costs few system calls and no second copy.
+end of its headers, so that a client that drips bytes holds nothing for ever. Buffers: up to a MiB waits before reading
+is paused, so a fast upload costs few system calls; a MiB of an answer may wait to be sent.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import Any
 
 from httptools import HttpParserError
 from uvicorn.protocols.http import httptools_impl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from objstore.server.cycle import Cycle
 from objstore.server.settings import Limits
 
 CONNECTION = "objstore.connection"
@@ -36,29 +37,6 @@ _TOO_SLOW = (
     "RequestTimeout",
     "Your socket connection to the server was not read from or written to within the timeout period.",
 )
-
-
-class Cycle(RequestResponseCycle):
-    """One request and its answer; `receive` gives all that waits in one piece."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.chunks: list[bytes] = []
-        self.waiting = 0
-
-    async def receive(self) -> Any:
-        if self.waiting_for_100_continue and not self.transport.is_closing():
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            self.waiting_for_100_continue = False
-        if not self.disconnected and not self.response_complete:
-            self.flow.resume_reading()
-            await self.message_event.wait()
-            self.message_event.clear()
-        if self.disconnected or self.response_complete:
-            return {"type": "http.disconnect"}
-        chunks, self.chunks, self.waiting = self.chunks, [], 0
-        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        return {"type": "http.request", "body": body, "more_body": self.more_body}
 
 
 httptools_impl.RequestResponseCycle = Cycle  # type: ignore[misc]  # the protocol makes its cycles by this name

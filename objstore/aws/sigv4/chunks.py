@@ -9,6 +9,7 @@ import hmac
 
 from objstore.aws.errors import AwsError
 from objstore.aws.sigv4.scope import Scope
+from objstore.aws.sigv4.scope import signature as signature_of
 
 _EMPTY = hashlib.sha256(b"").hexdigest()
 
@@ -34,7 +35,7 @@ class ChunkSigning:
         self._verify(f"AWS4-HMAC-SHA256-TRAILER\n{self._context}\n{self._previous}\n{digest}", signature)
 
     def _verify(self, text: str, signature: str) -> None:
-        expected = hmac.digest(self._key, text.encode("ascii"), "sha256").hex()
+        expected = signature_of(self._key, text)
         if not hmac.compare_digest(expected.encode("ascii"), signature.encode("utf-8", "replace")):
             raise AwsError(
                 "SignatureDoesNotMatch",

@@ -22,6 +22,7 @@ from objstore.aws.sigv4.chunks import ChunkSigning
 from objstore.aws.sigv4.payload import UNSIGNED, Payload, parse_payload, unsigned_payload
 from objstore.aws.sigv4.presigned import parse_presigned
 from objstore.aws.sigv4.scope import SERVICE, Scope, signing_key
+from objstore.aws.sigv4.scope import signature as signature_of
 
 
 class SignedRequest(Protocol):
@@ -118,7 +119,7 @@ def _verify(
     canonical = canonical_request(request.method, canonical_path(request.raw_path), query, lines, signed, content)
     text = string_to_sign(date, scope, canonical)
     key = signing_key(credential.secret, scope.day, scope.region, scope.service)
-    expected = hmac.digest(key, text.encode("ascii"), "sha256").hex()
+    expected = signature_of(key, text)
     if not hmac.compare_digest(expected.encode("ascii"), signature.encode("utf-8", "replace")):
         raise AwsError(
             "SignatureDoesNotMatch",
