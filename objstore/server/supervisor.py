@@ -11,6 +11,7 @@ import contextlib
 import os
 import resource
 import signal
+import ssl
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -43,6 +44,7 @@ def run(settings: Settings) -> int:
     configure_logging()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # for connections and shard files; children inherit it
+    _check_certificate(settings)
     try:
         _refuse_foreign(inspect([Path(path) for path in settings.drives], deadline=settings.drive_deadline))
         with runtime.directory() as (folder, lock), contextlib.ExitStack() as stack:
@@ -63,6 +65,18 @@ def run(settings: Settings) -> int:
     except (CatalogError, DriveError, master.MasterKeyError) as error:
         raise SettingsError(str(error)) from None
     return 0
+
+
+def _check_certificate(settings: Settings) -> None:
+    """Raise SettingsError where TLS could not be spoken: workers would only begin again and again."""
+    if settings.tls_cert is None or settings.tls_key is None:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_cert, settings.tls_key)
+    except OSError as error:  # an ssl.SSLError is one too
+        raise SettingsError(
+            f"TLS: certificate {settings.tls_cert} and key {settings.tls_key} cannot be used: {error.strerror or error}"
+        ) from None
 
 
 @contextlib.contextmanager

@@ -1,0 +1,163 @@
+"""TLS: what clients get over plain HTTP they get over TLS, from a certificate that they can check."""
+
+from __future__ import annotations
+
+import datetime
+import http.client
+import ipaddress
+import json
+import os
+import ssl
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from boto3.s3.transfer import TransferConfig
+from botocore.config import Config
+from botocore.exceptions import SSLError
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from tests.faults.cluster import CLI_ENVIRONMENT, command, refused_start
+from tests.harness import ROOT_PASSWORD, ROOT_USER, Running
+
+MIB = 1 << 20
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate for the loopback that signs itself, and its key."""
+    folder.mkdir(exist_ok=True)
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "objstore test")])
+    now = datetime.datetime.now(datetime.UTC)
+    alternatives = x509.SubjectAlternativeName(
+        [x509.DNSName("localhost"), x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))]
+    )
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=2))
+        .add_extension(alternatives, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    chain, private = folder / "tls.crt", folder / "tls.key"
+    chain.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    plain = serialization.NoEncryption()
+    private.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
+    return chain, private
+
+
+class Secure(Running):
+    """A server that speaks TLS."""
+
+    @property
+    def certificate(self) -> Path:
+        return Path(self.arguments[self.arguments.index("--tls-cert") + 1])
+
+    @property
+    def endpoint(self) -> str:
+        return f"https://127.0.0.1:{self.port}"
+
+    def request(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> http.client.HTTPResponse:
+        context = ssl.create_default_context(cafile=str(self.certificate))
+        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=context)
+        try:
+            connection.request(method, path, body, dict(headers or {}))
+            response = connection.getresponse()
+            response.data = response.read()  # type: ignore[attr-defined]
+            return response
+        finally:
+            connection.close()
+
+    def client(self, service: str = "s3", access: str = ROOT_USER, secret: str = ROOT_PASSWORD, **config: Any) -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=self.endpoint,
+            aws_access_key_id=access,
+            aws_secret_access_key=secret,
+            region_name="us-east-1",
+            verify=config.pop("verify", str(self.certificate)),
+            config=Config(retries={"max_attempts": 1}, s3={"addressing_style": "path"}, **config),
+        )
+
+
+@pytest.fixture(scope="module")
+def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
+    folder = tmp_path_factory.mktemp("tls")
+    chain, private = certificate(folder)
+    drives = [folder / f"drive{number}" for number in range(2)]
+    running = Secure(drives=drives, log=folder / "log", arguments=("--tls-cert", str(chain), "--tls-key", str(private)))
+    yield running.start()
+    running.stop()
+
+
+def test_objects_go_both_ways(secure: Secure, tmp_path: Path) -> None:
+    s3 = secure.client()
+    s3.create_bucket(Bucket="bucket")
+    small, large = os.urandom(1000), tmp_path / "large"
+    large.write_bytes(os.urandom(20 * MIB))
+    s3.put_object(Bucket="bucket", Key="small", Body=small)  # over TLS, boto3 sends it unsigned with a trailer
+    assert s3.get_object(Bucket="bucket", Key="small")["Body"].read() == small
+    parts = TransferConfig(multipart_threshold=8 * MIB, multipart_chunksize=8 * MIB)
+    s3.upload_file(str(large), "bucket", "large", Config=parts)
+    s3.download_file("bucket", "large", str(tmp_path / "back"), Config=parts)
+    assert (tmp_path / "back").read_bytes() == large.read_bytes()
+
+
+def test_addresses_that_are_signed_name_the_scheme(secure: Secure) -> None:
+    s3 = secure.client()
+    s3.create_bucket(Bucket="presigned")
+    url = s3.generate_presigned_url("put_object", Params={"Bucket": "presigned", "Key": "key"})
+    assert url.startswith("https://")
+    assert secure.request("PUT", url.removeprefix(secure.endpoint), b"body").status == 200
+    assert s3.get_object(Bucket="presigned", Key="key")["Body"].read() == b"body"
+
+
+def test_admin_info_checks_the_certificate(secure: Secure) -> None:
+    asked = ("admin", "--endpoint", secure.endpoint)
+    shown = command(*asked, "--ca-file", str(secure.certificate), "info", "--json", environment=CLI_ENVIRONMENT)
+    assert json.loads(shown.stdout)["writable"] is True
+    unchecked = command(*asked, "info", environment=CLI_ENVIRONMENT)
+    assert unchecked.returncode != 0 and "certificate" in unchecked.stderr
+
+
+def test_another_certificate_is_not_trusted(secure: Secure, tmp_path: Path) -> None:
+    other, _ = certificate(tmp_path)
+    with pytest.raises(SSLError):
+        secure.client(verify=str(other)).list_buckets()
+
+
+def test_plain_http_is_not_answered(secure: Secure) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", secure.port, timeout=30)
+    with pytest.raises((http.client.HTTPException, ConnectionError)):
+        connection.request("GET", "/-/health/live")
+        connection.getresponse()
+    connection.close()
+
+
+@pytest.mark.parametrize("wrong", ["missing", "nonsense", "another"])
+def test_a_certificate_that_cannot_be_used_is_refused_at_the_start(tmp_path: Path, wrong: str) -> None:
+    chain, private = certificate(tmp_path / "one")
+    if wrong == "missing":
+        chain.unlink()
+    elif wrong == "nonsense":
+        chain.write_text("nonsense")
+    else:
+        _, private = certificate(tmp_path / "two")
+    said = refused_start(
+        Running(drives=[tmp_path / "drive"], log=tmp_path / "log"),
+        *("--tls-cert", str(chain), "--tls-key", str(private)),
+    )
+    assert str(chain) in said and "TLS" in said
+    assert not (tmp_path / "drive").exists(), "nothing was made before"
