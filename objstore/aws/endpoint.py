@@ -252,7 +252,9 @@ class Endpoint:
         source = state.body = Body(state.receive, request.headers, BARE, limit=MAX_FORM, idle_timeout=idle)
         _ = source.length
         form = await read_form(aiter(source), request.headers["content-type"])
-        upload = post_object.upload(request, form, self._credentials, region=self._region, now=self._clock())
+        upload = post_object.upload(
+            request, form, self._credentials, self._sessions, region=self._region, now=self._clock()
+        )
         exchange = state.exchange
         exchange.principal, request.key = upload.principal, upload.request.key
         members = compiled.parser.head(upload.request)

@@ -20,7 +20,7 @@ from objstore.aws.forms import Form
 from objstore.aws.http import Request
 from objstore.aws.post_policy import Policy, parse_policy
 from objstore.aws.post_signature import POLICY, V4_FIELDS, authenticate_form, missing
-from objstore.aws.principal import Credentials, Principal
+from objstore.aws.principal import Credentials, Principal, Sessions
 from objstore.aws.serialising import PROLOG, XML_HEADER, Response
 from objstore.aws.service import operation_model
 from objstore.aws.xmltext import escape
@@ -66,13 +66,21 @@ class Upload:
         return Response(status, [*response.headers, XML_HEADER], body, len(body))
 
 
-def upload(request: Request, form: Form, credentials: Credentials, *, region: str, now: float) -> Upload:
+def upload(
+    request: Request,
+    form: Form,
+    credentials: Credentials,
+    sessions: Sessions | None = None,
+    *,
+    region: str,
+    now: float,
+) -> Upload:
     """What a form asks for. Raises InvalidArgument without a key, and as signature and policy do."""
     fields = {name: value.replace("${filename}", form.filename) for name, value in form.fields.items()}
     fields |= {name: form.fields[name] for name in (POLICY,) if name in form.fields}
     if not fields.get("key"):
         raise missing("key")
-    principal, exempt = authenticate_form(fields, credentials, region=region)
+    principal, exempt = authenticate_form(fields, credentials, sessions, region=region)
     policy = None
     if POLICY in fields:
         policy = parse_policy(fields[POLICY])

@@ -11,8 +11,9 @@ import hmac
 from collections.abc import Mapping
 from typing import Any, Final
 
+from objstore.aws.authentication import with_token
 from objstore.aws.errors import AwsError
-from objstore.aws.principal import ANONYMOUS, Credential, Credentials, Principal
+from objstore.aws.principal import ANONYMOUS, Credential, Credentials, Principal, Sessions
 from objstore.aws.sigv4.amz_date import parse_basic
 from objstore.aws.sigv4.authorization import ALGORITHM
 from objstore.aws.sigv4.scope import parse_scope, signing_key
@@ -28,7 +29,7 @@ EXEMPT_V2: Final = frozenset({"file", POLICY, "awsaccesskeyid", "signature"})
 
 
 def authenticate_form(
-    fields: Mapping[str, str], credentials: Credentials, *, region: str
+    fields: Mapping[str, str], credentials: Credentials, sessions: Sessions | None = None, *, region: str
 ) -> tuple[Principal, frozenset[str]]:
     """Whose form it is, and which fields its policy need not name. A form without policy and signature is anonymous.
 
@@ -41,8 +42,7 @@ def authenticate_form(
     for name in (POLICY, *(V4_FIELDS if v4 else V2_FIELDS)):
         if not fields.get(name.lower()):
             raise missing(name)
-    if "x-amz-security-token" in fields:
-        raise AwsError("InvalidToken")
+    credentials = with_token(credentials, sessions, fields.get("x-amz-security-token"))
     if v4:
         return _verify_v4(fields, credentials, region).principal, EXEMPT_V4
     return _verify_v2(fields, credentials).principal, EXEMPT_V2

@@ -17,6 +17,7 @@ class Kind(StrEnum):
     ACCOUNT = "account"  # its root user
     USER = "user"
     ROLE = "role"  # a session of an assumed role
+    FEDERATED = "federated"  # a login by LDAP, without a role
     UNAFFILIATED = "unaffiliated"  # a user without an account, who rules what it owns itself and nothing else
 
 
@@ -36,6 +37,8 @@ class Session:
     source_identity: str | None = None
     federated: str | None = None  # the provider that vouched for the caller
     temporary: bool = True
+    transitive: tuple[str, ...] = ()  # keys of tags that go on to the next role
+    groups: tuple[str, ...] = ()  # of a login by LDAP: distinguished names
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from objstore.iam.destinations import Destinations
 from objstore.store.lifecycle.rules import DAY
 
 if TYPE_CHECKING:
+    from objstore.iam.federation.federation import Federation
     from objstore.iam.identities.resolver import Identities
     from objstore.iam.users import Users
     from objstore.kms.envelopes import Envelopes
@@ -28,3 +29,4 @@ class Context:
     identities: Identities = None  # type: ignore[assignment]  # tests of S3 alone leave it out
     lifecycle_day: float = DAY  # seconds
     events: Destinations = field(default_factory=Destinations)
+    federation: Federation = None  # type: ignore[assignment]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import objstore.iam.api.operations
 from objstore import __version__
 from objstore.aws.delivery import Limits as WireLimits
 from objstore.aws.endpoint import Endpoint
@@ -21,11 +23,15 @@ from objstore.drives.state import DriveState
 from objstore.iam import ownership
 from objstore.iam.context import Context
 from objstore.iam.destinations import Destinations
+from objstore.iam.federation.federation import Federation
+from objstore.iam.federation.issuers import Issuers
+from objstore.iam.federation.ldap import Directory
 from objstore.iam.gate import authorise
 from objstore.iam.identities.resolver import Identities
 from objstore.iam.users import Users
 from objstore.jobs.heal import to_heal
 from objstore.kms import keyring, master
+from objstore.outbound.addresses import AllowList
 from objstore.s3 import cross_origin
 from objstore.s3.website.hosts import Hosts
 from objstore.s3.website.site import Site
@@ -40,7 +46,7 @@ from objstore.store.events.cause import CAUSE, Cause
 from objstore.store.reports import Reports
 from objstore.store.store import Store
 
-import objstore.iam.api.operations  # isort: skip - importing them registers the operations
+import objstore.iam.sts.operations  # isort: skip - importing them registers the operations
 import objstore.s3.operations  # noqa: F401  isort: skip
 
 
@@ -80,6 +86,7 @@ class Node:
         self.keyring = keyring.of_catalog(catalog.read, key)
         self.envelopes, self._vault = engines.assembled(settings.kms, self.keyring)
         self.identities = Identities(catalog, key, self.users)
+        self.federation = _federation(settings)
 
     def endpoint(self, settings: Settings, log: AccessLog) -> Endpoint:
         """AWS's wire over this node's store."""
@@ -95,11 +102,13 @@ class Node:
             events=Destinations(settings.targets),
             envelopes=self.envelopes,
             keys_over_http=settings.sse_c_over_http,
+            federation=self.federation,
         )
         idle = settings.limits.idle_seconds
         return Endpoint(
             context,
             credentials=self.identities.credential,
+            sessions=self.identities.session,
             gate=_admit,
             cors=cross_origin.answering(self.store),
             site=Site(self.store, Hosts(settings.website_domains, settings.website_hosts)),
@@ -185,6 +194,14 @@ class Node:
     async def _seal(self) -> None:
         for info in await self.blobs.seal_open():
             self.reports.sealed(info)
+
+
+def _federation(settings: Settings) -> Federation:
+    """Who may vouch for others. An issuer that is listed may be connected to, unless it is this machine or its link."""
+    hosts = tuple(filter(None, (urlsplit(issuer).hostname for issuer in settings.oidc_issuers)))
+    allowed = AllowList((*settings.outbound_allow, *hosts))
+    directory = Directory(settings.ldap) if settings.ldap is not None else None
+    return Federation(Issuers(settings.oidc_issuers, allowed, ca_file=settings.oidc_ca_file), directory)
 
 
 def _limit(drive: Drive) -> str | None:

@@ -11,11 +11,13 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
 from objstore.drives.expansion import expand_all
 from objstore.iam import ownership
+from objstore.iam.federation.ldap_settings import LdapSettings
 from objstore.iam.users import UserEntry
 from objstore.kms import master
 from objstore.kms.vault import VaultSettings
@@ -80,6 +82,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     events_kept: int = 1_000_000
     storage_classes: dict[str, int] = {}
     lifecycle_day: float = 86_400.0
+    oidc_issuers: tuple[str, ...] = ()
+    oidc_ca_file: str | None = None
+    ldap: LdapSettings | None = None
     limits: Limits = Limits()
     kms: Kms = Kms()
     sse_c_over_http: str = customer_keys.LOOPBACK
@@ -116,6 +121,8 @@ def load(
     values: dict[str, Any] = _from_file(config) if config else {}
     values |= _from_environment(environment)
     values |= arguments
+    if "ldap" in values:
+        values["ldap"] = _with_password(values["ldap"], environment)
     patterns = list(drives) or list(values.get("drives", ()))
     try:
         values["drives"] = [str(path) for path in expand_all(patterns)]
@@ -151,6 +158,12 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
         if value := environment.get("OBJSTORE_" + name.upper()):
             values[name] = value
     return values
+
+
+def _with_password(ldap: object, environment: Mapping[str, str]) -> object:
+    """The `[ldap]` table with the password of its search account, which is better kept out of the file."""
+    password = secret_from(environment, "OBJSTORE_LDAP_BIND_PASSWORD")
+    return {**ldap, "bind_password": password} if isinstance(ldap, dict) and password is not None else ldap
 
 
 def secret_from(environment: Mapping[str, str], name: str) -> str | None:
@@ -192,12 +205,25 @@ def _check(s: Settings) -> None:
         raise SettingsError("targets: two of one type have the same id")
     if s.events_kept < 1:
         raise SettingsError("events_kept: at least 1")
+    _check_federation(s)
     if s.lifecycle_day <= 0:
         raise SettingsError("lifecycle_day: seconds, more than 0")
     if s.sse_c_over_http not in customer_keys.OVER_HTTP:
         raise SettingsError(f"sse_c_over_http: one of {', '.join(customer_keys.OVER_HTTP)}")
     _check_kms(s.kms)
     split_address(s.address)
+
+
+def _check_federation(s: Settings) -> None:
+    for issuer in s.oidc_issuers:
+        url = urlsplit(issuer)
+        if url.scheme not in ("https", "http") or not url.hostname or url.query or url.fragment:
+            raise SettingsError(f"oidc_issuers: {issuer!r} is not https://HOST/PATH")
+    if s.ldap is not None:
+        try:
+            s.ldap.check()
+        except ValueError as error:
+            raise SettingsError(str(error)) from None
 
 
 def _check_class(name: str, parity: int, drives: int) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from objstore.iam.federation.ldap_settings import LdapSettings
 from objstore.iam.users import UserEntry
 from objstore.kms.vault import VaultSettings
 from objstore.server.settings import Kms, Limits, Settings, load
@@ -39,7 +40,7 @@ def test_every_commented_setting_is_accepted_when_it_is_made(tmp_path: Path) -> 
     assert [user.name for user in settings.users] == ["alice"]
 
 
-@pytest.mark.parametrize("kind", [Settings, Limits, UserEntry, Kms, VaultSettings])
+@pytest.mark.parametrize("kind", [Settings, Limits, UserEntry, LdapSettings, Kms, VaultSettings])
 def test_every_setting_is_mentioned(kind: type[msgspec.Struct]) -> None:
     text = SAMPLE.read_text()
     for field in msgspec.structs.fields(kind):

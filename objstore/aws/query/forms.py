@@ -119,7 +119,7 @@ def _list(shape: ListShape) -> Reader:
         elif wrapper is not None:
             node = ""
         result = [read(value, f"{at}.{number}.member", wrong) for number, value in _numbered(node, at, wrong)]
-        _check_length(len(result), shape, at, wrong)
+        _check_length(len(result), shape, wrong, f"Value at '{at}' failed to satisfy constraint")
         return result
 
     return items
@@ -162,13 +162,12 @@ def _text(shape: Shape) -> Reader:
             wrong.append(f"Value at '{at}' failed to satisfy constraint: Member must be a string")
             return ""
         before = len(wrong)
-        _check_length(len(node), shape, at, wrong, node)
+        shown = _value(node, at, shape)
+        _check_length(len(node), shape, wrong, shown)
         if allowed and node not in allowed:
-            wrong.append(f"{_value(node, at)}: Member must satisfy enum value set: [{', '.join(allowed)}]")
+            wrong.append(f"{shown}: Member must satisfy enum value set: [{', '.join(allowed)}]")
         elif pattern is not None and not pattern.fullmatch(node) and len(wrong) == before:
-            wrong.append(
-                f"{_value(node, at)}: Member must satisfy regular expression pattern: {shape.metadata['pattern']}"
-            )
+            wrong.append(f"{shown}: Member must satisfy regular expression pattern: {shape.metadata['pattern']}")
         return node
 
     return text
@@ -182,15 +181,14 @@ def _scalar(shape: Shape) -> Reader:
         try:
             return read(node if isinstance(node, str) else "")
         except ValueError as error:
-            wrong.append(f"{_value(node, at)}: Member is {error}")
+            wrong.append(f"{_value(node, at, shape)}: Member is {error}")
             return None
 
     return scalar
 
 
-def _check_length(length: int, shape: Shape, at: str, wrong: list[str], text: str | None = None) -> None:
+def _check_length(length: int, shape: Shape, wrong: list[str], what: str) -> None:
     least, most = shape.metadata.get("min"), shape.metadata.get("max")
-    what = f"Value at '{at}' failed to satisfy constraint" if text is None else _value(text, at)
     if least is not None and length < least:
         wrong.append(f"{what}: Member must have length greater than or equal to {least}")
     elif most is not None and length > most:
@@ -210,8 +208,9 @@ def _pattern(text: str | None) -> re.Pattern[str] | None:
     return re.compile(text)
 
 
-def _value(node: Node, at: str) -> str:
-    return f"Value '{str(node)[:200]}' at '{at}' failed to satisfy constraint"
+def _value(node: Node, at: str, shape: Shape) -> str:
+    shown = "***" if shape.metadata.get("sensitive") else str(node)[:200]
+    return f"Value '{shown}' at '{at}' failed to satisfy constraint"
 
 
 def _missing(at: str) -> str:

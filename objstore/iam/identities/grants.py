@@ -13,7 +13,7 @@ from objstore.aws.principal import Kind as PrincipalKind
 from objstore.aws.principal import Principal
 from objstore.aws.sigv4.amz_date import iso
 from objstore.catalog.transaction import Transaction
-from objstore.iam.identities import attachments, entities, inline, managed, members
+from objstore.iam.identities import attachments, entities, inline, logins, managed, members
 from objstore.iam.identities.records import Role, User
 from objstore.iam.policy import Caller, Grants, Kind, Policy, Values, parse
 
@@ -33,6 +33,10 @@ def grants_of(tx: Transaction, principal: Principal, *, administers: bool = Fals
         role = entities.by_id(tx, Role, principal.user_id.partition(":")[0])
         if role is not None:
             identity, boundary = tuple(_of_holder(tx, role.id, f"role {role.name}")), role.boundary
+    elif principal.kind is PrincipalKind.FEDERATED and principal.session is not None:
+        dn = principal.user_id.partition(":")[2]
+        attached = logins.policies_of(tx, (dn, *principal.session.groups))
+        identity = tuple(policy for arn in attached for policy in _managed(tx, arn, Kind.IDENTITY))
     elif administers:
         identity = tuple(_managed(tx, _ADMINISTERS, Kind.IDENTITY))
     return Grants(identity, _boundary(tx, boundary), _session(principal))

@@ -12,7 +12,7 @@ from objstore.aws.errors import AwsError
 from objstore.aws.principal import Kind, Principal, Session
 from objstore.catalog.transaction import Transaction
 from objstore.iam.identities import accounts, entities, names
-from objstore.iam.identities.records import AccessKey, Account, Role, User
+from objstore.iam.identities.records import AccessKey, Account, Role, Tags, User
 from objstore.iam.users import Users
 from objstore.store.types import Owner
 
@@ -57,7 +57,9 @@ def of_user(tx: Transaction, users: Users, user: User) -> Principal:
     )
 
 
-def of_role(tx: Transaction, users: Users, role: Role, session: Session, made_by: Owner | None = None) -> Principal:
+def of_role(
+    tx: Transaction, users: Users, role: Role, session: Session, tags: Tags = (), made_by: Owner | None = None
+) -> Principal:
     """A session of a role. What it makes belongs to the role's account, or where that has no number to `made_by`."""
     one = owner(tx, users, role.account)
     if role.account == names.SHARED and made_by is not None:
@@ -70,7 +72,21 @@ def of_role(tx: Transaction, users: Users, role: Role, session: Session, made_by
         account=role.account,
         user_id=f"{role.id}:{session.name}",
         role_arn=names.arn(role),
-        tags=role.tags,
+        tags=joined(role.tags, tags),
+        session=session,
+    )
+
+
+def of_login(tx: Transaction, users: Users, account: str, dn: str, session: Session) -> Principal:
+    """A login by LDAP, which acts in the name of an account. Raises AccountProblem."""
+    one = owner(tx, users, account)
+    return Principal(
+        one.id,
+        one.name,
+        f"arn:aws:sts::{account}:federated-user/{session.name}",
+        kind=Kind.FEDERATED,
+        account=account,
+        user_id=f"{account}:{dn}",
         session=session,
     )
 
@@ -91,6 +107,12 @@ def of_key(tx: Transaction, users: Users, key: AccessKey) -> Principal | None:
         return replace(principal, session=Session(name=key.service.name, temporary=False))
     session = Session(name=key.service.name, policies=(key.service.policy,), temporary=False)
     return replace(principal, session=session, is_root=False)  # root narrowed is root of its account only
+
+
+def joined(of_role: Tags, of_session: Tags) -> Tags:
+    """Tags of a role and of its session, of which the latter count where both have one."""
+    replaced = {name.lower() for name, _ in of_session}
+    return (*(tag for tag in of_role if tag[0].lower() not in replaced), *of_session)
 
 
 def _owner(account: Account) -> Owner:

@@ -6,17 +6,21 @@ each request: a point read. Secrets that were opened are kept in memory with it,
 
 from __future__ import annotations
 
+import hmac
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from objstore.aws.principal import Credential, Principal
+from objstore.aws.errors import AwsError
+from objstore.aws.principal import Credential, Principal, Session
 from objstore.catalog.errors import CatalogError
 from objstore.catalog.transaction import Transaction
-from objstore.iam.identities import accounts, generation, keys, principals
+from objstore.iam.identities import accounts, entities, generation, keys, managed, principals, sessions
 from objstore.iam.identities.grants import NOTHING, grants_of
-from objstore.iam.identities.records import AccessKey, KeyUse
+from objstore.iam.identities.records import AccessKey, KeyUse, Role
+from objstore.iam.identities.sessions import Origin, Record
 from objstore.iam.policy import Grants
 from objstore.iam.users import Users
 from objstore.kms.master import MasterKey
@@ -45,6 +49,8 @@ class Identities:
         self.clock = clock
         self._generation = -1
         self._credentials: dict[str, tuple[Credential, float | None]] = {}
+        self._sessions: dict[str, tuple[Credential, float, str]] = {}
+        self.tokens = sessions.Tokens(master)
         self._grants: dict[str, Grants] = {}
         self._uses: dict[str, KeyUse] = {}
         self._flushed = clock()
@@ -95,6 +101,55 @@ class Identities:
             return None
         return Credential(key.id, keys.unseal(self.master, key), principal), _end(key)
 
+    # sessions
+
+    def session(self, access_key: str, token: str) -> Credential | None:
+        """The session of an access key and its token. Raises InvalidToken for one that is none or whose role, user or
+        key is gone, ExpiredToken past its end, AccountProblem where the account is suspended."""
+        self._follow()
+        kept = self._sessions.get(access_key)
+        if kept is None or not hmac.compare_digest(kept[2].encode(), token.encode("utf-8", "replace")):
+            record = self.tokens.open(access_key, token)
+            self._require_current(record.expires)
+            principal = self._catalog.read(lambda tx: self._session_principal(tx, record))
+            if principal is None:
+                raise AwsError("InvalidToken")
+            principal = replace(principal, access_key=access_key)
+            kept = Credential(access_key, self.tokens.secret(access_key), principal), float(record.expires), token
+            _keep(self._sessions, access_key, kept)
+        self._require_current(kept[1])
+        return kept[0]
+
+    def _require_current(self, expires: float) -> None:
+        if self.clock() >= expires:
+            raise AwsError("ExpiredToken")
+
+    def _session_principal(self, tx: Transaction, record: Record) -> Principal | None:
+        session = Session(
+            record.issued,
+            record.expires,
+            record.name,
+            narrowing(tx, record),
+            record.keys,
+            record.source_identity,
+            record.federated,
+            transitive=record.transitive,
+            groups=record.groups,
+        )
+        match record.origin:
+            case Origin.ROLE:
+                role = entities.by_id(tx, Role, record.subject)
+                return principals.of_role(tx, self.users, role, session, record.tags, record.maker) if role else None
+            case Origin.KEY:
+                base = self.users.credential(record.subject)
+                found = (base, None) if base is not None else self._read_credential(tx, record.subject)
+                return None if found is None else _of_key(found[0].principal, session)
+            case Origin.ACCOUNT:
+                root = principals.of_root(tx, self.users, record.account)
+                return replace(root, session=session, is_root=root.is_root and session.policies is None)
+            case Origin.LDAP:
+                return principals.of_login(tx, self.users, record.account, record.subject, session)
+
     # policies
 
     def grants(self, principal: Principal) -> Grants:
@@ -118,6 +173,7 @@ class Identities:
         current = self._catalog.read(generation.current)
         if current != self._generation:
             self._credentials.clear()
+            self._sessions.clear()
             self._grants.clear()
             self._generation = current
 
@@ -176,6 +232,20 @@ class Identities:
     def is_account(self, account: str) -> bool:
         """Whether there is an account of that id."""
         return self.users.account_root(account) is not None or bool(self.read(lambda tx: accounts.find(tx, account)))
+
+
+def narrowing(tx: Transaction, record: Record) -> tuple[str, ...] | None:
+    """The documents that narrow a session; a managed policy among them that is gone allows nothing."""
+    if record.policies is None and not record.arns:
+        return None
+    found = (managed.document_of(tx, arn) for arn in record.arns)
+    return (*(record.policies or ()), *(document for document in found if document is not None))
+
+
+def _of_key(principal: Principal, session: Session) -> Principal:
+    """A session of who has a key; of one that is narrowed itself it stays so."""
+    own = principal.session
+    return replace(principal, session=session if own is None else replace(session, policies=own.policies))
 
 
 def _end(key: AccessKey) -> float | None:

@@ -1,0 +1,1 @@
+"""Who others vouch for: tokens of OpenID Connect issuers, and logins at an LDAP server."""
