@@ -154,11 +154,18 @@ class Registry:
         return [one for one in self._operations.values() if one.service == service]
 
     def add(self, registered: Operation) -> None:
-        """Register. Raises ValueError when the name is taken or `supports` names a member the operation has not."""
+        """Register.
+
+        Raises ValueError when the name is taken, when `supports` names a member that the operation has not, and when
+        the gate could not decide about it: it has no action of its service.
+        """
         shape = registered.model.input_shape
         unknown = registered.supports - set(shape.members if shape else ())
         if unknown:
             raise ValueError(f"{registered.name} has no input member {', '.join(sorted(unknown))}")
+        service, colon, action = registered.action.partition(":")
+        if service != registered.service or not colon or not action.isalpha():
+            raise ValueError(f"{registered.name} has no action of {registered.service}: {registered.action!r}")
         name = registered.service, registered.name
         if name in self._operations:
             raise ValueError(f"{registered.name} is registered twice")

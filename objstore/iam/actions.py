@@ -62,6 +62,7 @@ ON_EXISTING: Final = frozenset(BY_OBJECT_ACL) | {
     "s3:PutObjectRetention",
     "s3:PutObjectTagging",
     "s3:PutObjectVersionTagging",
+    "s3:UpdateObjectEncryption",
 }
 """What is done to an object that is there: that it is not is told to whoever may list the bucket only."""
 
@@ -90,6 +91,10 @@ def _grants(call: Call) -> bool:
     return _named_grants(call) or bool(call.request.headers.get("x-amz-grant-write"))
 
 
+def _bucket_tags(call: Call) -> bool:
+    return bool((call.get("CreateBucketConfiguration") or {}).get("Tags"))
+
+
 _named_grants = _given("ACL", "GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "GrantWriteACP")
 _lock = _given("ObjectLockEnabledForBucket")
 
@@ -110,6 +115,7 @@ BESIDE: Final[dict[str, _Rows]] = {
         (_given("ObjectOwnership"), Need("s3:PutBucketOwnershipControls")),
         (_lock, Need("s3:PutBucketObjectLockConfiguration")),
         (_lock, Need("s3:PutBucketVersioning")),
+        (_bucket_tags, Need("s3:TagResource")),
     ),
     "CreateMultipartUpload": _ON_NEW_OBJECT,
     "DeleteObject": _BYPASS,

@@ -225,14 +225,17 @@ _KEYS: Final[dict[str, Callable[[Facts], str | Values | None]]] = {
 
 
 def _request_tags(facts: Facts) -> Mapping[str, str]:
-    """The tags that a request sets: in a header of S3, in a document of S3, or in the members of another service."""
+    """The tags that a request sets, in a header or a document."""
     call = facts.call
     header = call.request.headers.get("x-amz-tagging")
     if header:
         return dict(parse_qsl(header, keep_blank_values=True))
     document: Any = call.get("Tagging")
-    listed = document.get("TagSet") if isinstance(document, Mapping) else call.get("Tags")
-    return {tag["Key"]: tag.get("Value", "") for tag in listed or ()}
+    if isinstance(document, Mapping):
+        listed = document.get("TagSet")
+    else:
+        listed = (call.get("CreateBucketConfiguration") or {}).get("Tags")
+    return {tag["Key"]: tag["Value"] for tag in listed or ()}
 
 
 def _existing_tags(facts: Facts) -> Mapping[str, str]:

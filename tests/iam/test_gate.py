@@ -478,6 +478,7 @@ def test_a_version_has_actions_of_its_own(name: str, members: dict[str, str], ac
         ("GetObjectAttributes", {}, "s3:GetObject"),
         ("CreateBucket", {"ACL": "public-read"}, "s3:PutBucketAcl"),
         ("CreateBucket", {"ObjectOwnership": "ObjectWriter"}, "s3:PutBucketOwnershipControls"),
+        ("CreateBucket", {"CreateBucketConfiguration": {"Tags": [{"Key": "a", "Value": "b"}]}}, "s3:TagResource"),
         ("CreateBucket", {"ObjectLockEnabledForBucket": True}, "s3:PutBucketObjectLockConfiguration"),
     ],
 )

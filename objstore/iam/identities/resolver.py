@@ -19,7 +19,7 @@ from objstore.catalog.errors import CatalogError
 from objstore.catalog.transaction import Transaction
 from objstore.iam.identities import accounts, entities, generation, keys, managed, principals, sessions
 from objstore.iam.identities.grants import NOTHING, grants_of
-from objstore.iam.identities.records import AccessKey, KeyUse, Role
+from objstore.iam.identities.records import AccessKey, KeyUse, Role, User
 from objstore.iam.identities.sessions import Origin, Record
 from objstore.iam.policy import Grants
 from objstore.iam.users import Users
@@ -203,9 +203,8 @@ class Identities:
     # accounts
 
     def by_id(self, canonical_id: str) -> Owner | None:
-        """The owner of a canonical id, among the accounts of the catalog."""
-        found = self.read(lambda tx: accounts.by_canonical(tx, canonical_id))
-        return Owner(found.canonical, found.name) if found is not None else None
+        """The account of a canonical id in the catalog, or the user of a unique id, to whom Ceph grants as well."""
+        return self.read(lambda tx: _grantee(tx, canonical_id))
 
     def by_email(self, email: str) -> Owner | None:
         """The owner of an email address, among the accounts of the catalog."""
@@ -246,6 +245,14 @@ def _of_key(principal: Principal, session: Session) -> Principal:
     """A session of who has a key; of one that is narrowed itself it stays so."""
     own = principal.session
     return replace(principal, session=session if own is None else replace(session, policies=own.policies))
+
+
+def _grantee(tx: Transaction, unique: str) -> Owner | None:
+    account = accounts.by_canonical(tx, unique)
+    if account is not None:
+        return Owner(account.canonical, account.name)
+    user = entities.by_id(tx, User, unique)
+    return Owner(user.id, user.name) if user is not None else None
 
 
 def _end(key: AccessKey) -> float | None:
