@@ -48,6 +48,7 @@ TABLE: Final[dict[str, tuple[int, str]]] = {
         400,
         "The client token was used before with different parameters.",
     ),
+    "IdMismatch": (400, "Document ID does not match the specified configuration ID."),
     "IllegalLocationConstraintException": (
         400,
         "The specified location constraint is incompatible for the region specific endpoint this request was sent to.",
@@ -97,6 +98,7 @@ TABLE: Final[dict[str, tuple[int, str]]] = {
     ),
     "InvalidRequest": (400, "Invalid Request"),
     "InvalidRetentionPeriod": (400, "The retention period of the default retention is not valid"),
+    "InvalidS3DestinationBucket": (400, "Invalid bucket ARN."),
     "InvalidSecurity": (403, "The provided security credentials are not valid."),
     "InvalidStorageClass": (400, "The storage class you specified is not valid"),
     "InvalidTag": (
@@ -182,6 +184,10 @@ TABLE: Final[dict[str, tuple[int, str]]] = {
     # Not of AWS, whose drives are never full. 507 is not retried by SDKs, which would be in vain.
     "StorageFull": (507, "There is not enough free space on the drives to store this."),
     "TooManyBuckets": (400, "You have attempted to create more buckets than allowed"),
+    "TooManyConfigurations": (
+        400,
+        "You are attempting to create a new configuration but have already reached the 1,000-configuration limit.",
+    ),
     "TooManyParts": (400, "You have attempted to add more parts than the maximum allowed."),
     "UnexpectedContent": (400, "This request contains unsupported content."),
     "UnresolvableGrantByEmailAddress": (400, "The email address you provided does not match any account on record."),

@@ -105,6 +105,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE settings (name TEXT PRIMARY KEY, value BLOB) STRICT, WITHOUT ROWID",
         "CREATE TABLE kms_keys (name BLOB PRIMARY KEY, record BLOB NOT NULL) STRICT, WITHOUT ROWID",
         "CREATE TABLE drives (id TEXT PRIMARY KEY, record BLOB NOT NULL) STRICT, WITHOUT ROWID",
+        # Lists of buckets that are made again and again; `due` is in microseconds, NULL while none is wanted.
+        """CREATE TABLE inventories (
+            bucket INTEGER NOT NULL, id TEXT NOT NULL, record BLOB NOT NULL, due INTEGER, last BLOB,
+            PRIMARY KEY (bucket, id)
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX inventories_due ON inventories (due) WHERE due IS NOT NULL",
         # Of iam/: `name` is folded as names are compared; `holder` is the id of a user, group or role.
         """CREATE TABLE iam_accounts (
             id TEXT PRIMARY KEY, canonical TEXT NOT NULL UNIQUE, name TEXT NOT NULL UNIQUE, email TEXT NOT NULL,

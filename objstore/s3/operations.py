@@ -11,6 +11,7 @@ from objstore.s3 import (  # noqa: F401
     copy,
     cors,
     delete,
+    inventory,
     lifecycle,
     listing,
     multipart,

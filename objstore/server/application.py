@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -29,6 +31,13 @@ def application(node: Node, settings: Settings, log: AccessLog) -> ASGIApp:
     def page(answer: Answer) -> AdminPage:
         return AdminPage(node, settings, domains, answer)
 
+    async def lists(method: str, given: Parameters) -> dict[str, Any]:
+        """A bucket's inventory: POST has a list made at once, GET tells how the last one went."""
+        inventories, bucket, ident = node.store.inventories, given.get("bucket", ""), given.get("id", "")
+        if method == "POST":
+            return {"asked_us": await inventories.ask(bucket, ident)}
+        return {"last": inventories.find(bucket, ident)[1]}
+
     async def inventory(_: str, __: Parameters) -> Inventory:
         return await node.inventory()
 
@@ -41,6 +50,7 @@ def application(node: Node, settings: Settings, log: AccessLog) -> ASGIApp:
                     Route("/health/ready", _Ready(node), methods=["GET"]),
                     Route("/metrics", _Metrics(node), methods=["GET"]),
                     Route("/admin/v1/info", page(inventory), methods=["GET"]),
+                    Route("/admin/v1/inventory", page(lists), methods=["GET", "POST"]),
                     Route("/admin/v1/quota", page(QuotaPages(node)), methods=["GET", "PUT", "DELETE"]),
                 ],
             )

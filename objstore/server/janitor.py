@@ -14,7 +14,8 @@ from objstore.drives.drive import Drive
 from objstore.drives.errors import DriveError
 from objstore.drives.lock import lock_drive
 from objstore.drives.state import DriveState
-from objstore.jobs import lifecycle
+from objstore.iam import service_access
+from objstore.jobs import inventory, lifecycle
 from objstore.jobs.compact import compact
 from objstore.jobs.deliver import Deliveries
 from objstore.jobs.heal import heal, queue_lost
@@ -24,10 +25,12 @@ from objstore.server.children import Orders
 from objstore.server.node import Node, open_node
 from objstore.server.runtime import hold_instance, instance_lives, reads
 from objstore.store.events.cause import Caused
+from objstore.store.types import Bucket, Owner
 from objstore.targets.opening import open_target
 
 _log = logging.getLogger(__name__)
 _WATCH, _REAP, _LIFECYCLE, _COUNT, _DELIVER = 1.0, 5.0, 2.0, 1.0, 0.25
+_INVENTORY = 1.0
 _LONGEST_WAIT = 10  # rounds of watching
 
 
@@ -130,6 +133,18 @@ class Janitor:
         while self._node.read_only_reason() is None and await self._node.store.count_quotas():
             pass
 
+    async def inventory(self) -> None:
+        """Make the inventory lists that are due."""
+        if self._node.read_only_reason() is None:
+            await inventory.run(self._node.store, self._node.envelopes, self._may_write_list)
+
+    def _may_write_list(self, source: Bucket, target: Bucket, key: str) -> bool:
+        account = self._account_of(source.owner)
+        return service_access.may_write(service_access.INVENTORY, source, account, target, [key])
+
+    def _account_of(self, owner: Owner) -> str:
+        return self._node.identities.account_of(owner.id) or owner.id
+
 
 async def work(orders: Orders) -> None:
     """Run the loops until cancelled."""
@@ -146,6 +161,7 @@ async def work(orders: Orders) -> None:
             _forever(janitor.lifecycle, _LIFECYCLE),
             _forever(janitor.count, _COUNT),
             _forever(janitor.deliver, _DELIVER),
+            _forever(janitor.inventory, _INVENTORY),
         )
     finally:
         await janitor.close()

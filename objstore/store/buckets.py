@@ -116,6 +116,7 @@ def delete(tx: Transaction, name: str, now_us: int) -> bool:
     if queue.forget(tx, bucket.id, _PURGE):
         return False
     quotas.forget(tx, bucket.id)
+    tx.run("DELETE FROM inventories WHERE bucket = ?", bucket.id)
     tx.run("DELETE FROM usage WHERE bucket = ?", bucket.id)
     tx.run("DELETE FROM buckets WHERE id = ?", bucket.id)
     return True

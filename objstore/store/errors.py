@@ -196,3 +196,15 @@ class OperationAborted(StoreError):
     """What was looked at changed again and again while it was worked on; the client should try again."""
 
     code = "OperationAborted"
+
+
+class NoSuchConfiguration(StoreError):
+    """The bucket has no configuration of that id."""
+
+    code = "NoSuchConfiguration"
+
+
+class TooManyConfigurations(StoreError):
+    """The bucket has as many configurations of a kind as it may have."""
+
+    code = "TooManyConfigurations"

@@ -41,6 +41,7 @@ from objstore.store.content import Content, drafted
 from objstore.store.errors import StoreError
 from objstore.store.events.cause import Caused
 from objstore.store.events.rules import Notification
+from objstore.store.inventories import Inventories
 from objstore.store.lifecycle.rules import Lifecycle
 from objstore.store.locks import ObjectLock
 from objstore.store.quotas import Limits, Quota, Target
@@ -107,6 +108,7 @@ class Store:
         self._catalog = Caused(catalog)
         self._clock = clock
         self._content = Content(self._catalog, blobs, clock, classes)
+        self.inventories = Inventories(catalog, clock)
         self._pages = ThreadPoolExecutor(max_workers=2, thread_name_prefix="pages")
 
     @property

@@ -23,6 +23,7 @@ SHOWN = {
     "PutBucketAcl": "front/test_bucket_policies.py::test_an_acl_makes_a_bucket_public_too_unless_it_is_ignored",
     "PutBucketCors": "front/test_cors.py::test_a_preflight_is_answered_by_the_first_rule_that_allows_it",
     "PutBucketEncryption": "front/test_encryption.py::test_the_default_of_a_bucket",
+    "PutBucketInventoryConfiguration": "front/test_inventory.py::test_a_list_is_made_and_read_by_data_tools",
     "PutBucketLifecycleConfiguration": "lifecycle/test_acting.py::test_objects_there_before_and_after_the_rules_expire",
     "PutBucketNotificationConfiguration": "events/test_events.py::test_every_kind_of_event",
     "PutBucketOwnershipControls": "front/test_ownership.py::test_preferred_takes_what_is_given_with_full_control",
