@@ -23,9 +23,10 @@ NEEDS += ["lxml", "PyYAML", "gevent"]
 
 KMS_KEYS = ["conformance-key", "conformance-key-2", "alias/aws/s3"]
 
-# The suite is told that a day lasts ten seconds.
+# The suite is told that a day lasts ten seconds, and expects access logs within five.
 SETTINGS = """
 lifecycle_day = 10.0
+log_delivery = 2.0
 [[users]]
 id = "testid"
 account = ""

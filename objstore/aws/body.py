@@ -12,6 +12,7 @@ it is known to be allowed. A client that goes away raises `ClientGone`, one that
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -57,6 +58,7 @@ class Body:
         self._idle_timeout = idle_timeout
         self._trailers: dict[str, str] = {}
         self.ended = False  # whether the last byte has been received
+        self.ended_at: float | None = None  # when it was, by `time.monotonic`
 
     @cached_property
     def claims(self) -> Claims:
@@ -164,6 +166,8 @@ class Body:
             if message["type"] == "http.disconnect":
                 raise ClientGone
             self.ended = not message.get("more_body", False)
+            if self.ended:
+                self.ended_at = time.monotonic()
             data: bytes = message.get("body", b"")
             if data:
                 yield data

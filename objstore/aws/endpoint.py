@@ -167,6 +167,7 @@ class Endpoint:
                 await self._deliver(state, self._refusal(state, error), send)
         finally:
             exchange.finished = time.monotonic()
+            exchange.received = state.body.ended_at if state.body is not None else None
             if self._on_done is not None:
                 self._on_done(exchange)
 
@@ -204,7 +205,7 @@ class Endpoint:
         request.bucket, request.key = split_path(request.raw_path, bucket)
         if request.method == "OPTIONS" and self._cors is not None:
             return Response(200, _pairs(self._cors(request)))
-        exchange.principal = ANONYMOUS
+        exchange.principal, exchange.website = ANONYMOUS, True
 
         async def fetch(wanted: Request) -> Response:
             exchange.operation = "HeadObject" if wanted.method == "HEAD" else "GetObject"
@@ -265,6 +266,7 @@ class Endpoint:
             compiled.operation, upload.request, exchange.request_id, upload.principal, members, body, self._region
         )
         call.scheme = Scheme.ANONYMOUS if upload.principal.anonymous else Scheme.FORM
+        exchange.call = call
         await self._gate(call, self._context)
         reply = await compiled.operation.handler(call, self._context)
         await form.drain()
@@ -286,15 +288,17 @@ class Endpoint:
         if not body.declared and who.payload.sha256 in (None, _EMPTY_SHA256) and not compiled.parser.streams:
             body.ended = True  # nothing to receive and nothing to compare
         operation, exchange = compiled.operation, state.exchange
-        return Call(
+        call = state.exchange.call = Call(
             operation, request, exchange.request_id, who.principal, members, body, self._region, scheme=who.scheme
         )
+        return call
 
     async def _deliver(self, state: _State, response: Response, send: Send) -> None:
         exchange = state.exchange
         if exchange.request is not None and "origin" in exchange.request.headers:
             response.headers += self._cross_origin(exchange.request)
         response.headers += ((b"x-amz-request-id", exchange.request_id.encode("ascii")), *self._constant, self._today())
+        exchange.headers = response.headers
         await Delivery(exchange, state.receive, send, self._limits).deliver(response, may_reuse=self._may_reuse(state))
 
     def _cross_origin(self, request: Request) -> list[HeaderPair]:

@@ -36,7 +36,7 @@ class Request:
     """One request. Header names are in lower case, values decoded as Latin-1; `query` keeps order and duplicates.
 
     `bucket` is None for the service itself, `key` None for a bucket; `host_bucket` is the bucket when the host named
-    it. `tls_version` is `1.3`, say.
+    it. `tls_version` is `1.3`, say, and `cipher` as OpenSSL calls it.
     """
 
     method: str
@@ -51,6 +51,7 @@ class Request:
     secure: bool = False
     client: str | None = None
     tls_version: str | None = None
+    cipher: str | None = None
 
     @property
     def resource(self) -> str:
@@ -93,14 +94,16 @@ def read_request(scope: Mapping[str, Any], domains: Domains) -> Request:
         key=key,
         secure=scope.get("scheme") == "https",
         client=client[0] if client else None,
-        tls_version=_tls_version(scope) if scope.get("scheme") == "https" else None,
+        **(_tls(scope) if scope.get("scheme") == "https" else {}),
     )
 
 
-def _tls_version(scope: Mapping[str, Any]) -> str | None:
-    """`1.2` or `1.3`, where the HTTP server tells by ASGI's extension for TLS."""
-    number = scope.get("extensions", {}).get("tls", {}).get("tls_version")
-    return None if number is None else f"1.{number - 0x0301}"
+def _tls(scope: Mapping[str, Any]) -> dict[str, str]:
+    """What the HTTP server tells of TLS by ASGI's extension: the version as `1.2` or `1.3`, the cipher by its name."""
+    told = scope.get("extensions", {}).get("tls", {})
+    number, cipher = told.get("tls_version"), told.get("cipher_name")
+    found = {"tls_version": f"1.{number - 0x0301}"} if number is not None else {}
+    return found | ({"cipher": cipher} if cipher is not None else {})
 
 
 def read_headers(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:

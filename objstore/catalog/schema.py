@@ -111,6 +111,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (bucket, id)
         ) STRICT, WITHOUT ROWID""",
         "CREATE INDEX inventories_due ON inventories (due) WHERE due IS NOT NULL",
+        # Lines of access logs that wait to be delivered, packed; `size` is that of the lines.
+        """CREATE TABLE access_records (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, target BLOB NOT NULL, at INTEGER NOT NULL, size INTEGER NOT NULL,
+            lines BLOB NOT NULL
+        ) STRICT""",
+        "CREATE INDEX access_records_target ON access_records (target, at, size)",
         # Of iam/: `name` is folded as names are compared; `holder` is the id of a user, group or role.
         """CREATE TABLE iam_accounts (
             id TEXT PRIMARY KEY, canonical TEXT NOT NULL UNIQUE, name TEXT NOT NULL UNIQUE, email TEXT NOT NULL,

@@ -1,7 +1,8 @@
-"""What a service may write for a bucket into another: inventory lists, as the target's policy says.
+"""What a service may write for a bucket into another: inventory lists and access logs, as the target's policy says.
 
 A service is nobody's account: the policy of the target must allow it `s3:PutObject`, and may ask for which bucket
-(`aws:SourceArn`) and whose (`aws:SourceAccount`) it writes.
+(`aws:SourceArn`) and whose (`aws:SourceAccount`) it writes. Logs may also be let in by the target's ACL.
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html#grant-log-delivery-permissions-general
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/configure-inventory.html#configure-inventory-destination-bucket-policy
 """
 
@@ -10,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from objstore.iam import bucket_policy
+from objstore.iam import acl, bucket_policy, ownership
 from objstore.iam.policy import Asked, Caller, Grants, Reason, decide
 from objstore.store.types import Bucket
 
 INVENTORY: Final = "s3.amazonaws.com"
+LOGGING: Final = "logging.s3.amazonaws.com"
 
 
 def may_write(service: str, source: Bucket, account: str, target: Bucket, keys: Sequence[str]) -> bool:
@@ -36,6 +38,13 @@ def may_write(service: str, source: Bucket, account: str, target: Bucket, keys: 
     ]
     denied = any(decision.reason is Reason.EXPLICIT_DENY for decision in decisions)
     return not denied and any(decision.allowed for decision in decisions)
+
+
+def may_log(source: Bucket, account: str, target: Bucket, keys: Sequence[str]) -> bool:
+    """Whether access logs of a bucket may be written into `target`, by its ACL or its policy."""
+    granted = {grant.permission for grant in ownership.bucket_acl(target) if grant.uri == acl.LOG_DELIVERY}
+    by_acl = {acl.WRITE, acl.READ_ACP} <= granted or acl.FULL_CONTROL in granted
+    return by_acl or may_write(LOGGING, source, account, target, keys)
 
 
 def _told(service: str, source: Bucket, account: str) -> dict[str, tuple[str, ...]]:

@@ -17,6 +17,8 @@ from objstore.store.errors import StoreError
 from objstore.store.types import Deleted, DeleteItem
 
 MAX_KEYS: Final = 1000
+DELETED: Final = "deleted"
+"""Of a call's notes: the keys of a DeleteObjects with their versions and errors, for access logs."""
 
 _BYPASS: Final = "BypassGovernanceRetention"
 
@@ -51,8 +53,10 @@ async def delete_objects(call: Call, context: Context) -> dict[str, Any]:
     items = [_item(one, bypass) for one, error in zip(wanted, refused, strict=True) if error is None]
     outcomes = iter(await context.store.delete_many(call.bucket, items))
     deleted, errors = [], []
+    done = call.notes[DELETED] = list[tuple[str, str | None, Exception | None]]()
     for one, error in zip(wanted, refused, strict=True):
         outcome = error or next(outcomes)
+        done.append((one["Key"], one.get("VersionId"), None if isinstance(outcome, Deleted) else outcome))
         if isinstance(outcome, Deleted):
             deleted.append(_deleted_members(one, outcome))
         else:

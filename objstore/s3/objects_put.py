@@ -7,7 +7,7 @@ from typing import Any
 
 from objstore.aws.operation import Call, operation
 from objstore.iam.context import Context
-from objstore.iam.lookup import bucket_of
+from objstore.iam.lookup import VERSION, bucket_of
 from objstore.s3 import appends, checksums, conditions, encryption, keys, lifecycle, locks, new_objects, versions
 from objstore.store.sealed import revealed
 
@@ -27,6 +27,7 @@ async def put_object(call: Call, context: Context) -> dict[str, Any]:
         published = await context.store.put(call.bucket, key, checksums.source(call.body), new, given)
     made = published.version
     key_of_made = encryption.key_of(seal) if made.encryption is not None else None
+    call.notes[VERSION] = made
     return {
         "ETag": versions.quoted(made.etag),
         **checksums.members(revealed(key_of_made, made.checksum)),

@@ -30,4 +30,5 @@ from objstore.s3 import (  # noqa: F401
     versioning,
     versions_listing,
 )
+from objstore.s3.access_logging import operations as access_logging  # noqa: F401
 from objstore.s3.website import operations as website  # noqa: F401

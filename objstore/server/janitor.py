@@ -15,7 +15,7 @@ from objstore.drives.errors import DriveError
 from objstore.drives.lock import lock_drive
 from objstore.drives.state import DriveState
 from objstore.iam import service_access
-from objstore.jobs import inventory, lifecycle
+from objstore.jobs import inventory, lifecycle, log_delivery
 from objstore.jobs.compact import compact
 from objstore.jobs.deliver import Deliveries
 from objstore.jobs.heal import heal, queue_lost
@@ -30,7 +30,7 @@ from objstore.targets.opening import open_target
 
 _log = logging.getLogger(__name__)
 _WATCH, _REAP, _LIFECYCLE, _COUNT, _DELIVER = 1.0, 5.0, 2.0, 1.0, 0.25
-_INVENTORY = 1.0
+_INVENTORY, _LOGS = 1.0, 1.0
 _LONGEST_WAIT = 10  # rounds of watching
 
 
@@ -142,6 +142,19 @@ class Janitor:
         account = self._account_of(source.owner)
         return service_access.may_write(service_access.INVENTORY, source, account, target, [key])
 
+    async def deliver_logs(self) -> None:
+        """Write out the lines of access logs that have waited long enough."""
+        node = self._node
+        if node.read_only_reason() is None:
+            await log_delivery.deliver(
+                node.catalog,
+                node.store,
+                node.envelopes,
+                interval_us=int(node.settings.log_delivery * 1_000_000),
+                region=node.settings.region,
+                account_of=self._account_of,
+            )
+
     def _account_of(self, owner: Owner) -> str:
         return self._node.identities.account_of(owner.id) or owner.id
 
@@ -162,6 +175,7 @@ async def work(orders: Orders) -> None:
             _forever(janitor.count, _COUNT),
             _forever(janitor.deliver, _DELIVER),
             _forever(janitor.inventory, _INVENTORY),
+            _forever(janitor.deliver_logs, _LOGS),
         )
     finally:
         await janitor.close()

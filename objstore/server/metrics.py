@@ -21,6 +21,7 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 requests = Counter("objstore_requests_total", "Requests answered.", ["operation", "status"])
 seconds = Histogram("objstore_request_seconds", "Time from request to end of answer.", ["operation"], buckets=_SECONDS)
 received = Counter("objstore_received_bytes_total", "Bytes of request bodies.")
+dropped_records = Counter("objstore_dropped_access_records_total", "Lines of buckets' access logs that were lost.")
 sent = Counter("objstore_sent_bytes_total", "Bytes of answers' bodies.")
 
 

@@ -38,6 +38,7 @@ from objstore.s3.website.site import Site
 from objstore.server import credentials, engines, metrics
 from objstore.server.access import AccessLog
 from objstore.server.inventory import DriveView, Healing, Inventory
+from objstore.server.recorder import Recorder
 from objstore.server.runtime import reads
 from objstore.server.settings import Settings, SettingsError
 from objstore.store import extents, repair
@@ -87,6 +88,7 @@ class Node:
         self.envelopes, self._vault = engines.assembled(settings.kms, self.keyring)
         self.identities = Identities(catalog, key, self.users)
         self.federation = _federation(settings)
+        self.recorder = Recorder(catalog, self.store)
 
     def endpoint(self, settings: Settings, log: AccessLog) -> Endpoint:
         """AWS's wire over this node's store."""
@@ -122,6 +124,7 @@ class Node:
         who = exchange.principal
         if who is not None and who.access_key is not None:
             self.identities.used(who.access_key, exchange.service, self.settings.region)
+        self.recorder.note(exchange)
         _record(exchange, log)
 
     def read_only_reason(self) -> str | None:
@@ -179,6 +182,7 @@ class Node:
             self.reports.sealed(info)
         await self.reports.flush()
         await self.identities.flush(at_once=True)
+        await self.recorder.flush()
         if self._vault is not None:
             await self._vault.close()
         await asyncio.to_thread(self.catalog.close)

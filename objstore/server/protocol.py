@@ -60,7 +60,8 @@ class BoundedProtocol(HttpToolsProtocol):
         transport.set_write_buffer_limits(high=_ANSWER_HIGH_WATER)
         tls = transport.get_extra_info("ssl_object")
         if tls is not None:
-            self._extensions = {"tls": {"tls_version": _TLS_VERSIONS.get(tls.version())}}
+            told = {"tls_version": _TLS_VERSIONS.get(tls.version()), "cipher_name": tls.cipher()[0]}
+            self._extensions = {"tls": told}
         self._start_timer()
 
     def data_received(self, data: bytes) -> None:

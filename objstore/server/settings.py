@@ -74,6 +74,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     users: tuple[UserEntry, ...] = ()
     object_ownership: str = ownership.WRITER
     access_log: str = "-"
+    log_delivery: float = 300.0
     drive_deadline: float = 10.0
     reap_grace: float = 900.0
     accept_loss: bool = False
@@ -206,6 +207,8 @@ def _check(s: Settings) -> None:
     if s.events_kept < 1:
         raise SettingsError("events_kept: at least 1")
     _check_federation(s)
+    if s.log_delivery < 0:
+        raise SettingsError("log_delivery: seconds, 0 or more")
     if s.lifecycle_day <= 0:
         raise SettingsError("lifecycle_day: seconds, more than 0")
     if s.sse_c_over_http not in customer_keys.OVER_HTTP:

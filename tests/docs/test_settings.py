@@ -25,6 +25,7 @@ SHOWN = {
     "PutBucketEncryption": "front/test_encryption.py::test_the_default_of_a_bucket",
     "PutBucketInventoryConfiguration": "front/test_inventory.py::test_a_list_is_made_and_read_by_data_tools",
     "PutBucketLifecycleConfiguration": "lifecycle/test_acting.py::test_objects_there_before_and_after_the_rules_expire",
+    "PutBucketLogging": "front/test_access_logging.py::test_every_kind_of_request_has_its_line",
     "PutBucketNotificationConfiguration": "events/test_events.py::test_every_kind_of_event",
     "PutBucketOwnershipControls": "front/test_ownership.py::test_preferred_takes_what_is_given_with_full_control",
     "PutBucketPolicy": "front/test_bucket_policies.py::test_a_policy_lets_in_whom_it_names_for_what_it_says",
