@@ -145,6 +145,21 @@ def test_a_reader_sees_one_snapshot(deployment: Deployment) -> None:
     assert deployment.names() == {"a", "b"}
 
 
+def test_one_turn_of_the_loop_reads_one_snapshot_and_the_next_one_what_was_written(deployment: Deployment) -> None:
+    async def turns() -> None:
+        seen = deployment.names()
+        elsewhere = threading.Thread(target=deployment.put, args=("later",))
+        elsewhere.start()
+        elsewhere.join()
+        assert deployment.names() == seen
+        await asyncio.sleep(0)
+        assert deployment.names() == seen | {"later"}
+
+    asyncio.run(turns())
+    deployment.put("last")
+    assert deployment.names() >= {"later", "last"}
+
+
 def test_a_reader_may_raise_and_readers_may_nest(deployment: Deployment) -> None:
     deployment.put("a")
     with pytest.raises(ZeroDivisionError):
