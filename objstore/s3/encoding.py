@@ -12,6 +12,8 @@ from objstore.aws.errors import AwsError
 
 Encoder = Callable[[str], str]
 
+_SPACES = str.maketrans("\n\t", "  ")
+
 
 def encoder(encoding_type: str | None) -> Encoder:
     """How a listing writes names: as they are, or percent-encoded (slashes stay). Raises InvalidArgument."""
@@ -25,6 +27,11 @@ def encoder(encoding_type: str | None) -> Encoder:
             ArgumentValue=encoding_type,
         )
     return _quote
+
+
+def bare(text: str) -> bool:
+    """Whether XML can carry a text as it is, and percent-decoding would leave it so."""
+    return text.translate(_SPACES).isprintable() and not set(text) & set("%+")
 
 
 def _quote(text: str) -> str:

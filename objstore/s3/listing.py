@@ -15,7 +15,7 @@ from objstore.iam import acl, ownership
 from objstore.iam.context import Context
 from objstore.iam.lookup import bucket_of
 from objstore.s3 import limits, tokens
-from objstore.s3.encoding import Encoder, encoder
+from objstore.s3.encoding import Encoder, bare, encoder
 from objstore.s3.times import moment
 from objstore.s3.versions import quoted
 from objstore.store.types import Bucket, Entry, MarkedPage, Page
@@ -30,6 +30,9 @@ async def list_objects(call: Call, context: Context) -> dict[str, Any]:
     marker = call.get("Marker", "")
     page, members = await _page(call, context, marker, encode)
     members["Marker"] = encode(marker)
+    # SDKs read this one prefix as it stands, or decode it: both get the same where it can be written bare.
+    if bare(prefix := call.get("Prefix", "")):
+        members["Prefix"] = prefix
     if page.next is not None and call.get("Delimiter"):
         members["NextMarker"] = encode(page.next)
     bucket = bucket_of(call, context)

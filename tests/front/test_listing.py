@@ -103,3 +103,11 @@ def test_keys_that_xml_cannot_hold_are_listed_encoded(server: Running, s3: Any, 
     s3.put_object(Bucket=bucket, Key="bell\x07", Body=b"x")
     listed = s3.list_objects_v2(Bucket=bucket)["Contents"]  # boto3 asks for encoding-type=url and decodes
     assert [one["Key"] for one in listed] == ["bell\x07"]
+
+
+def test_the_prefix_of_a_listing_comes_back(s3: Any, bucket: str) -> None:
+    for prefix in ("\n", "a b", "ünder/"):
+        assert s3.list_objects(Bucket=bucket, Prefix=prefix)["Prefix"] == prefix
+        assert s3.list_objects_v2(Bucket=bucket, Prefix=prefix)["Prefix"] == prefix
+    for prefix in ("100%", "a+b", "\x01"):
+        assert s3.list_objects_v2(Bucket=bucket, Prefix=prefix)["Prefix"] == prefix
