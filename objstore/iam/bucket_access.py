@@ -55,7 +55,9 @@ class BucketAccess:
         self._caller = callers.caller_of(principal)
         self._grants = context.identities.grants(principal)
         same = principal.id == bucket.owner.id and not principal.anonymous
-        self._owner = callers.account_of(principal) if same else callers.account_of_owner(bucket.owner, context)
+        self._owner = (
+            callers.account_of(principal) if same else callers.account_of_owner(bucket.owner, context, principal)
+        )
         if self._policy is not None and self.outside and public_access.restricted(bucket, self._policy):
             raise AwsError("AccessDenied", "The bucket is public by its policy, and restricted to its owner's account.")
 

@@ -1,7 +1,7 @@
 """Principals as decisions compare them.
 
 A user without an account stands for one of its own, whose root it is: what it owns is its own, and what others own is
-theirs to share. So does a role without an account for whoever made it.
+theirs to share.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from objstore.aws.principal import Kind, Principal
 from objstore.iam.identities import grants
+from objstore.iam.identities.names import SHARED
 from objstore.iam.policy import Caller
 from objstore.iam.policy.arns import parse_arn
 from objstore.store.types import Owner
@@ -30,13 +31,19 @@ def caller_of(principal: Principal) -> Caller:
 
 
 def account_of(principal: Principal) -> str:
-    """The account in whose name a principal acts."""
-    return principal.account or principal.id
+    """The account in whose name a principal acts. A role without a numbered account acts for all who have none."""
+    return principal.account if principal.kind is Kind.ROLE else principal.account or principal.id
 
 
-def account_of_owner(owner: Owner, context: Context) -> str:
-    """The account of who owns a bucket or object."""
-    return context.identities.account_of(owner.id) or owner.id
+def account_of_owner(owner: Owner, context: Context, principal: Principal | None = None) -> str:
+    """The account of who owns a bucket or object.
+
+    To a role without a numbered account, everybody without one is of its own: those who may make such roles rule there.
+    """
+    account = context.identities.account_of(owner.id)
+    if account == SHARED and principal is not None and (principal.kind, principal.account) == (Kind.ROLE, SHARED):
+        return SHARED
+    return account or owner.id
 
 
 def initiator_of(principal: Principal) -> Owner:

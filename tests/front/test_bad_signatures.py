@@ -75,3 +75,8 @@ def test_an_anonymous_write(server: Running, s3: Any, bucket: str) -> None:
 
 def test_a_method_that_s3_does_not_have(server: Running, bucket: str) -> None:
     assert send(server, "PATCH", f"/{bucket}/k").error == ("MethodNotAllowed", 405)
+
+
+def test_a_wrong_region_is_told_the_right_one_even_without_a_document(server: Running, bucket: str) -> None:
+    answer = send(server, "HEAD", f"/{bucket}/k", signer=Signer(region="mars-north-1"))
+    assert (answer.status, answer.headers["x-amz-bucket-region"]) == (400, "us-east-1")

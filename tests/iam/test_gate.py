@@ -477,8 +477,8 @@ def test_a_version_has_actions_of_its_own(name: str, members: dict[str, str], ac
         ("PutObjectRetention", {"BypassGovernanceRetention": True}, "s3:BypassGovernanceRetention"),
         ("GetObjectAttributes", {}, "s3:GetObject"),
         ("CreateBucket", {"ACL": "public-read"}, "s3:PutBucketAcl"),
-        ("CreateBucket", {"ObjectOwnership": "ObjectWriter"}, "s3:PutBucketOwnershipControls"),
         ("CreateBucket", {"CreateBucketConfiguration": {"Tags": [{"Key": "a", "Value": "b"}]}}, "s3:TagResource"),
+        ("CreateBucket", {"ObjectOwnership": "BucketOwnerEnforced"}, "s3:PutBucketOwnershipControls"),
         ("CreateBucket", {"ObjectLockEnabledForBucket": True}, "s3:PutBucketObjectLockConfiguration"),
     ],
 )

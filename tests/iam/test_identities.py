@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
 
 from objstore.aws.errors import AwsError
-from objstore.aws.principal import ANONYMOUS, Kind
+from objstore.aws.principal import ANONYMOUS, Kind, Principal
 from objstore.catalog.transaction import Transaction
+from objstore.iam import callers
 from objstore.iam.identities import (
     accounts,
     attachments,
@@ -242,3 +244,16 @@ def test_only_administrators_without_an_account_bring_leave_to_make_roles():
     assert chief is not None and lone is not None
     assert len(found.grants(chief.principal).identity) == 1
     assert found.grants(lone.principal).identity == found.grants(nobody).identity == ()
+
+
+def test_a_role_without_a_numbered_account_acts_for_all_who_have_none():
+    found = identities()
+    context = SimpleNamespace(identities=found)
+    role = Principal("lone", "Lone", "arn:aws:sts:::assumed-role/r/s", kind=Kind.ROLE, account="")
+    lone, tenant = found.credential("AKLONE"), found.credential("AKTENANT")
+    assert lone is not None and tenant is not None
+    chief = Owner("chief", "Chief")
+    assert callers.account_of(role) == callers.account_of_owner(chief, context, role) == ""
+    assert callers.account_of(lone.principal) == "lone"
+    assert callers.account_of_owner(chief, context, lone.principal) == "chief"
+    assert callers.account_of_owner(Owner("tenant", "Tenant"), context, role) == "tenant"

@@ -50,7 +50,9 @@ def parse_scope(
     if not _DAY.match(day):
         raise malformed(f'incorrect date format "{day}". This date in the credential must be in the format "yyyyMMdd".')
     if region is not None and given_region != region:
-        raise malformed(f"the region '{given_region}' is wrong; expecting '{region}'", Region=region)
+        # Clients that do not know the region learn it here: from the header too, since HEAD has no document.
+        told = {"x-amz-bucket-region": region}
+        raise malformed(f"the region '{given_region}' is wrong; expecting '{region}'", headers=told, Region=region)
     if given_service != service:
         raise malformed(f'incorrect service "{given_service}". This endpoint belongs to "{service}".')
     if termination != TERMINATION:
