@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from objstore.cli import inventories, quotas
+from objstore.cli import inventories, kms, quotas
 from objstore.cli.asking import DEFAULT_ENDPOINT, ask
 from objstore.cli.units import size
 
@@ -33,6 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     info.add_argument("--json", action="store_true", help="for machines")
     info.set_defaults(run=_info)
     inventories.arguments(commands.add_parser("inventory", help="lists of what is in a bucket"))
+    kms.arguments(commands.add_parser("kms", help="keys of server-side encryption"))
     quotas.arguments(commands.add_parser("quota", help="how much accounts, users, buckets and prefixes may hold"))
 
 

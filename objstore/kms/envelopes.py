@@ -63,6 +63,11 @@ class Envelopes:
         self._made: _Remembered[tuple[bytes, bytes]] = _Remembered(clock, remembered)
         self._opened: _Remembered[bytes] = _Remembered(clock, remembered)
 
+    @property
+    def engine(self) -> str:
+        """The name of the engine for new objects."""
+        return self._chosen.name
+
     def key_name(self, text: str | None) -> str:
         """The key that a client names, or the default. Raises KeyNotFound for what can be no key's name."""
         name = key_name(text, self._chosen)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -108,6 +108,50 @@ def keep(given: MasterKey | None) -> Callable[[Transaction], None]:
             tx.run("INSERT INTO settings (name, value) VALUES (?, ?)", _STORED, fresh)
 
     return run
+
+
+Resealer = Callable[[Transaction, MasterKey, MasterKey], int]
+"""Opens all values of one kind with the first key, seals them under the second, and tells how many they were."""
+
+
+def change(previous: MasterKey, given: MasterKey, resealers: Sequence[Resealer]) -> Callable[[Transaction], int | None]:
+    """A transaction function that makes `given` the deployment's master key: how many values it sealed anew.
+
+    `resealers` know all that is sealed. None where it is that key already. Raises MasterKeyError when neither key is
+    the deployment's. A key that the catalog kept is forgotten.
+    """
+    proof = given.seal(_PROOF_TEXT, _PROOF_CONTEXT)
+
+    def run(tx: Transaction) -> int | None:
+        known = _row(tx, _PROOF)
+        if known is None or _opens(given, known):
+            return None
+        if not _opens(previous, known):
+            raise MasterKeyError(f"neither the master key nor the previous one is this deployment's: {_ADVICE}")
+        done = sum(resealer(tx, previous, given) for resealer in resealers)
+        tx.run("UPDATE settings SET value = ? WHERE name = ?", proof, _PROOF)
+        tx.run("DELETE FROM settings WHERE name = ?", _STORED)
+        return done
+
+    return run
+
+
+def known_by(key: MasterKey) -> Callable[[Transaction], bool]:
+    """A transaction function that tells whether the deployment has a master key and this is it."""
+
+    def run(tx: Transaction) -> bool:
+        known = _row(tx, _PROOF)
+        return known is not None and _opens(key, known)
+
+    return run
+
+
+def _opens(key: MasterKey, proof: bytes) -> bool:
+    try:
+        key.open(proof, _PROOF_CONTEXT)
+    except MasterKeyError:
+        return False
+    return True
 
 
 def stored(tx: Transaction) -> MasterKey | None:

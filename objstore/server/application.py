@@ -16,6 +16,7 @@ from objstore.server import metrics
 from objstore.server.access import AccessLog
 from objstore.server.admin_api import AdminPage, Answer, Parameters
 from objstore.server.inventory import Inventory
+from objstore.server.kms_keys import KeyPages, RewrapPages
 from objstore.server.node import Node
 from objstore.server.quotas import QuotaPages
 from objstore.server.settings import Settings
@@ -51,6 +52,8 @@ def application(node: Node, settings: Settings, log: AccessLog) -> ASGIApp:
                     Route("/metrics", _Metrics(node), methods=["GET"]),
                     Route("/admin/v1/info", page(inventory), methods=["GET"]),
                     Route("/admin/v1/inventory", page(lists), methods=["GET", "POST"]),
+                    Route("/admin/v1/kms/keys", page(KeyPages(node)), methods=["GET", "PUT", "POST"]),
+                    Route("/admin/v1/kms/rewrap", page(RewrapPages(node)), methods=["POST"]),
                     Route("/admin/v1/quota", page(QuotaPages(node)), methods=["GET", "PUT", "DELETE"]),
                 ],
             )

@@ -26,6 +26,8 @@ from objstore.s3 import customer_keys
 from objstore.targets.settings import TargetEntry
 
 DEFAULT_ADDRESS = "127.0.0.1:9000"
+STORED = "stored"
+"""As the previous master key: the one that the catalog keeps."""
 
 # AWS's classes from which objects are read without being restored first, but for STANDARD.
 STORAGE_CLASSES = ("REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR")
@@ -71,6 +73,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     root_user: str | None = None
     root_password: str | None = None
     master_key: str | None = None
+    previous_master_key: str | None = None
     users: tuple[UserEntry, ...] = ()
     object_ownership: str = ownership.WRITER
     access_log: str = "-"
@@ -145,7 +148,7 @@ def _from_file(path: Path) -> dict[str, Any]:
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
-    for name in ("root_user", "root_password", "master_key"):
+    for name in ("root_user", "root_password", "master_key", "previous_master_key"):
         if (secret := secret_from(environment, "OBJSTORE_" + name.upper())) is not None:
             values[name] = secret
     for name, variable in (
@@ -195,7 +198,11 @@ def _check(s: Settings) -> None:
     if s.root_password and len(s.root_password) < 8:
         raise SettingsError("OBJSTORE_ROOT_PASSWORD: at least 8 characters")
     if s.master_key:
-        _check_master_key(s.master_key)
+        _check_master_key("OBJSTORE_MASTER_KEY", s.master_key)
+    if s.previous_master_key and not s.master_key:
+        raise SettingsError("OBJSTORE_PREVIOUS_MASTER_KEY: give the new one too, as OBJSTORE_MASTER_KEY or its _FILE")
+    if s.previous_master_key and s.previous_master_key != STORED:
+        _check_master_key("OBJSTORE_PREVIOUS_MASTER_KEY", s.previous_master_key)
     for name, parity in s.storage_classes.items():
         _check_class(name, parity, len(s.drives))
     try:
@@ -247,8 +254,8 @@ def _check_kms(kms: Kms) -> None:
         raise SettingsError(f"kms.vault: {problem}")
 
 
-def _check_master_key(text: str) -> None:
+def _check_master_key(name: str, text: str) -> None:
     try:
         master.parse(text)
     except master.MasterKeyError as error:
-        raise SettingsError(f"OBJSTORE_MASTER_KEY: {error}") from None
+        raise SettingsError(f"{name}: {error}") from None

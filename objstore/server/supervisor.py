@@ -33,7 +33,8 @@ from objstore.kms import keyring, master
 from objstore.server import credentials, engines, runtime
 from objstore.server.access import configure_logging
 from objstore.server.children import Child, Orders
-from objstore.server.settings import Kms, Settings, SettingsError
+from objstore.server.sealed_values import RESEALERS
+from objstore.server.settings import STORED, Kms, Settings, SettingsError
 from objstore.server.sockets import listen
 
 _TICK = 0.2
@@ -154,6 +155,8 @@ def _secrets(settings: Settings, pool: Pool, folder: Path, *, strict: bool) -> t
     catalog = attach(pool, folder, strict=strict)
     try:
         key = master.parse(settings.master_key) if settings.master_key else None
+        if key is not None and settings.previous_master_key:
+            _change_master_key(catalog, settings.previous_master_key, key)
         if not catalog.read(lambda tx: master.proved(tx, key)):
             asyncio.run(catalog.write(master.keep(key)))
         _prepare_keys(catalog, key, settings.kms)
@@ -164,6 +167,17 @@ def _secrets(settings: Settings, pool: Pool, folder: Path, *, strict: bool) -> t
         return pair
     finally:
         catalog.close()
+
+
+def _change_master_key(catalog: Catalog, previous: str, key: master.MasterKey) -> None:
+    """Seal everything under another master key, unless that was done already. Raises MasterKeyError."""
+    if catalog.read(master.known_by(key)):
+        return
+    old = catalog.read(master.stored) if previous == STORED else master.parse(previous)
+    if old is None:
+        raise master.MasterKeyError("the catalog keeps no master key: name the previous one itself")
+    done = asyncio.run(catalog.write(master.change(old, key, RESEALERS)))
+    print(f"objstore: the master key was changed, {done} values were sealed anew", file=sys.stderr)  # noqa: T201
 
 
 def _prepare_keys(catalog: Catalog, given: master.MasterKey | None, settings: Kms) -> None:

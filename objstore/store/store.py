@@ -31,6 +31,7 @@ from objstore.store import (
     quotas,
     renaming,
     repair,
+    rewrapping,
     uploads,
     usage,
     versions,
@@ -46,6 +47,7 @@ from objstore.store.lifecycle.rules import Lifecycle
 from objstore.store.locks import ObjectLock
 from objstore.store.quotas import Limits, Quota, Target
 from objstore.store.renaming import Renaming
+from objstore.store.rewrapping import Cursor, Progress
 from objstore.store.types import (
     ALWAYS,
     MAX_OBJECT,
@@ -522,6 +524,12 @@ class Store:
     def usage(self, bucket: str) -> Usage:
         """Exact counts of a bucket. Raises NoSuchBucket."""
         return self._catalog.read(lambda tx: usage.of(tx, buckets.require(tx, bucket).id))
+
+    async def rewrap(
+        self, engine: str, key_id: str, rewrapped: Callable[[bytes], Awaitable[bytes]], after: Cursor, limit: int
+    ) -> Progress:
+        """Seal a page of wrapping keys under the newest version of a key; see `store/rewrapping.py`."""
+        return await rewrapping.rewrap(self._catalog, engine, key_id, rewrapped, after, limit)
 
     async def counters(self) -> Counters:
         """Counts of the whole store."""

@@ -31,6 +31,16 @@ def unseal(master: MasterKey, key: AccessKey) -> str:
     return master.open(key.sealed, _context(key.id)).decode()
 
 
+def reseal(tx: Transaction, old: MasterKey, new: MasterKey) -> int:
+    """Seal every secret under another master key; how many."""
+    rows = tx.all("SELECT id, record FROM iam_keys ORDER BY id")
+    for unique, record in rows:
+        key = unpack(record, AccessKey)
+        sealed = new.seal(old.open(key.sealed, _context(key.id)), _context(key.id))
+        tx.run("UPDATE iam_keys SET record = ? WHERE id = ?", pack(msgspec.structs.replace(key, sealed=sealed)), unique)
+    return len(rows)
+
+
 def find(tx: Transaction, key: str) -> AccessKey | None:
     """The key of that id."""
     row = tx.one("SELECT record FROM iam_keys WHERE id = ?", key)
