@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from objstore.drives import pool
 from tests.docs import operations
@@ -59,6 +62,14 @@ def test_the_first_session_runs_as_printed(tmp_path: Path) -> None:
             text=True,
         ).stdout
     assert [line.split()[-2:] for line in printed.splitlines()] == [["True", "b'second'"], ["False", "b'first'"]]
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+def test_the_unit_is_one_that_systemd_takes(tmp_path: Path) -> None:
+    unit = tmp_path / "objstore.service"
+    unit.write_text(block("ini").replace("/opt/objstore/bin/objstore", str(Path(sys.executable).with_name("objstore"))))
+    done = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
 def test_the_table_of_drives_is_what_the_pool_computes() -> None:
