@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from objstore.cli import inventories, kms, quotas
+from objstore.cli import inventories, kms, policies, quotas
 from objstore.cli.asking import DEFAULT_ENDPOINT, ask
 from objstore.cli.units import size
 
@@ -34,6 +34,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     info.set_defaults(run=_info)
     inventories.arguments(commands.add_parser("inventory", help="lists of what is in a bucket"))
     kms.arguments(commands.add_parser("kms", help="keys of server-side encryption"))
+    policies.arguments(commands.add_parser("policy", help="explain decisions, and try policies on a log"))
     quotas.arguments(commands.add_parser("quota", help="how much accounts, users, buckets and prefixes may hold"))
 
 

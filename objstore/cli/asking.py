@@ -23,8 +23,11 @@ class AdminError(Exception):
     """The server could not be asked, or refused."""
 
 
-def ask(options: argparse.Namespace, path: str, method: str = "GET") -> dict[str, Any]:
-    """The answer of the admin API to a request. Raises AdminError with what to do about it."""
+def ask(options: argparse.Namespace, path: str, method: str = "GET", question: Any = None) -> dict[str, Any]:
+    """The answer of the admin API to a request, whose body is the question in JSON.
+
+    Raises AdminError with what to do about it.
+    """
     user = secret_from(os.environ, "OBJSTORE_ROOT_USER")
     password = secret_from(os.environ, "OBJSTORE_ROOT_PASSWORD")
     if not user or not password:
@@ -32,7 +35,9 @@ def ask(options: argparse.Namespace, path: str, method: str = "GET") -> dict[str
     url = urllib.parse.urlsplit(options.endpoint)
     if url.scheme not in ("http", "https") or not url.hostname:
         raise SettingsError(f"--endpoint {options.endpoint!r} is not a URL such as {DEFAULT_ENDPOINT}")
-    request = AWSRequest(method, options.endpoint.rstrip("/") + path)
+    sent = b"" if question is None else json.dumps(question).encode()
+    request = AWSRequest(method, options.endpoint.rstrip("/") + path, data=sent)
+    request.context["payload_signing_enabled"] = True
     S3SigV4Auth(Credentials(user, password), "s3", options.region).add_auth(request)
     try:
         connection: http.client.HTTPConnection
@@ -41,7 +46,7 @@ def ask(options: argparse.Namespace, path: str, method: str = "GET") -> dict[str
             connection = http.client.HTTPSConnection(url.hostname, url.port, timeout=30, context=context)
         else:
             connection = http.client.HTTPConnection(url.hostname, url.port, timeout=30)
-        connection.request(method, path, headers=dict(request.headers))
+        connection.request(method, path, sent or None, headers=dict(request.headers))
         response = connection.getresponse()
         body = response.read()
     except OSError as error:

@@ -5,19 +5,16 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-policies.html
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import Final
 
 import msgspec
 
-from objstore.iam.policy import Fault, Kind, MalformedPolicy, Policy, is_public, parse
+from objstore.iam.policy import Kind, Policy, is_public, parse
 from objstore.store import configuration
 from objstore.store.types import Bucket
 
 SUBJECT: Final = "policy"
-
-_WILD = re.compile(r"[*?]|\$\{")
 
 
 class BucketPolicy(msgspec.Struct, frozen=True):
@@ -43,21 +40,6 @@ def of(bucket: Bucket) -> Policy | None:
 def compiled(text: str) -> Policy:
     """The compiled policy of a text. Raises MalformedPolicy."""
     return parse(text, Kind.RESOURCE, name="bucket policy")
-
-
-def check_resources(policy: Policy, bucket: str) -> None:
-    """Raise MalformedPolicy when a statement speaks of what is not in the bucket."""
-    for statement in policy.statements:
-        for resource in statement.resources.written if statement.resources else ():
-            if not _may_be_in(resource.removeprefix("arn:aws:s3:::"), bucket):
-                raise MalformedPolicy(Kind.RESOURCE, Fault.RESOURCE)
-
-
-def _may_be_in(pattern: str, bucket: str) -> bool:
-    """Whether a pattern of `bucket/key` may match the bucket or what is in it."""
-    fixed = _WILD.split(pattern, maxsplit=1)[0]
-    inside = f"{bucket}/"
-    return pattern == bucket or fixed.startswith(inside) or (fixed != pattern and inside.startswith(fixed))
 
 
 @lru_cache(maxsize=4096)

@@ -224,6 +224,21 @@ _KEYS: Final[dict[str, Callable[[Facts], str | Values | None]]] = {
 }
 
 
+# What is known without the request itself.
+_WITHOUT_REQUEST: Final = frozenset(
+    {
+        *("aws:currenttime", "aws:epochtime", "aws:requestedregion", "aws:viaawsservice"),
+        *("aws:resourceaccount", "s3:resourceaccount", "s3:versionid", "s3:existingobjecttag"),
+    }
+)
+
+
+def is_of_request(name: str) -> bool:
+    """Whether only the request itself tells a key, given in lower case: not time, nor who asks, nor what for."""
+    family = name.partition("/")[0]
+    return family not in _WITHOUT_REQUEST and (name in _HEADERS or name in _KEYS or family in _FAMILIES)
+
+
 def _request_tags(facts: Facts) -> Mapping[str, str]:
     """The tags that a request sets, in a header or a document."""
     call = facts.call

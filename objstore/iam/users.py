@@ -11,7 +11,7 @@ https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-identifiers.ht
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final, Literal, Protocol
 
 import msgspec
@@ -112,6 +112,10 @@ class Users:
     def account_of(self, canonical_id: str) -> str | None:
         """The id of the account of a canonical id; None for one that the configuration does not name."""
         return self._accounts.get(canonical_id)
+
+    def everybody(self) -> Iterator[Principal]:
+        """The root user and all users of the configuration."""
+        return (credential.principal for credential in self._credentials.values())
 
     def account_root(self, account: str) -> Principal | None:
         """The root user of an account of the configuration."""

@@ -14,7 +14,7 @@ from objstore.iam import bucket_policy, gate, ownership, public_access
 from objstore.iam.bucket_policy import BucketPolicy
 from objstore.iam.context import Context
 from objstore.iam.lookup import bucket_of
-from objstore.iam.policy import BUCKET_LIMIT
+from objstore.iam.policy import BUCKET_LIMIT, check_bucket
 from objstore.store import configuration
 from objstore.store.types import Bucket
 
@@ -26,7 +26,7 @@ async def put_bucket_policy(call: Call, context: Context) -> Reply:
     if len(text.encode()) > BUCKET_LIMIT:
         raise AwsError("EntityTooLarge", f"A bucket policy has at most {BUCKET_LIMIT} bytes.")
     policy = bucket_policy.compiled(text)
-    bucket_policy.check_resources(policy, call.bucket)
+    check_bucket(policy, call.bucket)
     if not call.get("ConfirmRemoveSelfBucketAccess"):
         gate.check_not_locked_out(call, context, policy)
 

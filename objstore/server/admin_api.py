@@ -1,23 +1,25 @@
 """The admin API below `/-/admin/v1/`: JSON for root, signed as any S3 request is.
 
-A page is a function of the method and the parameters of a request, which the signature covers; bodies are not read.
-What it raises as AwsError is answered with the error's status, its code and message.
+A page is a function of the method and the parameters of a request, which the signature covers; or of a question in its
+body. What it raises as AwsError is answered with the error's status, its code and message.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from objstore.aws.authentication import authenticate
+from objstore.aws.body import Body, ClientGone
 from objstore.aws.domains import Domains
 from objstore.aws.errors import AwsError, as_aws_error
-from objstore.aws.http import read_request
+from objstore.aws.http import Request, read_request
 from objstore.server.node import Node
 from objstore.server.settings import Settings
 
@@ -25,15 +27,22 @@ Parameters = Mapping[str, str]
 Answer = Callable[[str, Parameters], Awaitable[Any]]
 
 
-class AdminPage:
-    """An ASGI application that lets root ask `answer`."""
+MOST: Final = 4 << 20  # bytes of a question
 
-    def __init__(self, node: Node, settings: Settings, domains: Domains, answer: Answer) -> None:
-        self._node, self._settings, self._domains, self._answer = node, settings, domains, answer
+Q = TypeVar("Q")
+
+
+class _ForRoot:
+    """An ASGI application that lets root alone ask something."""
+
+    def __init__(self, node: Node, settings: Settings, domains: Domains) -> None:
+        self._node, self._settings, self._domains = node, settings, domains
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            response = _json(await self._asked(scope), 200)
+            response = _json(await self._asked(scope, receive), 200)
+        except ClientGone:
+            return
         except Exception as error:
             told = as_aws_error(error)
             if told is None:
@@ -41,14 +50,45 @@ class AdminPage:
             response = _json({"code": told.code, "message": str(told)}, told.status)
         await response(scope, receive, send)
 
-    async def _asked(self, scope: Scope) -> Any:
+    async def _asked(self, scope: Scope, receive: Receive) -> Any:
         # Starlette's Mount cuts the path; the signature covers it as it was sent.
         request = read_request(scope, self._domains)
         credential = self._node.identities.credential
-        who = authenticate(request, credential, region=self._settings.region, now=time.time()).principal
-        if not who.is_root:
+        found = authenticate(request, credential, region=self._settings.region, now=time.time())
+        if not found.principal.is_root:
             raise AwsError("AccessDenied")
+        return await self._told(request, Body(receive, request.headers, found.payload, found.chunks, limit=MOST))
+
+    async def _told(self, request: Request, body: Body) -> Any:
+        raise NotImplementedError
+
+
+class AdminPage(_ForRoot):
+    """Root asks by parameters."""
+
+    def __init__(self, node: Node, settings: Settings, domains: Domains, answer: Answer) -> None:
+        super().__init__(node, settings, domains)
+        self._answer = answer
+
+    async def _told(self, request: Request, body: Body) -> Any:
         return await self._answer(request.method, dict(request.query))
+
+
+class AdminQuestions(_ForRoot, Generic[Q]):
+    """Root asks in JSON, read as `kind`; `answer` may take long: it runs on a thread."""
+
+    def __init__(
+        self, node: Node, settings: Settings, domains: Domains, kind: type[Q], answer: Callable[[Q], Any]
+    ) -> None:
+        super().__init__(node, settings, domains)
+        self._kind, self._answer = kind, answer
+
+    async def _told(self, request: Request, body: Body) -> Any:
+        try:
+            asked = msgspec.json.decode(await body.read(MOST), type=self._kind)
+        except msgspec.DecodeError as error:
+            raise AwsError("InvalidRequest", f"The question cannot be read: {error}") from None
+        return await asyncio.to_thread(self._answer, asked)
 
 
 def _json(body: Any, status: int) -> Response:

@@ -15,6 +15,7 @@ from objstore.s3.website.hosts import Hosts
 from objstore.server import metrics
 from objstore.server.access import AccessLog
 from objstore.server.admin_api import AdminPage, Answer, Parameters
+from objstore.server.explanations import explaining, replaying
 from objstore.server.inventory import Inventory
 from objstore.server.kms_keys import KeyPages, RewrapPages
 from objstore.server.node import Node
@@ -54,6 +55,8 @@ def application(node: Node, settings: Settings, log: AccessLog) -> ASGIApp:
                     Route("/admin/v1/inventory", page(lists), methods=["GET", "POST"]),
                     Route("/admin/v1/kms/keys", page(KeyPages(node)), methods=["GET", "PUT", "POST"]),
                     Route("/admin/v1/kms/rewrap", page(RewrapPages(node)), methods=["POST"]),
+                    Route("/admin/v1/policy/explain", explaining(node, settings, domains), methods=["POST"]),
+                    Route("/admin/v1/policy/replay", replaying(node, settings, domains), methods=["POST"]),
                     Route("/admin/v1/quota", page(QuotaPages(node)), methods=["GET", "PUT", "DELETE"]),
                 ],
             )

@@ -90,11 +90,11 @@ class Node:
         self.federation = _federation(settings)
         self.recorder = Recorder(catalog, self.store)
 
-    def endpoint(self, settings: Settings, log: AccessLog) -> Endpoint:
-        """AWS's wire over this node's store."""
+    def context(self, settings: Settings) -> Context:
+        """What every handler is given."""
         # New buckets are ObjectWriter's without saying so, unless told otherwise.
         controls = "" if settings.object_ownership == ownership.WRITER else settings.object_ownership
-        context = Context(
+        return Context(
             self.store,
             self.users,
             settings.region,
@@ -106,9 +106,12 @@ class Node:
             keys_over_http=settings.sse_c_over_http,
             federation=self.federation,
         )
+
+    def endpoint(self, settings: Settings, log: AccessLog) -> Endpoint:
+        """AWS's wire over this node's store."""
         idle = settings.limits.idle_seconds
         return Endpoint(
-            context,
+            self.context(settings),
             credentials=self.identities.credential,
             sessions=self.identities.session,
             gate=_admit,
@@ -251,10 +254,13 @@ def _record(exchange: Exchange, log: AccessLog) -> None:
             "request_id": exchange.request_id,
             "client": request.client if request else None,
             "access_key": who.access_key if who else None,
+            "principal": who.arn if who and not who.anonymous else None,
+            "secure": request.secure if request else None,
             "method": exchange.method,
             "operation": exchange.operation,
             "bucket": request.bucket if request else None,
             "key": request.key if request else None,
+            "version_id": dict(request.query).get("versionId") if request and request.query else None,
             "status": exchange.status,
             "error": exchange.error,
             "sent": exchange.sent,
