@@ -39,6 +39,9 @@ _TELLS_OF_SOURCE: Final = frozenset({"RenameObject"})
 _OF_INITIATOR: Final = frozenset({"s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"})
 
 
+_ACCESS: Final = "access"
+"""Of a call's notes: what its caller may do in the bucket."""
+
 MayDelete = Callable[[str, str | None], bool]
 """Whether a key, or the version of it that is named, may be deleted."""
 
@@ -59,7 +62,7 @@ async def authorise(call: Call, context: Context) -> None:
     if call.principal.is_root:
         access = None
     else:
-        access = BucketAccess(call, context, bucket)
+        access = call.notes[_ACCESS] = BucketAccess(call, context, bucket)
         if call.operation.name not in _PER_KEY:
             _require(access, call, context)
     if call.operation.name in actions.SOURCES:
@@ -154,6 +157,15 @@ def _require_copied_tags(call: Call, access: BucketAccess, from_there: BucketAcc
     if call.get("TaggingDirective", "COPY") == "COPY" and from_there.existing(subject).tags:
         from_there.require(Need(on_version("s3:GetObjectTagging", subject.version_id)), subject)
         access.require(Need(actions.PUT_TAGS, on_new=True), Subject(call.key))
+
+
+def may_see(call: Call, action: str) -> bool:
+    """Whether a reader of an object may also do `action` on it: some headers are told only to those who may ask."""
+    access: BucketAccess | None = call.notes.get(_ACCESS)
+    if access is None or access.own:
+        return True
+    version_id = call.get("VersionId")
+    return access.may(on_version(action, version_id), Subject(call.key, version_id, call.notes.get(VERSION)))
 
 
 def deletions(call: Call, context: Context) -> MayDelete:

@@ -8,6 +8,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock-managing.html
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from objstore.aws.errors import AwsError
 from objstore.aws.operation import Call
 from objstore.s3.times import moment
 from objstore.store.locks import of_bucket
-from objstore.store.types import Bucket, Lock, Version
+from objstore.store.types import Bucket, Lock
 
 MEMBERS: Final = frozenset({"ObjectLockLegalHoldStatus", "ObjectLockMode", "ObjectLockRetainUntilDate"})
 """The members that `from_headers` honours."""
@@ -52,15 +53,12 @@ def future(until: datetime, name: str) -> int:
     return int(until.timestamp() * 1000) * 1000
 
 
-def members(version: Version) -> dict[str, Any]:
-    """What GetObject and HeadObject tell of a version's lock."""
-    lock = version.lock
-    if lock is None:
-        return {}
+def members(lock: Lock, may: Callable[[str], bool]) -> dict[str, Any]:
+    """What GetObject and HeadObject tell of a lock, to a caller who may do the actions that ask for it."""
     told: dict[str, Any] = {}
-    if lock.mode:
+    if lock.mode and may("s3:GetObjectRetention"):
         told |= {"ObjectLockMode": lock.mode, "ObjectLockRetainUntilDate": moment(lock.until_us)}
-    if lock.legal_hold is not None:
+    if lock.legal_hold is not None and may("s3:GetObjectLegalHold"):
         told["ObjectLockLegalHoldStatus"] = on_off(lock.legal_hold)
     return told
 

@@ -102,6 +102,7 @@ def _answer(call: Call, context: Context, version: Version, chosen: Selection, k
     """The answer but for the bytes. Of an encrypted version its data key is needed where a checksum is shown."""
     members: dict[str, Any] = {
         **versions.described(version, versions.read_id(call, context, version)),
+        **versions.guarded(call, version),
         **encryption.told(call, version.encryption),
         **_overrides(call),
         **({} if "VersionId" in call else lifecycle.expiration(bucket_of(call, context), call.key, version)),

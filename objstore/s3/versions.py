@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from objstore.aws.operation import Call
+from objstore.iam import gate
 from objstore.iam.context import Context
 from objstore.iam.lookup import bucket_of
 from objstore.s3 import headers, locks, metadata, storage_classes
@@ -35,7 +36,7 @@ def written_id(version_id: str | None) -> dict[str, str]:
 
 
 def described(version: Version, version_id: str | None) -> dict[str, Any]:
-    """The members that GetObject and HeadObject share, but for length, range and checksum."""
+    """The members that GetObject and HeadObject share, but for length, range, checksum, and what is `guarded`."""
     members: dict[str, Any] = {
         "AcceptRanges": "bytes",
         "LastModified": moment(version.modified_us),
@@ -48,7 +49,14 @@ def described(version: Version, version_id: str | None) -> dict[str, Any]:
         members["VersionId"] = version_id
     if storage_class := storage_classes.shown(version.storage_class):
         members["StorageClass"] = storage_class
-    if version.tags:
+    return members
+
+
+def guarded(call: Call, version: Version) -> dict[str, Any]:
+    """What they tell of tags and locks, to callers who may ask for them."""
+    members: dict[str, Any] = {}
+    if version.tags and gate.may_see(call, "s3:GetObjectTagging"):
         members["TagCount"] = len(version.tags)
-    members |= locks.members(version)
+    if version.lock is not None:
+        members |= locks.members(version.lock, lambda action: gate.may_see(call, action))
     return members

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from tests.front.people import BOB
 from tests.front.wire import refused, send
 from tests.harness import Running
 
@@ -353,3 +355,39 @@ def test_bypassing_is_for_whom_it_is_allowed(server: Running, s3: Any, locked: s
     assert server.request("DELETE", path, headers=bypass).status == 403
     assert send(server, "DELETE", path).error == ("AccessDenied", 403)
     assert send(server, "DELETE", path, headers=bypass).status == 204
+
+
+def test_each_step_has_an_action_of_its_own(alice: Any, bob: Any, shelf: str) -> None:
+    name = f"{shelf}-locked"
+    alice.create_bucket(Bucket=name, ObjectLockEnabledForBucket=True)
+
+    def let_bob(*actions: str) -> None:
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"AWS": f"arn:aws:iam::{BOB.id}:root"},
+            "Action": [f"s3:{action}" for action in actions],
+            "Resource": f"arn:aws:s3:::{name}/*",
+        }
+        alice.put_bucket_policy(Bucket=name, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+
+    locks = {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": LATER, "ObjectLockLegalHoldStatus": "OFF"}
+    let_bob("PutObject", "GetObject*", "DeleteObject*")
+    with refused("AccessDenied", 403):
+        put(bob, name, **locks)
+    let_bob("PutObject", "PutObjectRetention", "PutObjectLegalHold", "GetObject", "DeleteObject*")
+    version = put(bob, name, **locks)
+    told = bob.head_object(Bucket=name, Key="k")
+    assert not {"ObjectLockMode", "ObjectLockRetainUntilDate", "ObjectLockLegalHoldStatus"} & told.keys()
+    with refused("AccessDenied", 403):
+        bob.get_object_retention(Bucket=name, Key="k")
+    for bypass in (False, True):
+        with refused("AccessDenied", 403):
+            bob.delete_object(Bucket=name, Key="k", VersionId=version, BypassGovernanceRetention=bypass)
+    with refused("AccessDenied", 403):
+        bob.put_object_retention(Bucket=name, Key="k", Retention={}, BypassGovernanceRetention=True)
+    let_bob("GetObject", "GetObjectRetention", "DeleteObject*", "BypassGovernanceRetention")
+    assert bob.head_object(Bucket=name, Key="k")["ObjectLockMode"] == "GOVERNANCE"
+    answer = bob.delete_objects(
+        Bucket=name, Delete={"Objects": [{"Key": "k", "VersionId": version}]}, BypassGovernanceRetention=True
+    )
+    assert [one["VersionId"] for one in answer["Deleted"]] == [version]

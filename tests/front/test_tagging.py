@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from tests.front.people import BOB
 from tests.front.wire import refused, send
 from tests.harness import Running
 
@@ -151,3 +153,30 @@ def test_a_bucket_is_made_with_tags(s3: Any, bucket: str) -> None:
     assert s3.get_bucket_tagging(Bucket=name)["TagSet"] == [{"Key": "k", "Value": "v"}]
     with refused("InvalidTag", 400):
         s3.create_bucket(Bucket=f"{bucket}-bad", CreateBucketConfiguration={"Tags": [{"Key": "?", "Value": "v"}]})
+
+
+def let_bob(alice: Any, shelf: str, *actions: str) -> None:
+    """A bucket policy that lets Bob do these with the objects."""
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{BOB.id}:root"},
+        "Action": list(actions),
+        "Resource": f"arn:aws:s3:::{shelf}/*",
+    }
+    alice.put_bucket_policy(Bucket=shelf, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+
+
+def test_their_number_is_told_to_who_may_read_them(alice: Any, bob: Any, shelf: str) -> None:
+    alice.put_object(Bucket=shelf, Key="k", Body=b"x", Tagging="a=1&b=2")
+    let_bob(alice, shelf, "s3:GetObject")
+    assert "TagCount" not in bob.head_object(Bucket=shelf, Key="k")
+    with refused("AccessDenied", 403):
+        bob.get_object_tagging(Bucket=shelf, Key="k")
+    let_bob(alice, shelf, "s3:GetObject", "s3:GetObjectTagging")
+    assert bob.get_object(Bucket=shelf, Key="k")["TagCount"] == 2
+    assert tags_of(bob, shelf) == {"a": "1", "b": "2"}
+    with refused("AccessDenied", 403):
+        bob.delete_object_tagging(Bucket=shelf, Key="k")
+    let_bob(alice, shelf, "s3:*ObjectTagging")
+    bob.put_object_tagging(Bucket=shelf, Key="k", Tagging=tag_set(c="3"))
+    assert tags_of(alice, shelf) == {"c": "3"}

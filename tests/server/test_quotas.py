@@ -11,6 +11,7 @@ import pytest
 from objstore.cli.units import parse
 from objstore.iam.identities.names import DEPLOYMENT
 from tests.faults.cluster import CLI_ENVIRONMENT, command
+from tests.front.people import ALICE, BOB
 from tests.front.wire import Signer, exchange, refused, send
 from tests.harness import Running
 
@@ -103,6 +104,31 @@ def test_accounts_and_users_hold_what_they_may(server: Running, s3: Any, bucket:
         put(s3, bucket, "c", 11)
         s3.delete_object(Bucket=bucket, Key="c")
         quota(server, "remove", of, name)
+
+
+def test_what_a_user_writes_counts_to_him_and_to_the_account_that_owns_the_bucket(
+    server: Running, bucket: str, clean: None
+) -> None:
+    alice, bob = ALICE.client(server), BOB.client(server)
+    name = f"{bucket}-of-alice"
+    alice.create_bucket(Bucket=name)
+    alice.put_bucket_acl(Bucket=name, ACL="public-read-write")
+    before = [quota(server, "set", *of, "--bytes", "1TiB", "--wait")["bytes"] for of in WHOSE]
+    put(bob, name, "from bob", 700)
+    held = [quota(server, "get", *of)["bytes"] for of in WHOSE]
+    assert [now - was for now, was in zip(held, before, strict=True)] == [700, 0, 700, 0]
+    quota(server, "set", "--account", ALICE.id, "--bytes", str(held[0]))
+    with refused("QuotaExceeded", 403):
+        put(bob, name, "more", 1)
+    quota(server, "set", "--account", ALICE.id, "--bytes", "1TiB")
+    quota(server, "set", "--user", BOB.id, "--bytes", str(held[2]))
+    with refused("QuotaExceeded", 403):
+        put(bob, name, "more", 1)
+    put(alice, name, "from bob", 100)
+    put(bob, name, "more", 700)
+
+
+WHOSE = [("--account", ALICE.id), ("--account", BOB.id), ("--user", BOB.id), ("--user", ALICE.id)]
 
 
 def test_all_are_listed(server: Running, s3: Any, bucket: str, clean: None) -> None:
