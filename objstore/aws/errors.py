@@ -24,6 +24,7 @@ TABLE: Final[dict[str, tuple[int, str]]] = {
     "AmbiguousGrantByEmailAddress": (400, "The email address you provided is associated with more than one account."),
     "AuthorizationHeaderMalformed": (400, "The authorization header that you provided is not valid."),
     "AuthorizationQueryParametersError": (400, "The authorization query parameters that you provided are not valid."),
+    "AuthorizationError": (403, "You are not authorized to perform this operation."),
     "BadDigest": (400, "The Content-MD5 you specified did not match what we received."),
     "BadRequest": (400, "Bad Request"),
     "BucketAlreadyExists": (
@@ -214,6 +215,10 @@ TABLE: Final[dict[str, tuple[int, str]]] = {
     "MalformedQueryString": (400, "The query string contains a syntax error."),
     "MissingAction": (400, "The request is missing an action or a required parameter."),
     "MissingAuthenticationToken": (403, "Request is missing Authentication Token"),
+    "InvalidParameter": (400, "A request parameter does not comply with the associated constraints."),
+    "ResourceNotFound": (404, "Cannot perform the action on the specified resource."),
+    "TagLimitExceeded": (400, "Can't add more than 50 tags to a topic."),
+    "NotFound": (404, "The resource does not exist."),
     "NoSuchEntity": (404, "The resource entity referenced does not exist."),
     "PackedPolicyTooLarge": (400, "The session policy and session tags exceed the space that is allotted to them."),
     "UnmodifiableEntity": (400, "Only the service that depends on this can change it."),

@@ -102,6 +102,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             id INTEGER PRIMARY KEY AUTOINCREMENT, target TEXT NOT NULL, record BLOB NOT NULL
         ) STRICT""",
         "CREATE INDEX outbox_target ON outbox (target, id)",
+        "CREATE TABLE topics (arn TEXT PRIMARY KEY, account TEXT NOT NULL, record BLOB NOT NULL) STRICT, WITHOUT ROWID",
+        "CREATE INDEX topics_account ON topics (account, arn)",
+        """CREATE TABLE subscriptions (
+            arn TEXT PRIMARY KEY, topic TEXT NOT NULL, account TEXT NOT NULL, record BLOB NOT NULL
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX subscriptions_topic ON subscriptions (topic, arn)",
+        "CREATE INDEX subscriptions_account ON subscriptions (account, arn)",
         "CREATE TABLE settings (name TEXT PRIMARY KEY, value BLOB) STRICT, WITHOUT ROWID",
         "CREATE TABLE kms_keys (name BLOB PRIMARY KEY, record BLOB NOT NULL) STRICT, WITHOUT ROWID",
         "CREATE TABLE drives (id TEXT PRIMARY KEY, record BLOB NOT NULL) STRICT, WITHOUT ROWID",

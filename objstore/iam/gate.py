@@ -15,7 +15,7 @@ from typing import Final
 from objstore.aws import copy_source
 from objstore.aws.errors import AwsError
 from objstore.aws.operation import Call
-from objstore.iam import actions, administration, callers, ownership, requester_pays
+from objstore.iam import actions, administration, callers, ownership, requester_pays, topic_access
 from objstore.iam.actions import Need, on_version
 from objstore.iam.bucket_access import BucketAccess, Subject
 from objstore.iam.conditions import Facts, RequestKeys
@@ -51,6 +51,9 @@ async def authorise(call: Call, context: Context) -> None:
 
     Only looks at the catalog: where the body of the request matters, it has been received, else it has not.
     """
+    if call.operation.service == "sns":
+        topic_access.authorise(call, context)
+        return
     if call.operation.service != "s3":
         administration.authorise(call, context)
         return

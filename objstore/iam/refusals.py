@@ -14,6 +14,7 @@ from objstore.iam.policy import Decision, Kind, Reason
 _POLICIES: Final = {
     Kind.IDENTITY: "an identity-based policy",
     Kind.RESOURCE: "a resource-based policy",
+    Kind.TOPIC: "a resource-based policy",
     Kind.TRUST: "a resource-based policy",
     Kind.BOUNDARY: "a permissions boundary",
     Kind.SESSION: "a session policy",

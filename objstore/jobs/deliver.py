@@ -11,13 +11,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection
+from typing import Protocol
 
 from objstore.catalog.catalog import Catalog
 from objstore.jobs.event_documents import message
-from objstore.store.events import outbox
-from objstore.store.events.outbox import Waiting
-from objstore.targets.settings import TargetEntry, named
+from objstore.jobs.mail import mail
+from objstore.outbound.addresses import AllowList
+from objstore.store.events import outbox, topics
+from objstore.store.events.outbox import Event, Waiting
+from objstore.store.events.topics import Subscription
+from objstore.targets.settings import TargetEntry, Webhook, named
 from objstore.targets.target import Target, TargetError
+from objstore.targets.webhook import WebhookTarget
 
 BATCH = 128
 """Events that are on their way to one target at a time."""
@@ -30,14 +35,22 @@ Open = Callable[[TargetEntry], Target]
 
 
 class Deliveries:
-    """The pumps of one process. `keep` is how many events may wait for a target."""
+    """The pumps of one process. `outbound` is the allow-list, `keep` how many events may wait for a target."""
 
     def __init__(
-        self, catalog: Catalog, entries: Collection[TargetEntry], open_target: Open, *, region: str, keep: int
+        self,
+        catalog: Catalog,
+        entries: Collection[TargetEntry],
+        open_target: Open,
+        *,
+        outbound: Collection[str],
+        region: str,
+        keep: int,
     ) -> None:
         self._catalog = catalog
         self._entries = {(entry.id, entry.kind): entry for entry in entries}
         self._open = open_target
+        self._outbound = AllowList(outbound)
         self._region = region
         self._keep = keep
         self._pumps: dict[str, asyncio.Task[None]] = {}
@@ -60,12 +73,11 @@ class Deliveries:
 
     async def _pump(self, name: str) -> None:
         """Deliver until nothing waits for a target."""
-        entry = self._entries.get(named(name) or ("", ""))
-        target = self._open(entry) if entry is not None else None
+        send = self._opened(name)
         delay = FIRST_DELAY
         try:
             while batch := await asyncio.to_thread(self._catalog.read, lambda tx: outbox.oldest(tx, name, BATCH)):
-                taken, problem = await self._send(target, batch)
+                taken, problem = await self._send(send, batch)
                 if taken:
                     await self._catalog.write(lambda tx, taken=taken: outbox.delivered(tx, taken))  # type: ignore[misc]
                     delay = FIRST_DELAY
@@ -75,28 +87,31 @@ class Deliveries:
                     await asyncio.sleep(delay)
                     delay = min(delay * 2, LONGEST_DELAY)
         finally:
-            if target is not None:
-                await target.close()
+            if send is not None:
+                await send.close()
 
-    async def _send(self, target: Target | None, batch: list[Waiting]) -> tuple[list[int], str | None]:
+    def _opened(self, name: str) -> _Sending | None:
+        """What sends to the target or subscription of a name; None when there is none any more."""
+        if name.startswith(topics.PREFIX):
+            one = self._catalog.read(lambda tx: topics.find(tx, Subscription, name))
+            if one is None:
+                return None
+            return _ToSubscriber(
+                one, WebhookTarget(Webhook(id=one.arn, endpoint=one.endpoint), self._outbound), self._region
+            )
+        entry = self._entries.get(named(name) or ("", ""))
+        return _ToTarget(self._open(entry), self._region) if entry is not None else None
+
+    async def _send(self, send: _Sending | None, batch: list[Waiting]) -> tuple[list[int], str | None]:
         """Send a batch; which rows were taken, and what went wrong first."""
-        if target is None:
-            return [], "the configuration names no such target any more"
+        if send is None:
+            return [], "there is no such target any more"
         lanes: dict[tuple[str, str], list[Waiting]] = {}
         for waiting in batch:
-            lanes.setdefault((waiting.event.bucket, waiting.event.key), []).append(waiting)
+            lanes.setdefault(waiting.lane, []).append(waiting)
         taken: list[int] = []
-        outcomes = await asyncio.gather(*(self._send_lane(target, lane, taken) for lane in lanes.values()))
+        outcomes = await asyncio.gather(*(_send_lane(send, lane, taken) for lane in lanes.values()))
         return taken, next((problem for problem in outcomes if problem is not None), None)
-
-    async def _send_lane(self, target: Target, lane: list[Waiting], taken: list[int]) -> str | None:
-        for waiting in lane:
-            try:
-                await target.send(message(waiting, self._region))
-            except TargetError as error:
-                return str(error)
-            taken.append(waiting.id)
-        return None
 
     async def _trim(self, name: str) -> None:
         """Give up the oldest events of a target for which too many wait; looked at once a minute."""
@@ -107,3 +122,47 @@ class Deliveries:
         lost = await self._catalog.write(lambda tx: outbox.trim(tx, name, self._keep))
         if lost:
             _log.error("%d events for %s are given up: more than %d were waiting", lost, name, self._keep)
+
+
+class _Sending(Protocol):
+    async def send(self, waiting: Waiting) -> None: ...
+    async def close(self) -> None: ...
+
+
+class _ToTarget:
+    """Sends events to a target of the configuration."""
+
+    def __init__(self, target: Target, region: str) -> None:
+        self._target, self._region = target, region
+
+    async def send(self, waiting: Waiting) -> None:
+        assert isinstance(waiting.entry, Event), "messages of topics wait for subscribers"
+        await self._target.send(message(waiting.id, waiting.entry, self._region))
+
+    async def close(self) -> None:
+        await self._target.close()
+
+
+class _ToSubscriber:
+    """Sends to the address of a subscription."""
+
+    def __init__(self, subscription: Subscription, target: WebhookTarget, region: str) -> None:
+        self._subscription, self._target, self._region = subscription, target, region
+
+    async def send(self, waiting: Waiting) -> None:
+        letter, headers = mail(waiting, self._subscription, self._region)
+        await self._target.send(letter, headers)
+
+    async def close(self) -> None:
+        await self._target.close()
+
+
+async def _send_lane(send: _Sending, lane: list[Waiting], taken: list[int]) -> str | None:
+    """Send what has one lane, in order, until something goes wrong; what that was."""
+    for waiting in lane:
+        try:
+            await send.send(waiting)
+        except TargetError as error:
+            return str(error)
+        taken.append(waiting.id)
+    return None

@@ -11,20 +11,23 @@ from urllib.parse import quote_plus
 
 import msgspec
 
-from objstore.store.events.outbox import TEST, Event, Waiting
+from objstore.store.events.outbox import TEST, Event
 from objstore.targets.target import Message
 
 
-def message(waiting: Waiting, region: str) -> Message:
-    """What a target is sent for a row of the outbox."""
-    event = waiting.event
-    document = _test(event) if event.name == TEST else {"Records": [_record(event, region)]}
-    return Message(
-        waiting.id, f"{event.bucket}/{event.key}", msgspec.json.encode(document), event.time_us, event.etag is None
-    )
+def message(number: int, event: Event, region: str) -> Message:
+    """What a target is sent for the row of an event."""
+    body = msgspec.json.encode(document(event, region))
+    return Message(number, f"{event.bucket}/{event.key}", body, event.time_us, event.etag is None)
 
 
-def _time(us: int) -> str:
+def document(event: Event, region: str) -> dict[str, Any]:
+    """An event as a document."""
+    return _test(event) if event.name == TEST else {"Records": [_record(event, region)]}
+
+
+def time_of(us: int) -> str:
+    """A time as AWS writes it in JSON."""
     return datetime.fromtimestamp(us / 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
@@ -32,7 +35,7 @@ def _test(event: Event) -> dict[str, Any]:
     return {
         "Service": "Amazon S3",
         "Event": TEST,
-        "Time": _time(event.time_us),
+        "Time": time_of(event.time_us),
         "Bucket": event.bucket,
         "RequestId": event.cause.request_id,
     }
@@ -48,7 +51,7 @@ def _record(event: Event, region: str) -> dict[str, Any]:
         "eventVersion": "2.1",
         "eventSource": "aws:s3",
         "awsRegion": region,
-        "eventTime": _time(event.time_us),
+        "eventTime": time_of(event.time_us),
         "eventName": event.name.removeprefix("s3:"),
         "userIdentity": {"principalId": event.cause.principal},
         "requestParameters": {"sourceIPAddress": event.cause.address},

@@ -43,6 +43,11 @@ class AllowList:
             else:
                 self._suffixes.append("." + name)
 
+    @property
+    def lists_networks(self) -> bool:
+        """Whether addresses or networks are listed, so that a name alone does not tell."""
+        return bool(self._networks)
+
     def names(self, host: str) -> bool:
         """Whether a host is listed by its name."""
         host = host.lower().rstrip(".")

@@ -15,9 +15,10 @@ from typing import Any, Final
 
 from objstore.aws.errors import AwsError
 from objstore.aws.operation import Call, operation
+from objstore.iam import topic_access
 from objstore.iam.context import Context
 from objstore.iam.lookup import bucket_of
-from objstore.store.events import rules
+from objstore.store.events import rules, topics
 from objstore.store.events.rules import Notification, Rule
 
 MAX_RULES: Final = 100
@@ -37,7 +38,7 @@ async def put_bucket_notification_configuration(call: Call, context: Context) ->
     notification = Notification(tuple(_rules(given)))
     check(notification)
     for rule in notification.rules:
-        context.events.require(rule.target, call.principal)
+        _require_destination(call, context, rule.target)
     await context.store.set_notification(call.bucket, notification if notification.rules else None)
     return {}
 
@@ -49,6 +50,24 @@ async def get_bucket_notification_configuration(call: Call, context: Context) ->
     for rule in notification.rules:
         members.setdefault(_KINDS[rule.kind], []).append(_member(rule))
     return members
+
+
+def _require_destination(call: Call, context: Context, arn: str) -> None:
+    """Raise InvalidArgument for a destination that is not there, AccessDenied for a topic that refuses the caller."""
+    found = (
+        topic_access.may_publish(arn, call.principal, context)
+        if arn.startswith(topics.PREFIX)
+        else context.events.has(arn) or None
+    )
+    if found is None:
+        raise AwsError(
+            "InvalidArgument",
+            "Unable to validate the following destination configurations",
+            ArgumentName=arn,
+            ArgumentValue="The destination does not exist: make the topic, or name it in the server's configuration",
+        )
+    if not found:
+        raise AwsError("AccessDenied", f"{call.principal.arn} may not publish to the topic {arn}")
 
 
 def _rules(given: Mapping[str, Any]) -> Iterator[Rule]:

@@ -50,6 +50,7 @@ class Janitor:
             node.catalog,
             settings.targets,
             lambda entry: open_target(entry, settings.outbound_allow),
+            outbound=settings.outbound_allow,
             region=settings.region,
             keep=settings.events_kept,
         )

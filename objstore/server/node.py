@@ -48,7 +48,9 @@ from objstore.store.reports import Reports
 from objstore.store.store import Store
 
 import objstore.iam.sts.operations  # isort: skip - importing them registers the operations
-import objstore.s3.operations  # noqa: F401  isort: skip
+import objstore.s3.operations
+
+import objstore.sns.operations  # noqa: F401  isort: skip
 
 
 # Longer than any process takes to notice a drive that came back.
@@ -101,7 +103,7 @@ class Node:
             controls,
             identities=self.identities,
             lifecycle_day=settings.lifecycle_day,
-            events=Destinations(settings.targets),
+            events=Destinations(settings.targets, settings.outbound_allow),
             envelopes=self.envelopes,
             keys_over_http=settings.sse_c_over_http,
             federation=self.federation,

@@ -32,10 +32,10 @@ FORM: Final = "application/x-www-form-urlencoded"
 MAX_FORM: Final = 1 << 20  # bytes
 
 # What may be asked without a signature: the token or the password stands for it.
-UNSIGNED: Final = frozenset({"AssumeRoleWithWebIdentity", "AssumeRoleWithLDAPIdentity"})
+UNSIGNED: Final = frozenset({"AssumeRoleWithWebIdentity", "AssumeRoleWithLDAPIdentity", "ConfirmSubscription"})
 
-# The same in every region, so that a signature for any region is good.
-_GLOBAL: Final = frozenset({"iam", "sts"})
+# The same in every region (SNS because there is but one here), so that a signature for any region is good.
+_GLOBAL: Final = frozenset({"iam", "sts", "sns"})
 _RESERVED: Final = frozenset(
     {"Action", "Version", "AWSAccessKeyId", "SignatureVersion", "SignatureMethod", "Timestamp"}
 )

@@ -28,6 +28,7 @@ _ALLOWED = frozenset({Reason.ROOT, Reason.IDENTITY, Reason.RESOURCE})
 _KINDS = {
     Kind.IDENTITY: "identity policy",
     Kind.RESOURCE: "resource policy",
+    Kind.TOPIC: "topic policy",
     Kind.TRUST: "trust policy",
     Kind.BOUNDARY: "permissions boundary",
     Kind.SESSION: "session policy",

@@ -100,7 +100,7 @@ class Fault(Enum):
     )
 
 
-_COLUMN: Final = {Kind.RESOURCE: 1, Kind.TRUST: 2}
+_COLUMN: Final = {Kind.RESOURCE: 1, Kind.TOPIC: 1, Kind.TRUST: 2}
 
 
 class MalformedPolicy(Exception):

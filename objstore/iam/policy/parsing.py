@@ -49,7 +49,7 @@ def size(text: str) -> int:
 @lru_cache(maxsize=4096)
 def _parse(text: str, kind: Kind, name: str, principal_may_be_everybody: bool) -> Policy:
     document = read(text, kind)
-    if kind in (Kind.RESOURCE, Kind.TRUST):
+    if kind in (Kind.RESOURCE, Kind.TOPIC, Kind.TRUST):
         resource_rules.check(document, kind)
     else:
         identity_rules.check(document, kind, principal_may_be_everybody=principal_may_be_everybody)

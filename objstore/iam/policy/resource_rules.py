@@ -1,4 +1,4 @@
-"""What is checked of policies that name principals, one statement after the other: those of buckets and of trust.
+"""What is checked of policies that name principals, one statement after the other: those of buckets, topics and trust.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
 """
@@ -15,6 +15,7 @@ from objstore.iam.policy.shape import Document, Fail, Written
 from objstore.iam.policy.types import Kind
 
 _TRUST_ACTION: Final = re.compile(r"sts:(assumerole[a-z]*|tagsession|setsourceidentity|setcontext)", re.IGNORECASE)
+_TOPIC_ACTION: Final = re.compile(r"sns:[a-z*?]+|\*", re.IGNORECASE)
 _PROVIDER: Final = re.compile(
     r"arn:aws[a-z-]*:iam::[A-Za-z0-9]{0,32}:(oidc|saml|ldap)-provider/.+|[A-Za-z0-9.\-]+\.[a-z]+"
 )
@@ -32,6 +33,8 @@ def check(document: Document, kind: Kind) -> None:
         _check_principal(one, kind, fail)
         if kind is Kind.TRUST:
             _check_trust(one, fail)
+        elif kind is Kind.TOPIC:
+            _check_topic(one, fail)
         else:
             bucket_rules.check(one, fail)
     sids = [one.sid for one in document.statements if one.sid]
@@ -60,6 +63,15 @@ def _check_trust(one: Written, fail: Fail) -> None:
     if one.resources is not None:
         fail(Fault.RESOURCE, "NotResource" if one.not_resource else "Resource")
     if one.not_action or not all(_TRUST_ACTION.fullmatch(action) for action in one.actions or ()):
+        fail(Fault.ACTION)
+
+
+def _check_topic(one: Written, fail: Fail) -> None:
+    if not one.actions:
+        fail(Fault.NO_ACTION)
+    if not one.resources:
+        fail(Fault.NO_RESOURCE)
+    if not all(_TOPIC_ACTION.fullmatch(action) for action in one.actions):
         fail(Fault.ACTION)
 
 

@@ -21,7 +21,8 @@ class Kind(StrEnum):
     """Where a policy stands; it decides which elements it may have."""
 
     IDENTITY = "identity"
-    RESOURCE = "resource"
+    RESOURCE = "resource"  # of a bucket
+    TOPIC = "topic"
     TRUST = "trust"
     BOUNDARY = "boundary"
     SESSION = "session"

@@ -13,12 +13,13 @@ import msgspec
 
 from objstore.catalog.records import pack, unpack
 from objstore.catalog.transaction import Transaction
+from objstore.store.events import topics
 from objstore.store.events.cause import CAUSE, Cause
 from objstore.store.events.rules import wanted
 from objstore.store.types import Bucket, Version
 
 
-class Event(msgspec.Struct, frozen=True, array_like=True):
+class Event(msgspec.Struct, frozen=True, array_like=True, tag="event"):
     """What happened: the name as configurations have it, when, where, to what, and who caused it.
 
     `sequencer` grows with every event of a key. Size and ETag are None where the object is gone.
@@ -37,11 +38,38 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
     cause: Cause
 
 
+class Mail(msgspec.Struct, frozen=True, array_like=True, tag="mail"):
+    """A message of a topic. `kind` is Notification or, with a `token` and the `link` that brings it back,
+    SubscriptionConfirmation. `group`: messages of one are delivered in order."""
+
+    kind: str
+    id: str
+    topic: str
+    message: str
+    time_us: int
+    subject: str | None = None
+    token: str | None = None
+    link: str | None = None
+    attributes: dict[str, tuple[str, str]] = {}
+    group: str = ""
+
+
+Entry = Event | Mail
+_ENTRY: type[Entry] = Entry  # type: ignore[assignment]  # msgspec takes unions where types are asked for
+
+
 class Waiting(NamedTuple):
     """A row of the outbox."""
 
     id: int
-    event: Event
+    entry: Entry
+
+    @property
+    def lane(self) -> tuple[str, str]:
+        """What has one lane is delivered in order."""
+        if isinstance(self.entry, Mail):
+            return self.entry.topic, self.entry.group
+        return self.entry.bucket, self.entry.key
 
 
 def created(tx: Transaction, bucket: Bucket, key: str, version: Version, how: str = "Put") -> None:
@@ -104,8 +132,27 @@ def test(tx: Transaction, bucket: Bucket, targets: Collection[str], now_us: int)
         _enter(tx, target, event)
 
 
-def _enter(tx: Transaction, target: str, event: Event) -> None:
-    tx.run("INSERT INTO outbox (target, record) VALUES (?, ?)", target, pack(event))
+def publish(tx: Transaction, mail: Mail) -> None:
+    """Enter a message for every confirmed subscription of its topic."""
+    _enter(tx, mail.topic, mail)
+
+
+def post(tx: Transaction, subscription: str, mail: Mail) -> None:
+    """Enter a message for one subscription, confirmed or not."""
+    _insert(tx, subscription, mail)
+
+
+def _enter(tx: Transaction, target: str, entry: Entry) -> None:
+    if not target.startswith(topics.PREFIX):
+        _insert(tx, target, entry)
+        return
+    for one in topics.subscriptions(tx, target):
+        if one.confirmed:
+            _insert(tx, one.arn, entry)
+
+
+def _insert(tx: Transaction, target: str, entry: Entry) -> None:
+    tx.run("INSERT INTO outbox (target, record) VALUES (?, ?)", target, pack(entry))
 
 
 def targets(tx: Transaction) -> list[str]:
@@ -121,7 +168,7 @@ def targets(tx: Transaction) -> list[str]:
 def oldest(tx: Transaction, target: str, limit: int) -> list[Waiting]:
     """What waits longest for a target, in order."""
     rows = tx.all("SELECT id, record FROM outbox WHERE target = ? ORDER BY id LIMIT ?", target, limit)
-    return [Waiting(number, unpack(record, Event)) for number, record in rows]
+    return [Waiting(number, unpack(record, _ENTRY)) for number, record in rows]
 
 
 def delivered(tx: Transaction, ids: Collection[int]) -> None:

@@ -1,0 +1,1 @@
+"""AWS's notification service: topics that buckets and clients publish to, and the addresses that subscribe to them."""
