@@ -12,6 +12,7 @@ from objstore.aws.errors import AwsError
 from objstore.aws.operation import Call, operation
 from objstore.catalog.transaction import Transaction
 from objstore.iam.context import Context
+from objstore.sns import names
 from objstore.sns.topics import require
 from objstore.store.events import outbox
 from objstore.store.events.outbox import Mail
@@ -25,7 +26,7 @@ MAX_SUBJECT: Final = 100
     service="sns",
     action="sns:Publish",
     supports={"TopicArn", "TargetArn", "Subject", "MessageAttributes"},
-    concerns=lambda call, context: _topic(call),
+    concerns=lambda call, context: _named(call) or names.every(call, context),
 )
 async def publish(call: Call, context: Context) -> dict[str, Any]:
     message, subject = str(call["Message"]), call.get("Subject")
@@ -54,12 +55,17 @@ async def publish(call: Call, context: Context) -> dict[str, Any]:
 
 
 def _topic(call: Call) -> str:
-    arn = call.get("TopicArn") or call.get("TargetArn")
-    if not arn:
+    arn = _named(call)
+    if arn is None:
         raise AwsError(
             "InvalidParameter", "Invalid parameter: TopicArn or TargetArn Reason: no value for required parameter"
         )
-    return str(arn)
+    return arn
+
+
+def _named(call: Call) -> str | None:
+    arn = call.get("TopicArn") or call.get("TargetArn")
+    return str(arn) if arn else None
 
 
 def _attributes(given: dict[str, Any]) -> dict[str, tuple[str, str]]:

@@ -22,14 +22,15 @@ from botocore.exceptions import ClientError
 
 import objstore.iam.api.operations
 import objstore.iam.sts.operations
-import objstore.s3.operations  # noqa: F401 - fills the registry
+import objstore.s3.operations
+import objstore.sns.operations  # noqa: F401 - fills the registry
 from objstore.aws.operation import REGISTRY, Operation
 from tests.front import samples
 from tests.front.people import ALICE
 from tests.harness import Running
 
-# The token or the password in the request stands for the signature.
-LOGS_IN = {"AssumeRoleWithWebIdentity", "AssumeRoleWithLDAPIdentity"}
+# What stands in the request, a token or a password, is in place of the signature.
+LOGS_IN = {"AssumeRoleWithWebIdentity", "AssumeRoleWithLDAPIdentity", "ConfirmSubscription"}
 OPERATIONS = [pytest.param(one, id=f"{one.service}.{one.name}") for one in REGISTRY if one.name not in LOGS_IN]
 
 TELLS_EVERYBODY_OF_THEIR_OWN = {"ListBuckets"}  # who signs nothing owns nothing: an empty list
@@ -38,6 +39,8 @@ DECIDES_KEY_BY_KEY = {"DeleteObjects"}  # the answer has an error for each
 NEEDS_NO_POLICY = {"GetCallerIdentity", "GetSessionToken"}
 
 READ_ANYTHING = {"Effect": "Allow", "Action": "s3:Nothing", "Resource": "*"}
+
+_TOPIC = "arn:aws:sns:us-east-1:somebody:topic"
 
 
 @dataclass
@@ -71,6 +74,9 @@ def scene(server: Running, alice: Any) -> Iterator[Scene]:
         "RenameSource": f"/{name}/k",
         "Policy": json.dumps(policy),
         "UserName": user,
+        "TopicArn": _TOPIC,
+        "ResourceArn": _TOPIC,
+        "SubscriptionArn": f"{_TOPIC}:{uuid.uuid4()}",
         "Url": "https://issuer.example.com",
         "VersionId": "v1",
         "TargetPrincipal": "999999999999",
@@ -158,4 +164,4 @@ def test_a_user_without_a_policy_is_refused(scene: Scene, operation: Operation, 
     if operation.name in NEEDS_NO_POLICY:
         pytest.skip("what it needs is no policy of the caller's")
     outcome = ask(scene, operation, getattr(scene, who))
-    assert denied(operation, outcome, "AccessDenied"), outcome
+    assert denied(operation, outcome, "AccessDenied", "AuthorizationError"), outcome
