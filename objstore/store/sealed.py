@@ -22,7 +22,7 @@ from objstore.store.types import Buffer, Checksum, Digest, PartInfo, Source, Ver
 
 STEP = 32 * CHUNK
 """Bytes that are sealed at once: 2 MiB when they are."""
-THREADED = 2 * SEGMENT
+THREADED = 8 * SEGMENT
 """Above this many bytes are sealed and opened on a thread."""
 BATCH = 1 << 20
 

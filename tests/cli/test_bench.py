@@ -14,10 +14,18 @@ SMALL = "--objects 3 --rounds 1 --large 1 --copied 2 --keys 2000 --times 2"
 
 
 def test_every_case_gives_a_row(tmp_path: Path) -> None:
-    kinds = ["--only", "transfers", "--only", "copies", "--only", "listings"]
+    kinds = ["--only", "transfers", "--only", "copies", "--only", "listings", "--only", "encryption"]
     command = [sys.executable, "-m", "objstore", "bench", "--folder", str(tmp_path), *kinds, *SMALL.split()]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    for row in ("4 KiB PUT", "64 KiB GET", "1 MiB GET", "CopyObject", "2,000 keys", f"delimiter, {PREFIXES} prefixes"):
+    for row in (
+        "4 KiB PUT",
+        "64 KiB GET",
+        "1 MiB GET",
+        "CopyObject",
+        "2,000 keys",
+        "1 MiB PUT",
+        f"delimiter, {PREFIXES} prefixes",
+    ):
         assert row in printed
     assert list(tmp_path.iterdir()) == []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import shlex
 import tempfile
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from objstore.cli.bench.servers import BUCKET, Server, described, running
 from objstore.store.types import ObjectName
 
 _FEW, _MANY = "few-keys", "many-keys"
+_PLAIN, _SEALED = "plain", "encrypted"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -154,6 +156,28 @@ def _listings(options: argparse.Namespace, folder: Path) -> Table:
         return _costs(costs.measure(server, table, options.times), options)
 
 
+def _encryption(options: argparse.Namespace, folder: Path) -> Table:
+    server = _ours(options, folder)
+    sizes = {"4 KiB": 4 << 10, "1 MiB": 1 << 20, f"{options.large} MiB": options.large << 20}
+    paid: list[Paid] = []
+    with running(server):
+        signer = Signer(server)
+        for bucket in (_PLAIN, _SEALED):
+            signer.client.create_bucket(Bucket=bucket)
+        rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+        signer.client.put_bucket_encryption(Bucket=_SEALED, ServerSideEncryptionConfiguration={"Rules": [rule]})
+        for label, size in sizes.items():
+            body = os.urandom(size)
+            for name, operation, sent in (("PUT", "put_object", body), ("GET", "get_object", None)):
+                base, other = (
+                    signer.request(bucket, operation, {"Bucket": bucket, "Key": label}, body=sent)
+                    for bucket in (_PLAIN, _SEALED)
+                )
+                times = options.times if size < 2 << 20 else 4 * options.rounds
+                paid += costs.measure(server, [Cost(f"{label} {name}", base, other)], times)
+    return _costs(paid, options)
+
+
 def _costs(paid: Sequence[Paid], options: argparse.Namespace) -> Table:
     shown = Table("request", "at", r"\[ms]", "at", r"\[ms]", "ratio")
     shown.title = f"{_setting(options)}, medians of {options.times}, one at a time; aim: a ratio of 1"
@@ -185,5 +209,6 @@ _KINDS: dict[str, Callable[[argparse.Namespace, Path], Table]] = {
     "transfers": _transfers,
     "copies": _copies,
     "listings": _listings,
+    "encryption": _encryption,
     "memory": _memory,
 }

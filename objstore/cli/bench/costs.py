@@ -29,6 +29,7 @@ class Request:
     method: str
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +74,21 @@ class Signer:
         )
 
     def request(
-        self, label: str, operation: str, members: Mapping[str, Any], headers: Mapping[str, str] | None = None
+        self,
+        label: str,
+        operation: str,
+        members: Mapping[str, Any],
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
     ) -> Request:
         """The operation (in botocore's spelling, `list_objects_v2`) with these members, ready to be sent.
 
         `headers` are those that the members become, which are signed with it."""
-        method = {"get": "GET", "list": "GET", "copy": "PUT", "upload": "PUT"}[operation.partition("_")[0]]
+        method = {"get": "GET", "list": "GET", "copy": "PUT", "upload": "PUT", "put": "PUT"}[
+            operation.partition("_")[0]
+        ]
         url = self.client.generate_presigned_url(operation, dict(members), _EXPIRES)
-        return Request(label, method, url, headers or {})
+        return Request(label, method, url, headers or {}, body)
 
     def copy(self, label: str, bucket: str, source: str, target: str) -> Request:
         """CopyObject inside a bucket."""
@@ -107,7 +115,7 @@ def _send(connection: http.client.HTTPConnection, request: Request) -> float:
     """Milliseconds from the first byte of the request to the last of the answer."""
     parts = urllib.parse.urlsplit(request.url)
     start = time.perf_counter()
-    connection.request(request.method, f"{parts.path}?{parts.query}", headers=dict(request.headers))
+    connection.request(request.method, f"{parts.path}?{parts.query}", request.body, dict(request.headers))
     answer = connection.getresponse()
     body = answer.read()
     took = time.perf_counter() - start
