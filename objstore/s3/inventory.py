@@ -24,7 +24,7 @@ _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _FORMATS: Final = frozenset({"CSV", "Parquet"})
 _MAX_PREFIX: Final = 512
 # Fields of AWS's storage that there is nothing to tell of here, ever.
-_NOT_HERE: Final = frozenset(
+NOT_HERE: Final = frozenset(
     {"ObjectLockEventHoldStatus", "ObjectLockEventHoldDuration", "IntelligentTieringReferenceDate"}
 )
 
@@ -75,7 +75,7 @@ def parse(document: Mapping[str, Any]) -> Inventory:
     fields: list[str] = document.get("OptionalFields") or []
     if len(set(fields)) != len(fields):
         raise _argument("An optional field is named twice", "OptionalFields", ", ".join(fields))
-    if missing := _NOT_HERE & set(fields):
+    if missing := NOT_HERE & set(fields):
         raise AwsError("NotImplemented", f"The inventory field {min(missing)} is not implemented.")
     prefix = destination.get("Prefix") or ""
     if len(prefix.encode()) > _MAX_PREFIX:

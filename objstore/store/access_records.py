@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
 from objstore.catalog.records import pack, unpack
 from objstore.catalog.transaction import Transaction
 from objstore.store.types import Owner
+
+_ROWS: Final = 10_000
 
 
 class Target(msgspec.Struct, frozen=True, array_like=True):
@@ -54,17 +56,16 @@ def groups(tx: Transaction) -> list[Group]:
 
 
 def take(tx: Transaction, key: bytes, most: int) -> tuple[list[int], bytes]:
-    """The oldest lines of a target, about `most` bytes of them at least, and the rows they are in."""
+    """The oldest lines of a target, `most` bytes of them or one row, and the rows they are in."""
     idents: list[int] = []
-    pieces: list[bytes] = []
-    size = 0
-    for ident, lines in tx.all("SELECT id, lines FROM access_records WHERE target = ? ORDER BY id LIMIT 10000", key):
-        idents.append(ident)
-        pieces.append(zlib.decompress(lines))
-        size += len(pieces[-1])
-        if size >= most:
+    total = 0
+    for ident, size in tx.all("SELECT id, size FROM access_records WHERE target = ? ORDER BY id LIMIT ?", key, _ROWS):
+        total += size
+        if idents and total > most:
             break
-    return idents, b"".join(pieces)
+        idents.append(ident)
+    pieces = [tx.one("SELECT lines FROM access_records WHERE id = ?", ident) for ident in idents]
+    return idents, b"".join(zlib.decompress(row[0]) for row in pieces if row is not None)
 
 
 def drop(tx: Transaction, idents: Iterable[int]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import csv
 import gzip
@@ -20,11 +21,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from objstore.aws.service import operation_model
+from objstore.iam import acl
 from objstore.jobs.inventory import lists, tables
+from objstore.jobs.inventory.columns import columns
+from objstore.s3.inventory import NOT_HERE
+from objstore.sealing import KMS, Encryption
+from objstore.store.configuration import changed
 from objstore.store.errors import StoreError
-from objstore.store.inventories import ALL, CURRENT, DAILY, WEEKLY, Inventory, Outcome, Place, next_due
+from objstore.store.inventories import ALL, CURRENT, DAILY, WEEKLY, Entry, Inventory, Outcome, Place, next_due
+from objstore.store.lifecycle.rules import Expiration, Lifecycle, Rule
 from objstore.store.store import Store
-from objstore.store.types import Bucket, NewObject
+from objstore.store.types import Bucket, Checksum, Grant, Lock, NewObject, Version
 from tests.store.fakes import OWNER, make_store, source
 
 NEW = NewObject(owner=OWNER)
@@ -154,6 +162,78 @@ def read_parquet(data: bytes, schema: str) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = table.to_pylist()
     assert all(isinstance(row["last_modified_date"], datetime) for row in rows)
     return rows
+
+
+def test_every_field_of_a_version_is_told() -> None:
+    grants = (Grant(acl.GROUP, "READ", uri=acl.ALL_USERS), acl.user_grant(OWNER, "FULL_CONTROL"))
+    version = Version(
+        *("v1", 1, False, False, "abc-2", 5, 1_700_000_000_123_000, OWNER, "STANDARD_IA"),
+        checksum=Checksum("CRC32", "AAAAAA=="),
+        acl=grants,
+        lock=Lock("GOVERNANCE", 1_800_000_000_000_000, True),
+        encryption=Encryption(KMS, b"", bucket_key=True),
+    )
+    marker = Version("v2", 2, False, True, "", 0, 1_700_000_000_000_000, OWNER)
+    rule = Rule(id="r", status="Enabled", prefix="", expiration=Expiration(days=1))
+    bucket = changed(Bucket(1, "b", OWNER, 0), "lifecycle", Lifecycle(rules=(rule,)))
+    shape = operation_model("PutBucketInventoryConfiguration").input_shape
+    assert shape is not None
+    offered = shape.members["InventoryConfiguration"].members["OptionalFields"].member.enum  # type: ignore[attr-defined]
+    fields = tuple(name for name in offered if name not in NOT_HERE)
+    chosen = columns(wanted(fields=fields))
+
+    def told(entry: Entry) -> dict[str, Any]:
+        return {column.name: column.value(bucket, entry) for column in chosen}
+
+    row = told(Entry("k", version, True))
+    assert json.loads(base64.b64decode(row.pop("ObjectAccessControlList"))) == {
+        "version": "2022-11-10",
+        "status": "AVAILABLE",
+        "grants": [
+            {"uri": acl.ALL_USERS, "type": "Group", "permission": "READ"},
+            {"canonicalId": OWNER.id, "type": "CanonicalUser", "permission": "FULL_CONTROL"},
+        ],
+    }
+    assert row == {
+        "Bucket": "b",
+        "Key": "k",
+        "VersionId": "v1",
+        "IsLatest": True,
+        "IsDeleteMarker": False,
+        "Size": 5,
+        "LastModifiedDate": version.modified_us,
+        "ETag": "abc-2",
+        "StorageClass": "STANDARD_IA",
+        "IsMultipartUploaded": True,
+        "ReplicationStatus": None,
+        "EncryptionStatus": "SSE-KMS",
+        "ObjectLockRetainUntilDate": 1_800_000_000_000_000,
+        "ObjectLockMode": "GOVERNANCE",
+        "ObjectLockLegalHoldStatus": "On",
+        "IntelligentTieringAccessTier": None,
+        "BucketKeyStatus": "ENABLED",
+        "ChecksumAlgorithm": "CRC32",
+        "ObjectOwner": OWNER.id,
+        "LifecycleExpirationDate": 1_700_092_800_000_000,
+    }
+    assert set(row) | {"ObjectAccessControlList"} == {
+        "Bucket",
+        "Key",
+        "VersionId",
+        "IsLatest",
+        "IsDeleteMarker",
+        *fields,
+    }
+    given = {name: value for name, value in told(Entry("k", marker, False)).items() if value is not None}
+    assert given.keys() == {
+        "Bucket",
+        "Key",
+        "VersionId",
+        "IsLatest",
+        "IsDeleteMarker",
+        "LastModifiedDate",
+        "ObjectOwner",
+    }
 
 
 def test_an_empty_list_has_a_manifest_without_files() -> None:

@@ -23,6 +23,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.faults.cluster import CLI_ENVIRONMENT, command, refused_start
+from tests.front.test_access_logging import parse
+from tests.front.wire import until
 from tests.harness import ROOT_PASSWORD, ROOT_USER, Running
 
 MIB = 1 << 20
@@ -97,7 +99,10 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
     folder = tmp_path_factory.mktemp("tls")
     chain, private = certificate(folder)
     drives = [folder / f"drive{number}" for number in range(2)]
-    running = Secure(drives=drives, log=folder / "log", arguments=("--tls-cert", str(chain), "--tls-key", str(private)))
+    settings = folder / "settings.toml"
+    settings.write_text("log_delivery = 0.0\n")
+    arguments = ("--config", str(settings), "--tls-cert", str(chain), "--tls-key", str(private))
+    running = Secure(drives=drives, log=folder / "log", arguments=arguments)
     yield running.start()
     running.stop()
 
@@ -122,6 +127,18 @@ def test_addresses_that_are_signed_name_the_scheme(secure: Secure) -> None:
     assert url.startswith("https://")
     assert secure.request("PUT", url.removeprefix(secure.endpoint), b"body").status == 200
     assert s3.get_object(Bucket="presigned", Key="key")["Body"].read() == b"body"
+
+
+def test_access_logs_tell_version_and_cipher(secure: Secure) -> None:
+    s3 = secure.client()
+    s3.create_bucket(Bucket="logs", ACL="log-delivery-write")
+    s3.create_bucket(Bucket="logged")
+    wanted = {"LoggingEnabled": {"TargetBucket": "logs", "TargetPrefix": ""}}
+    s3.put_bucket_logging(Bucket="logged", BucketLoggingStatus=wanted)
+    s3.put_object(Bucket="logged", Key="key", Body=b"body")
+    found = until(lambda: s3.list_objects_v2(Bucket="logs").get("Contents"), "a log object")
+    line = parse(s3.get_object(Bucket="logs", Key=found[0]["Key"])["Body"].read().decode())
+    assert (line["tls"], line["cipher"][:4]) == ("TLSv1.3", "TLS_")
 
 
 def test_admin_info_checks_the_certificate(secure: Secure) -> None:
