@@ -9,14 +9,25 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
 
-from objstore.cli import inventories, kms, policies, quotas
+from objstore.cli import accounts, groups, inventories, keys, kms, policies, quotas, roles, service_accounts, users
 from objstore.cli.asking import DEFAULT_ENDPOINT, ask
 from objstore.cli.units import size
+
+_FAMILIES: Final[tuple[tuple[str, Callable[[argparse.ArgumentParser], None], str], ...]] = (
+    ("account", accounts.arguments, "accounts, each with users and buckets of its own"),
+    ("user", users.arguments, "users of an account"),
+    ("group", groups.arguments, "groups of users"),
+    ("role", roles.arguments, "roles, and whom they trust"),
+    ("policy", policies.arguments, "managed policies, whose they are, and what they decide"),
+    ("key", keys.arguments, "access keys"),
+    ("service-account", service_accounts.arguments, "keys that may do less than their owner"),
+)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,9 +43,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     info = commands.add_parser("info", help="drives, quorum, objects, healing")
     info.add_argument("--json", action="store_true", help="for machines")
     info.set_defaults(run=_info)
+    for name, family, help_text in _FAMILIES:
+        family(commands.add_parser(name, help=help_text))
     inventories.arguments(commands.add_parser("inventory", help="lists of what is in a bucket"))
     kms.arguments(commands.add_parser("kms", help="keys of server-side encryption"))
-    policies.arguments(commands.add_parser("policy", help="explain decisions, and try policies on a log"))
     quotas.arguments(commands.add_parser("quota", help="how much accounts, users, buckets and prefixes may hold"))
 
 

@@ -1,5 +1,5 @@
 """`objstore admin policy`: why a request would be allowed or refused, who may do a thing, and what a new policy would
-change of yesterday's requests.
+change of yesterday's requests. What makes policies and attaches them is in `managed_policies`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.syntax import Syntax
 from rich.table import Table
 
+from objstore.cli import managed_policies
 from objstore.cli.asking import ask
 from objstore.server.settings import SettingsError
 
@@ -27,6 +28,7 @@ _BATCH = 500  # lines of a log in one request
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the sub-commands to `parser`."""
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    managed_policies.arguments(commands)
     explain = commands.add_parser("explain", help="why a request would be allowed or refused; or who may make it")
     explain.add_argument("action", metavar="ACTION", help="s3:GetObject, say")
     explain.add_argument("resource", metavar="RESOURCE", help="BUCKET, BUCKET/KEY, or an ARN")

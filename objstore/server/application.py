@@ -14,12 +14,15 @@ from objstore.aws.domains import Domains
 from objstore.s3.website.hosts import Hosts
 from objstore.server import metrics
 from objstore.server.access import AccessLog
+from objstore.server.accounts import AccountPages, UserPages
 from objstore.server.admin_api import AdminPage, Answer, Parameters
 from objstore.server.explanations import explaining, replaying
 from objstore.server.inventory import Inventory
 from objstore.server.kms_keys import KeyPages, RewrapPages
+from objstore.server.ldap_policies import LdapPolicyPages
 from objstore.server.node import Node
 from objstore.server.quotas import QuotaPages
+from objstore.server.service_accounts import ServiceAccountPages
 from objstore.server.settings import Settings
 
 _OWN = "/-/"
@@ -52,6 +55,14 @@ def application(node: Node, settings: Settings, log: AccessLog) -> ASGIApp:
                     Route("/health/ready", _Ready(node), methods=["GET"]),
                     Route("/metrics", _Metrics(node), methods=["GET"]),
                     Route("/admin/v1/info", page(inventory), methods=["GET"]),
+                    Route("/admin/v1/accounts", page(AccountPages(node)), methods=["GET", "POST", "PUT", "DELETE"]),
+                    Route("/admin/v1/users", page(UserPages(node)), methods=["GET", "PUT"]),
+                    Route(
+                        "/admin/v1/service-accounts",
+                        page(ServiceAccountPages(node)),
+                        methods=["GET", "POST", "PUT", "DELETE"],
+                    ),
+                    Route("/admin/v1/ldap-policies", page(LdapPolicyPages(node)), methods=["GET", "PUT", "DELETE"]),
                     Route("/admin/v1/inventory", page(lists), methods=["GET", "POST"]),
                     Route("/admin/v1/kms/keys", page(KeyPages(node)), methods=["GET", "PUT", "POST"]),
                     Route("/admin/v1/kms/rewrap", page(RewrapPages(node)), methods=["POST"]),
