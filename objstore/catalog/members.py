@@ -18,6 +18,7 @@ import msgspec
 
 from objstore.catalog import ballots, copying
 from objstore.catalog.errors import CatalogFull, MirrorFailed, ReadOnly
+from objstore.catalog.hands import together
 from objstore.catalog.mirror import Mirror
 from objstore.catalog.redo import Position
 from objstore.catalog.replaying import replay
@@ -172,13 +173,7 @@ class Members:
 
         The one furthest ahead is right: what is acknowledged is on every member. It is spread to all others before the
         leader commits it, as in any commit, so readers never see what a member lacks."""
-        standing: dict[Mirror, Position] = {}
-        for mirror in self.mirrors:
-            try:
-                mirror.check()
-                standing[mirror] = mirror.position()
-            except MirrorFailed as error:
-                _log.warning("%s", error)
+        standing = self._standing()
         if not standing:
             return []
         furthest = max(position.seq for position in standing.values())
@@ -194,6 +189,19 @@ class Members:
             except MirrorFailed as error:
                 _log.warning("%s", error)
         return [mirror for mirror in standing if mirror in level]
+
+    def _standing(self) -> dict[Mirror, Position]:
+        """Where the members that answer stand, in their order."""
+        found: dict[Mirror, Position] = {}
+
+        def look(mirror: Mirror) -> None:
+            mirror.check()
+            found[mirror] = mirror.position()
+
+        failures = together(dict.fromkeys(self.mirrors, look))
+        for failure in failures.values():
+            _log.warning("%s", failure)
+        return {mirror: found[mirror] for mirror in self.mirrors if mirror not in failures}
 
     def heal_steps(self) -> None:
         """After OutOfStep: level the members, and go on without those that cannot be levelled. Raises ReadOnly.

@@ -16,13 +16,19 @@ from xxhash import xxh3_128_digest
 
 from objstore.catalog import redo
 from objstore.catalog.errors import OutOfStep
+from objstore.catalog.hands import attend
 from objstore.catalog.mirror import Mirror
 from objstore.catalog.redo import Position, Step
 
 
 def replay(mirror: Mirror, source: Mirror) -> None:
     """Let `mirror` catch up with `source`, durably. Raises MirrorFailed; OutOfStep where the log does not continue what
-    the mirror holds, or does not suffice."""
+    the mirror holds, or does not suffice. It takes as long as it gets on."""
+    done: list[int] = []
+    attend(mirror, lambda one: _replay(one, source, done), lambda: len(done))
+
+
+def _replay(mirror: Mirror, source: Mirror, done: list[int]) -> None:
     here, there = mirror.position(), source.position()
     with source.failures():
         sql = "SELECT seq, epoch, statements FROM redo WHERE seq > ? ORDER BY seq"
@@ -36,6 +42,7 @@ def replay(mirror: Mirror, source: Mirror) -> None:
             after = here.after(epoch, packed, there.members)
             _redo(mirror, here, after, packed, payloads)
             here = after
+            done.append(here.seq)
         if here.chain != there.chain:
             raise OutOfStep(mirror.id, "has another history")
         _require_none_of(mirror, payloads.absent)
