@@ -15,7 +15,7 @@ _SECONDS = 10
 
 
 class KafkaTarget:
-    """An idempotent producer that waits for all replicas in step."""
+    """A producer that waits for all replicas in step. Messages of a key come one by one, so none overtakes another."""
 
     def __init__(self, settings: Kafka) -> None:
         self._settings = settings
@@ -39,7 +39,6 @@ class KafkaTarget:
                 protocol = ("SASL_" if s.sasl_mechanism else "") + ("SSL" if s.tls else "PLAINTEXT")
                 producer = AIOKafkaProducer(  # type: ignore[no-untyped-call]
                     bootstrap_servers=list(s.brokers),
-                    enable_idempotence=True,
                     acks="all",
                     request_timeout_ms=_SECONDS * 1000,
                     security_protocol=protocol,

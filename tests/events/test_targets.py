@@ -15,6 +15,7 @@ import nats as nats_client
 import psycopg
 import pytest
 import redis as redis_client
+from aiokafka import AIOKafkaConsumer
 
 from tests.events import servers
 from tests.harness import Running, serving
@@ -38,6 +39,19 @@ def from_nats(url: str) -> Bodies:
                     return found
         finally:
             await client.close()
+
+    return asyncio.run(go())
+
+
+def from_kafka(url: str) -> Bodies:
+    async def go() -> Bodies:
+        consumer = AIOKafkaConsumer("events", bootstrap_servers=url, auto_offset_reset="earliest")
+        await consumer.start()
+        try:
+            found = await consumer.getmany(timeout_ms=1000)
+            return [json.loads(message.value) for batch in found.values() for message in batch]
+        finally:
+            await consumer.stop()
 
     return asyncio.run(go())
 
@@ -70,6 +84,7 @@ def from_rabbitmq(url: str) -> Bodies:
 
 CASES: dict[str, tuple[Callable[[Path], AbstractContextManager[str]], str, Callable[[str], Bodies]]] = {
     "nats": (servers.nats, 'url = "{url}"\nsubject = "objects.events"\nstream = "objects"', from_nats),
+    "kafka": (servers.kafka, 'brokers = ["{url}"]\ntopic = "events"', from_kafka),
     "redis": (servers.redis, 'url = "{url}"\nkey = "events"', from_redis),
     "postgresql": (servers.postgresql, 'connection = "{url}"\ntable = "events"', from_postgresql),
     "amqp": (servers.rabbitmq, 'url = "{url}"\nrouting_key = "events"', from_rabbitmq),
