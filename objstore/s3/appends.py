@@ -1,7 +1,8 @@
 """Appends: PutObject with `x-amz-write-offset-bytes`. AWS has them for directory buckets, we for every bucket.
 
-The object that is there keeps its headers, metadata, tags, class and ACL: a request that gives others is refused, and
-so is one for an object under encryption.
+The object that is there keeps its headers, metadata, tags, class, ACL and encryption: a request that gives others is
+refused. Under SSE-C the request brings the object's key. What is not encrypted cannot be continued in a bucket that
+encrypts: copied onto itself before, it can.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/directory-buckets-objects-append.html
 """
 
@@ -13,11 +14,17 @@ from typing import Any, Final
 from objstore.aws.checksums import ALGORITHMS, FULL_OBJECT, Algorithm, combined, encode
 from objstore.aws.errors import AwsError
 from objstore.aws.operation import Call
+from objstore.iam.context import Context
+from objstore.iam.lookup import bucket_of
 from objstore.s3 import checksums, encryption, headers
-from objstore.store.appending import Append
-from objstore.store.types import Checksum, Source, Version
+from objstore.sealing import Seal
+from objstore.store.appending import Append, check_offset
+from objstore.store.errors import NoSuchKey
+from objstore.store.types import Checksum, Version
 
 OFFSET: Final = "WriteOffsetBytes"
+
+_MISMATCH: Final = "The existing object was created with a different encryption type."
 
 _OF_NEW: Final = (
     ("user-defined object metadata", ("Metadata",)),
@@ -28,21 +35,44 @@ _OF_NEW: Final = (
 """What only a new object can be given, by its members."""
 
 
-def asked(call: Call) -> Append | None:
-    """The append that a PutObject asks for; None where it asks for none. Raises InvalidArgument."""
+async def asked(call: Call, context: Context) -> tuple[Append, Seal | None] | None:
+    """The append that a PutObject asks for, and what it is sealed with; None where it asks for none.
+
+    Raises InvalidArgument, InvalidWriteOffset, EncryptionTypeMismatch, and as `encryption.for_write` and `for_read`.
+    """
     offset: int | None = call.get(OFFSET)
     if offset is None:
         return None
     if offset < 0:
         raise AwsError("InvalidArgument", ArgumentName="x-amz-write-offset-bytes", ArgumentValue=offset)
+    seen = _seen(call, context)
+    check_offset(seen, offset)
+    seal = await (encryption.for_write(call, context) if seen is None else _seal(call, context, seen))
+    source = checksums.source(call.body, _continued(seen))
+    return Append(offset, seen, source, lambda old: _check(call, old), _combine), seal
 
-    def source(old: Version | None) -> Source:
-        return checksums.source(call.body, _continued(old))
 
-    def fits(old: Version) -> None:
-        _check(call, old)
+def _seen(call: Call, context: Context) -> Version | None:
+    try:
+        return context.store.current(call.bucket, call.key)
+    except NoSuchKey:
+        return None
 
-    return Append(offset, source, fits, _combine)
+
+async def _seal(call: Call, context: Context, seen: Version) -> Seal | None:
+    """What is sealed like the object that is there; a request may say how that is, but not otherwise."""
+    wanted, record = encryption.wanted_by(call, context, bucket_of(call, context)), seen.encryption
+    if record is None:
+        if wanted is not None:
+            raise AwsError("EncryptionTypeMismatch", f"{_MISMATCH} It is not encrypted.")
+        return None
+    if "ServerSideEncryption" in call and wanted is not None:
+        same = (wanted.scheme, wanted.context) == (record.scheme, record.context)
+        if not same or ("SSEKMSKeyId" in call and wanted.key_id != record.key_id):
+            raise AwsError("EncryptionTypeMismatch", f"{_MISMATCH} It is encrypted by {record.scheme}.")
+    key = await encryption.for_read(call, context, record)
+    assert key is not None, "what is encrypted has a data key"
+    return Seal(key, record)
 
 
 def size(version: Version) -> dict[str, Any]:
@@ -67,12 +97,7 @@ def _combine(first: Checksum, length: int, second: Checksum, more: int) -> Check
 
 
 def _check(call: Call, old: Version) -> None:
-    """Raise InvalidRequest for a request that wants the object to be another than it is, and NotImplemented for one
-    that is encrypted."""
-    if old.encryption is not None:
-        raise AwsError("NotImplemented", "Appends to encrypted objects are not implemented.")
-    if encryption.WRITE_MEMBERS & call.members.keys():
-        raise AwsError("InvalidRequest", "The existing object is not encrypted.")
+    """Raise InvalidRequest for a request that wants the object to be another than it is."""
     for name, members in _OF_NEW:
         if any(call.get(member) for member in members):
             raise AwsError(

@@ -16,13 +16,13 @@ from objstore.store.sealed import revealed
     "PutObject", action="s3:PutObject", supports=new_objects.MEMBERS | {"IfMatch", "IfNoneMatch", appends.OFFSET}
 )
 async def put_object(call: Call, context: Context) -> dict[str, Any]:
-    seal = await encryption.for_write(call, context)
+    append = await appends.asked(call, context)
+    seal = append[1] if append is not None else await encryption.for_write(call, context)
     new = replace(new_objects.described(call, context), seal=seal)
     locks.require_digest(call.body, bucket_of(call, context), new.lock, "Put Object")
     key, given = keys.check(call.key), conditions.of_write(call.members)
-    append = appends.asked(call)
     if append is not None:
-        published = await context.store.append(call.bucket, key, append, new, given)
+        published = await context.store.append(call.bucket, key, append[0], new, given)
     else:
         published = await context.store.put(call.bucket, key, checksums.source(call.body), new, given)
     made = published.version

@@ -7,7 +7,8 @@ object says of itself stays as it was.
 Each append is a part of the object. The ETag is the MD5 of the old ETag and of the MD5 of what was appended, with the
 number of parts behind: it can be computed, and is not that of the whole. A checksum that can be combined (a CRC of the
 full object) goes on being one of the whole; others end with the first append. A small tail that lives in the catalog is
-written once more together with what follows it, so that only the end of an object ever does.
+written to the blobs when what follows it is not small, so that only the end of an object ever lives there. An encrypted
+object gets another sealed stream under its data key.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/directory-buckets-objects-append.html
 """
 
@@ -15,13 +16,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
-from objstore.blobs.types import Extent
+from objstore.blobs.types import Extent, Written
 from objstore.catalog.transaction import Transaction
-from objstore.store import buckets, objects, versions
+from objstore.store import buckets, objects, sealed, versions
 from objstore.store.content import Content, drafted
 from objstore.store.errors import (
     ConditionalRequestConflict,
@@ -34,6 +35,7 @@ from objstore.store.events import outbox
 from objstore.store.ingest import Stored
 from objstore.store.preconditions import check_write
 from objstore.store.types import (
+    INLINE,
     MAX_OBJECT,
     MAX_PART,
     MAX_PARTS,
@@ -54,12 +56,15 @@ Combine = Callable[[Checksum, int, Checksum, int], Checksum | None]
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """What an append asks for, beside its bytes: `source` gives them, read as suits the object that is there (None: a
-    new one). `fits` raises when the request wants that to be another than it is; `combine` joins the checksums of two
-    runs of bytes with their lengths, None where that cannot be done."""
+    """What an append asks for: the bytes of `source` behind the object `seen`, whole (None: a new one), at `offset`.
+
+    `fits` raises when the request wants the object to be another than it is; `combine` joins the checksums of two runs
+    of bytes with their lengths, None where that cannot be done.
+    """
 
     offset: int
-    source: Callable[[Version | None], Source]
+    seen: Version | None
+    source: Source
     fits: Callable[[Version], None]
     combine: Combine
 
@@ -68,32 +73,24 @@ async def append(
     content: Content, bucket: str, key: str, asked: Append, new: NewObject, given: Preconditions
 ) -> Published:
     """As `Store.append`."""
-    seen = content.catalog.read(lambda tx: _look(tx, bucket, key, asked, given))
-    source = asked.source(seen)
-    size = asked.offset + source.length if source.length is not None else None
+    size = asked.offset + asked.source.length if asked.source.length is not None else None
+    content.catalog.read(lambda tx: _check(tx, bucket, key, asked, given))
     content.catalog.read(lambda tx: objects.check(tx, bucket, key, given, new, size))
-    tail = (seen.content or b"") if seen is not None else b""
-    storage_class = seen.storage_class if seen is not None else new.storage_class
+    storage_class = asked.seen.storage_class if asked.seen is not None else new.storage_class
     stamp = content.stamp()
     describe = (bucket, key, stamp.version_id)
-    seal = new.seal if seen is None else None
-    body = _behind(tail, source)
-    stored = await content.take(body, storage_class, describe, limit=MAX_PART + len(tail), seal=seal)
+    stored = await content.take(_some(asked.source), storage_class, describe, limit=MAX_PART, seal=new.seal)
+    stored = await _behind(content, asked.seen, stored, storage_class, describe)
     now_us = content.clock()
 
     def publish(tx: Transaction) -> Published:
         known = buckets.require(tx, bucket)
-        there = versions.place(tx, known, key.encode())
-        check_write(given, key, there.current)
-        _check_offset(there.current, asked.offset)
-        if _identity(there.current) != _identity(seen):
-            raise ConditionalRequestConflict()
+        there = _check(tx, bucket, key, asked, given)
         draft = drafted(new, stored, stamp, now_us)
         shared: tuple[Extent, ...] = ()
         if there.current is not None:
             old = versions.whole(tx, there.current)
-            asked.fits(old)
-            draft, shared = _longer(old, new, stored, len(tail), stamp, now_us, asked.combine), old.extents
+            draft, shared = _longer(old, new, stored, stamp, now_us, asked.combine), old.extents
         made = versions.put(tx, known, key.encode(), there, draft, written=stored.written, shared=shared)
         outbox.created(tx, known, key, made)
         return objects.shown(known, made)
@@ -101,73 +98,96 @@ async def append(
     return await content.publish(stored.written, now_us, publish)
 
 
-def _look(tx: Transaction, name: str, key: str, asked: Append, given: Preconditions) -> Version | None:
-    """The object that is there, whole. Refuses early what would be refused in the end."""
-    bucket = buckets.require(tx, name)
-    current = versions.current(tx, bucket.id, key.encode())
-    check_write(given, key, current)
-    _check_offset(current, asked.offset)
-    if current is None:
-        return None
-    old = versions.whole(tx, current)
-    asked.fits(old)
-    return old
+def _check(tx: Transaction, name: str, key: str, asked: Append, given: Preconditions) -> versions.Place:
+    """What is at the key. Raises for what is not what the append is for."""
+    there = versions.place(tx, buckets.require(tx, name), key.encode())
+    check_write(given, key, there.current)
+    check_offset(there.current, asked.offset)
+    if _identity(there.current) != _identity(asked.seen):
+        raise ConditionalRequestConflict()
+    if there.current is not None:
+        asked.fits(there.current)
+    return there
 
 
-def _check_offset(current: Version | None, offset: int) -> None:
+def check_offset(current: Version | None, offset: int) -> None:
+    """Raise InvalidWriteOffset unless the object, or nothing, ends at the offset."""
     size = current.size if current is not None else 0
     if offset != size:
         raise InvalidWriteOffset(ObjectSize=str(size), WriteOffset=str(offset))
 
 
-def _identity(version: Version | None) -> tuple[int, str] | None:
-    return (version.ord, version.version_id) if version is not None else None
+def _identity(version: Version | None) -> object:
+    """What must not have changed: which version it is, and how it is sealed."""
+    if version is None:
+        return None
+    record = version.encryption
+    return version.ord, version.version_id, record.streams if record is not None else None
 
 
-def _behind(tail: bytes, source: Source) -> Source:
-    """The bytes of `source` behind those of `tail`, which are in no digest. Refuses a source without any."""
+def _some(source: Source) -> Source:
+    """A source that is refused when it has no bytes."""
     seen = 0
-
-    async def chunks() -> AsyncIterator[Buffer]:
-        if tail:
-            yield tail
-        async for chunk in source.chunks:
-            yield chunk
 
     def update(data: Buffer) -> None:
         nonlocal seen
-        source.update(memoryview(data)[max(0, len(tail) - seen) :])
         seen += len(data)
+        source.update(data)
 
     def finish() -> Digest:
         digest = source.finish()
-        if seen == len(tail):
+        if not seen:
             raise InvalidRequest("Request body cannot be empty when 'write offset' is specified.")
         return digest
 
-    return Source(chunks(), None if source.length is None else len(tail) + source.length, update, finish)
+    return Source(source.chunks, source.length, update, finish)
 
 
-def _longer(
-    old: Version, new: NewObject, stored: Stored, tail: int, stamp: Stamp, now_us: int, combine: Combine
-) -> Version:
-    """The draft of the old version with what was stored behind it, of which the first `tail` bytes are its own."""
-    length = stored.size - tail
-    if old.size + length > MAX_OBJECT:
-        raise EntityTooLarge(ProposedSize=str(old.size + length), MaxSizeAllowed=str(MAX_OBJECT))
+async def _behind(
+    content: Content, old: Version | None, stored: Stored, storage_class: str, describe: tuple[str, str, str]
+) -> Stored:
+    """What was stored, behind the bytes at the old object's end that live in the catalog."""
+    tail = (old.content or b"") if old is not None else b""
+    if not tail:
+        return stored
+    small = tail + (stored.content or b"")
+    if stored.written is None and len(small) <= INLINE:
+        return replace(stored, content=small)
+    body = Source(_once(small), len(small), lambda _: None, lambda: Digest(""))
+    try:
+        before = (await content.take(body, storage_class, describe, limit=MAX_PART, inline=-1)).written
+    except BaseException:
+        await content.give_back(stored.written)
+        raise
+    assert before is not None, "what may not be inline is written"
+    written = stored.written or Written()
+    joined = Written(before.extents + written.extents, before.blobs + written.blobs, before.spans + written.spans)
+    return replace(stored, content=None, written=joined)
+
+
+async def _once(data: bytes) -> AsyncIterator[Buffer]:
+    yield data
+
+
+def _longer(old: Version, new: NewObject, stored: Stored, stamp: Stamp, now_us: int, combine: Combine) -> Version:
+    """The draft of the old version with what was stored behind it."""
+    if old.size + stored.size > MAX_OBJECT:
+        raise EntityTooLarge(ProposedSize=str(old.size + stored.size), MaxSizeAllowed=str(MAX_OBJECT))
+    key, record = new.seal.key if new.seal is not None else None, old.encryption
+    old, appended = sealed.laid_open(old, key), sealed.revealed(key, stored.digest.checksum)
     parts = _parts(old)
     number = parts[-1].number + 1 if parts else 1
     if number > MAX_PARTS:
         raise TooManyParts(f"An object has at most {MAX_PARTS:,} parts, and each append is one: write it anew.")
-    parts = (*parts, PartInfo(number, length, stored.digest.checksum))
-    return msgspec.structs.replace(
+    parts = (*parts, PartInfo(number, stored.size, appended))
+    longer = msgspec.structs.replace(
         old,
         version_id=stamp.version_id,
         ord=stamp.now_us,
         modified_us=now_us,
         etag=_etag(old.etag, stored.digest.etag, len(parts)),
-        size=old.size + length,
-        checksum=_checksum(old, stored.digest.checksum, length, combine),
+        size=old.size + stored.size,
+        checksum=_checksum(old, appended, stored.size, combine),
         parts=parts,
         part_count=len(parts),
         extents=(*old.extents, *(stored.written.extents if stored.written is not None else ())),
@@ -178,6 +198,11 @@ def _longer(
         lock=new.lock,
         creator=new.creator,
     )
+    if key is None or record is None:
+        return longer
+    record.check(key)
+    streams = (*record.streams, *stored.streams)
+    return sealed.covered(msgspec.structs.replace(longer, encryption=record.of(key, streams)), key)
 
 
 def _parts(old: Version) -> tuple[PartInfo, ...]:

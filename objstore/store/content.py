@@ -117,6 +117,12 @@ class Content:
             raise outcome
         return outcome
 
+    async def give_back(self, written: Written | None) -> None:
+        """Put bytes that are durable and will not be published into the garbage."""
+        if written is not None:
+            now_us = self.clock()
+            await self.catalog.write(lambda tx: extents.discard(tx, written, now_us))
+
     def read_now(
         self, version: Version, start: int, length: int | None, key: DataKey | None = None
     ) -> list[memoryview] | None:

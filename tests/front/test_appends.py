@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from objstore.aws.checksums import ALGORITHMS, compute, encode
+from tests.front.test_encryption import CUSTOMER, KMS, OTHER, S3, every_scheme, expected, on_drives, reading, told
 from tests.front.wire import refused, send
 from tests.harness import Running
 
@@ -197,3 +198,49 @@ def test_an_append_to_a_locked_object_leaves_it(s3: Any, bucket: str) -> None:
     with refused("AccessDenied", 403):
         s3.delete_object(Bucket=name, Key="k", VersionId=old)
     assert read(s3, name) == b"kept"
+
+
+@every_scheme
+def test_an_encrypted_object_grows_and_stays_encrypted(
+    server: Running, s3: Any, bucket: str, scheme: dict[str, Any]
+) -> None:
+    with_key = reading(scheme)
+    whole = os.urandom(100)
+    append(s3, bucket, 0, whole, **scheme)
+    for size in (1, 8 * KIB, 30, 200 * KIB, 5, 5, 9 * KIB):
+        piece = os.urandom(size)
+        answer = append(s3, bucket, len(whole), piece, **(scheme if size == 5 else with_key))
+        assert told(answer) == expected(scheme)
+        whole += piece
+        got = s3.get_object(Bucket=bucket, Key="k", ChecksumMode="ENABLED", **with_key)
+        assert got["Body"].read() == whole
+        assert (told(got), got["ETag"]) == (expected(scheme), answer["ETag"])
+        crc = encode(compute(ALGORITHMS["CRC32"], whole))
+        assert crc == got["ChecksumCRC32"] == answer["ChecksumCRC32"]
+    assert read(s3, bucket, Range=f"bytes=50-{len(whole) - 100}", **with_key) == whole[50 : len(whole) - 99]
+    assert read(s3, bucket, PartNumber=3, **with_key) == whole[101 : 101 + 8 * KIB]
+    assert on_drives(server, whole[-64:], whole[:64], whole[10_000:10_064]) == []
+
+
+def test_an_append_is_encrypted_as_its_object_is(s3: Any, bucket: str) -> None:
+    append(s3, bucket, 0, b"x", "by s3", **S3)
+    append(s3, bucket, 0, b"x", "by customer", **CUSTOMER)
+    append(s3, bucket, 0, b"x", "plain")
+    with refused("EncryptionTypeMismatch", 400):
+        append(s3, bucket, 1, b"y", "by s3", **KMS)
+    with refused("EncryptionTypeMismatch", 400):
+        append(s3, bucket, 1, b"y", "plain", **S3)
+    for wrong in ({}, OTHER, S3):
+        with refused("InvalidRequest" if wrong is not S3 else "EncryptionTypeMismatch", 400):
+            append(s3, bucket, 1, b"y", "by customer", **wrong)
+    with refused("InvalidRequest", 400):
+        append(s3, bucket, 1, b"y", "by s3", **CUSTOMER)
+    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
+    with refused("EncryptionTypeMismatch", 400):
+        append(s3, bucket, 1, b"y", "plain")
+    s3.copy_object(Bucket=bucket, Key="plain", CopySource=f"{bucket}/plain", **S3)
+    append(s3, bucket, 1, b"y", "plain")
+    append(s3, bucket, 0, b"x", "new")
+    assert [read(s3, bucket, key) for key in ("by s3", "plain", "new")] == [b"x", b"xy", b"x"]
+    assert told(s3.head_object(Bucket=bucket, Key="new")) == S3

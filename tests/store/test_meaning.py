@@ -135,7 +135,8 @@ class Meaning(RuleBasedStateMachine):
         held = self.model[name].current(key)
         before = held.data if held is not None else b""
         data, new = self.body(size), NewObject(owner=OWNER, creator=self.creator(), storage_class=storage_class)
-        asked = Append(len(before) + wrong, lambda _: source(data), lambda _: None, lambda *_: None)
+        seen = self.store.current(name, key) if held is not None else None
+        asked = Append(len(before) + wrong, seen, source(data), lambda _: None, lambda *_: None)
         write = self.store.append(name, key, asked, new)
         if wrong:
             with pytest.raises(InvalidWriteOffset):
