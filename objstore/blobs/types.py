@@ -70,6 +70,10 @@ class Append(NamedTuple):
     head: int
     size: int
 
+    def span(self, layout: Layout) -> int:
+        """Bytes that it occupies in each shard file."""
+        return span_of(layout, self.head, self.size)
+
 
 class Span(NamedTuple):
     """A range of every shard file of a blob."""

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -20,17 +21,20 @@ from objstore.jobs.compact import compact
 from objstore.jobs.deliver import Deliveries
 from objstore.jobs.heal import heal, queue_lost
 from objstore.jobs.reap import clear, reap
+from objstore.jobs.scrub import scrub
 from objstore.jobs.seal import collect_orphans, seal_abandoned
 from objstore.server.children import Orders
 from objstore.server.node import Node, open_node
 from objstore.server.runtime import hold_instance, instance_lives, reads
 from objstore.store.events.cause import Caused
+from objstore.store.store import now_us
 from objstore.store.types import Bucket, Owner
 from objstore.targets.opening import open_target
 
 _log = logging.getLogger(__name__)
 _WATCH, _REAP, _LIFECYCLE, _COUNT, _DELIVER = 1.0, 5.0, 2.0, 1.0, 0.25
-_INVENTORY, _LOGS = 1.0, 1.0
+_INVENTORY, _LOGS, _SCRUB = 1.0, 1.0, 5.0
+_SCRUB_REST = 19  # so many times as long as it took to look through a blob
 _LONGEST_WAIT = 10  # rounds of watching
 
 
@@ -115,6 +119,12 @@ class Janitor:
         await clear(node.catalog, node.pool)
         self._compacted, _ = await compact(node.pool, node.catalog, node.blobs, self._compacted)
 
+    async def scrub(self) -> None:
+        """Look through the next blob, then rest for a multiple of the time that it took."""
+        began = time.monotonic()
+        if self._node.read_only_reason() is None and await scrub(self._node.catalog, self._node.blobs, now_us()):
+            await asyncio.sleep((time.monotonic() - began) * _SCRUB_REST)
+
     async def lifecycle(self) -> None:
         """Do what the rules of buckets let become due."""
         if self._node.read_only_reason() is None:
@@ -172,6 +182,7 @@ async def work(orders: Orders) -> None:
         await asyncio.gather(
             _forever(janitor.watch, _WATCH),
             _forever(janitor.sweep, _REAP),
+            _forever(janitor.scrub, _SCRUB),
             _forever(janitor.lifecycle, _LIFECYCLE),
             _forever(janitor.count, _COUNT),
             _forever(janitor.deliver, _DELIVER),

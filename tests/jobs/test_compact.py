@@ -11,6 +11,7 @@ import pytest
 from objstore.jobs.compact import compact
 from objstore.jobs.reap import reap
 from objstore.store import repair
+from objstore.store.extents import mark_missing
 from objstore.store.store import Store
 from objstore.store.types import NewObject, ObjectName
 from tests.drives.faults import FaultySystem
@@ -155,7 +156,7 @@ def test_a_blob_that_is_not_at_rest_stays(tmp_path: Path, what: str) -> None:
         if what == "away":
             await house.away(house.pool.drives[0])
         else:
-            await house.catalog.write(lambda tx: repair.mark_missing(tx, blob, 1))
+            await house.catalog.write(lambda tx: mark_missing(tx, blob, 1))
         assert await moved(house) == 0
 
     play(tmp_path, scene, system=unpunchable())
