@@ -190,7 +190,7 @@ def test_who_asked_and_how_is_told(logged: Running, s3: Any, bucket: str, target
         ]
     )
     assert ("a%22 200 - %22%09%5C",) in found("agent")
-    assert ("http://o/ä",) in found("referer") or ("http://o/Ã¤",) in found("referer")
+    assert ("http://o/%E4",) in found("referer")
     uris = " ".join(uri for (uri,) in found("uri"))
     signature = re.search("X-Amz-Signature=([0-9a-f]+)", presigned)
     assert signature and signature[1] not in uris and "X-Amz-Signature=REDACTED" in uris

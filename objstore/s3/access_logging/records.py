@@ -1,7 +1,7 @@
 """One line of an access log: 26 fields, in AWS's order and form, `-` for what a request has not.
 
-What a client chose is percent-encoded (the key) or in quotes, with quotes and control characters percent-encoded, so
-that no client can write a line of its own. Signatures and session tokens in an address are left out: whoever reads logs
+What a client chose is percent-encoded where it is not plain ASCII, or would end its field, so that no client can write
+a line of its own. Signatures and session tokens in an address are left out: whoever reads logs
 is not meant to use them.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/LogFormat.html
 """
@@ -24,7 +24,8 @@ from objstore.s3.access_logging import names
 from objstore.store.types import Bucket, Version
 
 _SECRET = re.compile(r"(?i)((?:^|[?&])(?:X-Amz-Signature|X-Amz-Security-Token|Signature)=)[^&]*")
-_UNSAFE = re.compile(r'["\\\x00-\x1f\x7f]')
+_UNSAFE = re.compile(r"[^ !#-\[\]-~]")  # what is not printable ASCII, quotes and backslashes
+_UNSAFE_BARE = re.compile(r"[^!#-Z^-~]")  # the same, blanks and brackets: for fields without quotes
 _TYPES: Final = {
     Scheme.V4_HEADER: ("SigV4", "AuthHeader"),
     Scheme.V4_PRESIGNED: ("SigV4", "QueryString"),
@@ -56,7 +57,7 @@ def line(exchange: Exchange, bucket: Bucket, ended: float, about: About | None =
     status = about.status if about is not None and about.status is not None else exchange.status
     key = about.key if about is not None else request.key
     fields = (
-        bucket.owner.id,
+        _plain(bucket.owner.id, _UNSAFE_BARE),
         bucket.name,
         f"[{_moment(ended)}]",
         request.client or "-",
@@ -78,7 +79,7 @@ def line(exchange: Exchange, bucket: Bucket, ended: float, about: About | None =
         signature,
         request.cipher or "-",
         kind,
-        _plain(request.host) or "-",
+        _plain(request.host, _UNSAFE_BARE) or "-",
         f"TLSv{request.tls_version}" if request.tls_version else "-",
         "-",
         "Yes" if call is not None and call.notes.get(ACL_REQUIRED) else "-",
@@ -95,7 +96,8 @@ def _requester(principal: Principal | None) -> str:
     """The canonical id of an account, the ARN of a user or session."""
     if principal is None or principal.anonymous:
         return "-"
-    return principal.id if principal.kind in (Kind.ACCOUNT, Kind.UNAFFILIATED) else _plain(principal.arn)
+    of_account = principal.kind in (Kind.ACCOUNT, Kind.UNAFFILIATED)
+    return _plain(principal.id if of_account else principal.arn, _UNSAFE_BARE)
 
 
 def _operation(exchange: Exchange, request: Request) -> str:
@@ -145,6 +147,6 @@ def _quoted(text: str | None) -> str:
     return '"-"' if not text else f'"{_plain(text)}"'
 
 
-def _plain(text: str) -> str:
-    """Text without what would end its field, or the line."""
-    return _UNSAFE.sub(lambda found: f"%{ord(found[0]):02X}", text)
+def _plain(text: str, unsafe: re.Pattern[str] = _UNSAFE) -> str:
+    """Text without what would end its field, or the line; headers come byte for byte, as Latin-1."""
+    return unsafe.sub(lambda found: quote(found[0].encode("latin-1", "replace"), safe=""), text)
