@@ -161,3 +161,22 @@ def test_what_is_due_happens_after_a_kill(running: Running, s3: Any, bucket: str
     running.kill()
     running.start()
     until(lambda: keys(running.client(), bucket), [])
+
+
+def test_what_is_locked_stays_until_it_is_not(s3: Any, bucket: str) -> None:
+    name = f"{bucket}-locked"
+    s3.create_bucket(Bucket=name, ObjectLockEnabledForBucket=True)
+    made = [s3.put_object(Bucket=name, Key="k", Body=b"x")["VersionId"] for _ in range(4)]
+    held, retained = made[0], made[1]
+    s3.put_object_legal_hold(Bucket=name, Key="k", VersionId=held, LegalHold={"Status": "ON"})
+    until_then = {"Mode": "GOVERNANCE", "RetainUntilDate": "2140-01-01T00:00:00Z"}
+    s3.put_object_retention(Bucket=name, Key="k", VersionId=retained, Retention=until_then)
+
+    def left() -> list[str]:
+        return sorted(one["VersionId"] for one in s3.list_object_versions(Bucket=name).get("Versions", []))
+
+    put(s3, name, {"Expiration": {"Days": 1}, "NoncurrentVersionExpiration": {"NoncurrentDays": 1}})
+    until(left, sorted([held, retained]))
+    s3.put_object_legal_hold(Bucket=name, Key="k", VersionId=held, LegalHold={"Status": "OFF"})
+    until(left, [retained])
+    assert s3.get_object_retention(Bucket=name, Key="k", VersionId=retained)["Retention"]["Mode"] == "GOVERNANCE"
