@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from tests.front.wire import refused, send
 from tests.harness import Running
 
-BEFORE, AFTER = datetime.now(UTC) - timedelta(days=1), datetime.now(UTC) + timedelta(days=1)
+BEFORE, AFTER = datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
 def rename(s3: Any, bucket: str, source: str, target: str, **more: Any) -> None:
