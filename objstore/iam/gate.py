@@ -121,7 +121,7 @@ def _began(call: Call, context: Context, access: BucketAccess, subject: Subject)
     if access.own:
         return True
     try:
-        upload = context.store.upload(call.bucket, call.key, str(call["UploadId"]))
+        upload = context.store.multipart.upload(call.bucket, call.key, str(call["UploadId"]))
     except NoSuchUpload:
         return False  # completed before, or never there: the operation tells, to whoever is allowed
     mine = upload.initiator.id == callers.initiator_of(call.principal).id

@@ -27,7 +27,7 @@ async def create_multipart_upload(call: Call, context: Context) -> dict[str, Any
     name, kind = _checksum(call)
     new = new_objects.described(call, context)
     seal = await encryption.for_write(call, context)
-    upload = await context.store.create_upload(
+    upload = await context.store.multipart.create(
         call.bucket,
         keys.check(call.key),
         NewUpload(
@@ -78,7 +78,7 @@ async def complete_multipart_upload(call: Call, context: Context) -> Reply:
     seal = await _seal(call, context)
     key = encryption.key_of(seal)
     parts = [_covered(part, key) for part in named]
-    published = await context.store.complete(
+    published = await context.store.multipart.complete(
         call.bucket,
         call.key,
         call["UploadId"],
@@ -109,7 +109,7 @@ async def complete_multipart_upload(call: Call, context: Context) -> Reply:
 async def _seal(call: Call, context: Context) -> Seal | None:
     """What the upload is sealed with. Raises InvalidRequest as parts do; None for an upload that is no more."""
     try:
-        upload = context.store.upload(call.bucket, call.key, call["UploadId"])
+        upload = context.store.multipart.upload(call.bucket, call.key, call["UploadId"])
     except NoSuchUpload:
         return None  # completed before, or never there: the store tells
     return await encryption.for_upload(call, context, upload)
@@ -158,4 +158,4 @@ def _location(call: Call) -> str:
 
 @operation("AbortMultipartUpload", action="s3:AbortMultipartUpload")
 async def abort_multipart_upload(call: Call, context: Context) -> None:
-    await context.store.abort(call.bucket, call.key, call["UploadId"])
+    await context.store.multipart.abort(call.bucket, call.key, call["UploadId"])

@@ -34,7 +34,7 @@ async def list_multipart_uploads(call: Call, context: Context) -> dict[str, Any]
     size = limits.page_size(call.get("MaxUploads"), "max-uploads")
     page: MarkedPage[Upload] = MarkedPage([])
     if size:
-        page = await context.store.list_uploads(
+        page = await context.store.multipart.list_uploads(
             call.bucket,
             prefix=call.get("Prefix", ""),
             delimiter=call.get("Delimiter", ""),
@@ -67,7 +67,9 @@ def _upload(upload: Upload, encode: Encoder) -> dict[str, Any]:
 async def list_parts(call: Call, context: Context) -> dict[str, Any]:
     after = limits.part_marker(call.get("PartNumberMarker"))
     size = limits.page_size(call.get("MaxParts"), "max-parts")
-    page = await context.store.list_parts(call.bucket, call.key, call["UploadId"], after=after, limit=max(size, 1))
+    page = await context.store.multipart.list_parts(
+        call.bucket, call.key, call["UploadId"], after=after, limit=max(size, 1)
+    )
     items = page.items[:size]
     key = await _data_key(call, context, page.upload)
     return {

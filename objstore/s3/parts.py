@@ -23,11 +23,11 @@ from objstore.store.types import CopyKeys, Digester, Upload, Version
 @operation("UploadPart", action="s3:PutObject", supports=customer_keys.MEMBERS)
 async def upload_part(call: Call, context: Context) -> dict[str, Any]:
     number = limits.part_number(call["PartNumber"])
-    upload = context.store.upload(call.bucket, call.key, call["UploadId"])
+    upload = context.store.multipart.upload(call.bucket, call.key, call["UploadId"])
     locks.require_digest(call.body, bucket_of(call, context), upload.lock, "Put Part")
     seal = await encryption.for_upload(call, context, upload)
     source = checksums.source(call.body, checksums.of_part(upload, call.body.algorithm))
-    part = await context.store.put_part(call.bucket, call.key, upload.id, number, source, seal)
+    part = await context.store.multipart.put_part(call.bucket, call.key, upload.id, number, source, seal)
     return {
         "ETag": versions.quoted(part.etag),
         **checksums.members(revealed(encryption.key_of(seal), part.checksum), type_too=False),
@@ -52,7 +52,7 @@ async def upload_part_copy(call: Call, context: Context) -> dict[str, Any]:
         told = encryption.told(call, upload.encryption)
         return held
 
-    copied = await context.store.copy_part(
+    copied = await context.store.multipart.copy_part(
         call.bucket,
         call.key,
         call["UploadId"],

@@ -1,4 +1,4 @@
-"""The store: every verb of buckets, objects and uploads, as the wire above calls it.
+"""The store: every verb of buckets and objects, as the wire above calls it; those of uploads are in `multipart`.
 
 A verb that writes bytes makes them durable first and publishes them by one catalog transaction, in which everything
 that decides is looked at; when that transaction refuses, the bytes go to the garbage. Verbs that only look at a few
@@ -8,20 +8,17 @@ refused (StorageFull) while a drive of the catalog is full; what deletes, or fin
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from objstore.catalog.transaction import Transaction
-from objstore.sealing import DataKey, Seal
+from objstore.sealing import DataKey
 from objstore.store import (
     appending,
     buckets,
-    completing,
     configuration,
     copying,
     listing,
@@ -32,12 +29,10 @@ from objstore.store import (
     renaming,
     repair,
     rewrapping,
-    uploads,
     usage,
     versions,
 )
 from objstore.store.appending import Append
-from objstore.store.completing import Completion
 from objstore.store.content import Content, drafted
 from objstore.store.errors import StoreError
 from objstore.store.events.cause import Caused
@@ -45,18 +40,17 @@ from objstore.store.events.rules import Notification
 from objstore.store.inventories import Inventories
 from objstore.store.lifecycle.rules import Lifecycle
 from objstore.store.locks import ObjectLock
+from objstore.store.multipart import Multipart
+from objstore.store.pages import Pages
 from objstore.store.quotas import Limits, Quota, Target
 from objstore.store.renaming import Renaming
 from objstore.store.rewrapping import Cursor, Progress
 from objstore.store.types import (
     ALWAYS,
     MAX_OBJECT,
-    MAX_PART,
     Acl,
     Bucket,
     Buffer,
-    Checksum,
-    CompletedPart,
     Copied,
     CopyKeys,
     Counters,
@@ -66,16 +60,12 @@ from objstore.store.types import (
     Entry,
     MarkedPage,
     NewObject,
-    NewUpload,
     ObjectName,
     Owner,
     Page,
-    Part,
-    PartsPage,
     Preconditions,
     Published,
     Source,
-    Upload,
     Usage,
     Version,
     VersionEntry,
@@ -84,8 +74,6 @@ from objstore.store.types import (
 if TYPE_CHECKING:
     from objstore.blobs.blobs import Blobs
     from objstore.catalog.catalog import Catalog
-
-T = TypeVar("T")
 
 
 def now_us() -> int:
@@ -111,7 +99,8 @@ class Store:
         self._clock = clock
         self._content = Content(self._catalog, blobs, clock, classes)
         self.inventories = Inventories(catalog, clock)
-        self._pages = ThreadPoolExecutor(max_workers=2, thread_name_prefix="pages")
+        self._pages = Pages(self._catalog)
+        self.multipart = Multipart(self._catalog, self._content, self._pages, clock)
 
     @property
     def storage_classes(self) -> Mapping[str, int]:
@@ -337,7 +326,7 @@ class Store:
         self, bucket: str, *, prefix: str = "", delimiter: str = "", after: str = "", limit: int = 1000
     ) -> Page[Entry]:
         """Keys behind `after` (a key, or a prefix given before), keys with the delimiter behind `prefix` rolled up."""
-        return await self._page(
+        return await self._pages.read(
             lambda tx: listing.list_objects(tx, buckets.require(tx, bucket), prefix, delimiter, after, limit)
         )
 
@@ -352,148 +341,11 @@ class Store:
         limit: int = 1000,
     ) -> MarkedPage[VersionEntry]:
         """All versions and delete markers by key, newest first, behind the markers. Raises InvalidArgument."""
-        return await self._page(
+        return await self._pages.read(
             lambda tx: listing.list_versions(
                 tx, buckets.require(tx, bucket), prefix, delimiter, key_marker, version_id_marker, limit
             )
         )
-
-    async def list_uploads(
-        self,
-        bucket: str,
-        *,
-        prefix: str = "",
-        delimiter: str = "",
-        key_marker: str = "",
-        upload_id_marker: str | None = None,
-        limit: int = 1000,
-    ) -> MarkedPage[Upload]:
-        """Uploads in progress by key and time, behind the markers (`upload_id_marker` only beside a key marker)."""
-        return await self._page(
-            lambda tx: listing.list_uploads(
-                tx, buckets.require(tx, bucket), prefix, delimiter, key_marker, upload_id_marker, limit
-            )
-        )
-
-    # multipart uploads
-
-    async def create_upload(self, bucket: str, key: str, new: NewUpload) -> Upload:
-        """Begin a multipart upload. Raises NoSuchBucket."""
-        self._catalog.require_room()
-        stamp = self._content.stamp()
-        upload = Upload(
-            id=stamp.version_id,
-            key=key,
-            initiated_us=stamp.now_us,
-            owner=new.owner,
-            initiator=new.initiator,
-            storage_class=new.storage_class,
-            metadata=new.metadata,
-            headers=new.headers,
-            checksum_algorithm=new.checksum_algorithm,
-            checksum_type=new.checksum_type,
-            acl=new.acl,
-            tags=new.tags,
-            lock=new.lock,
-            creator=new.creator,
-            encryption=new.encryption,
-        )
-        return await self._catalog.write(lambda tx: uploads.begin(tx, buckets.require(tx, bucket), upload))
-
-    def upload(self, bucket: str, key: str, upload_id: str) -> Upload:
-        """The upload; raises NoSuchBucket, NoSuchUpload."""
-        return self._catalog.read(lambda tx: uploads.require(tx, buckets.require(tx, bucket), key, upload_id))
-
-    async def put_part(
-        self, bucket: str, key: str, upload_id: str, number: int, source: Source, seal: Seal | None = None
-    ) -> Part:
-        """Write a part, in place of an earlier one of that number. `seal` is the upload's. Raises NoSuchUpload,
-        QuotaExceeded and as `put`."""
-        self._catalog.require_room()
-        upload = self._catalog.read(
-            lambda tx: uploads.open_for(tx, buckets.require(tx, bucket), key, upload_id, source.length)
-        )
-        describe = (bucket, key, f"{upload_id}.{number}")
-        stored = await self._content.take(source, upload.storage_class, describe, limit=MAX_PART, seal=seal)
-        now_us, written, digest = self._clock(), stored.written, stored.digest
-        extents = written.extents if written is not None else ()
-        part = Part(number, stored.size, digest.etag, now_us, digest.checksum, extents, streams=stored.streams)
-
-        def enter(tx: Transaction) -> Part:
-            known = buckets.require(tx, bucket)
-            return uploads.enter(tx, known, key, upload_id, part, stored.content, written, now_us)
-
-        return await self._content.publish(written, now_us, enter)
-
-    async def copy_part(
-        self,
-        bucket: str,
-        key: str,
-        upload_id: str,
-        number: int,
-        source: ObjectName,
-        *,
-        span: tuple[int, int] | None = None,
-        source_conditions: Preconditions = ALWAYS,
-        digester: Callable[[Upload], Digester | None] | None = None,
-        keys: Callable[[Upload, Version], Awaitable[CopyKeys]] | None = None,
-    ) -> Copied[Part]:
-        """Make a part of an object, or of its bytes `span` = (start, length), without moving them.
-
-        With a `digester` the bytes are read for MD5 and checksum; without, the ETag is the source's (whole) or one made
-        of the source's ETag and the span. Bytes that are encrypted, or are to be, are written again. Raises
-        InvalidRange and as `copy`.
-        """
-        self._catalog.require_room()
-        return await copying.copy_part(
-            self._content, bucket, key, upload_id, number, source, span, source_conditions, digester, keys
-        )
-
-    async def complete(
-        self,
-        bucket: str,
-        key: str,
-        upload_id: str,
-        parts: Sequence[CompletedPart],
-        *,
-        conditions: Preconditions = ALWAYS,
-        combine: Callable[[Upload, Sequence[Part]], Checksum | None] | None = None,
-        size: int | None = None,
-        data_key: DataKey | None = None,
-    ) -> Published:
-        """Make the object of an upload's parts. Done again with the same parts it tells the same.
-
-        `combine` computes (and compares) the object's checksum of the parts chosen; `size` is what the client expects;
-        `data_key` is that of an encrypted upload.
-        Raises NoSuchUpload, InvalidPart, InvalidPartOrder, EntityTooSmall, InvalidRequest, PreconditionFailed,
-        NoSuchKey.
-        """
-        asked = Completion(
-            upload_id=upload_id,
-            parts=parts,
-            given=conditions,
-            combine=combine,
-            size=size,
-            stamp=self._content.stamp(),
-            key=data_key,
-        )
-        return await self._catalog.write(lambda tx: completing.complete(tx, bucket, key, asked))
-
-    async def abort(self, bucket: str, key: str, upload_id: str) -> None:
-        """Forget an upload and its parts. Raises NoSuchBucket, NoSuchUpload."""
-        now_us = self._clock()
-        await self._catalog.write(lambda tx: uploads.abort(tx, buckets.require(tx, bucket), key, upload_id, now_us))
-
-    async def list_parts(
-        self, bucket: str, key: str, upload_id: str, *, after: int = 0, limit: int = 1000
-    ) -> PartsPage:
-        """Parts by number behind `after`. Raises NoSuchUpload."""
-
-        def look(tx: Transaction) -> PartsPage:
-            upload = uploads.require(tx, buckets.require(tx, bucket), key, upload_id)
-            return uploads.page_of_parts(tx, upload, after, limit)
-
-        return await self._page(look)
 
     # quotas and counts
 
@@ -511,7 +363,7 @@ class Store:
 
     async def list_quotas(self, after: Target | None = None, limit: int = 1000) -> list[Quota]:
         """Quotas by scope, bucket and name, behind one."""
-        return await self._page(lambda tx: quotas.page(tx, after, limit))
+        return await self._pages.read(lambda tx: quotas.page(tx, after, limit))
 
     async def count_quotas(self) -> bool:
         """Count the next batch of each quota that is not counted yet; whether any is left."""
@@ -533,8 +385,4 @@ class Store:
 
     async def counters(self) -> Counters:
         """Counts of the whole store."""
-        return await self._page(repair.counters)
-
-    async def _page(self, look: Callable[[Transaction], T]) -> T:
-        """Read what takes longer than the loop may wait on a thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._pages, self._catalog.read, look)
+        return await self._pages.read(repair.counters)

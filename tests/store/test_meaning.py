@@ -227,7 +227,7 @@ class Meaning(RuleBasedStateMachine):
     @rule(name=names, key=keys, storage_class=classes)
     def create_upload(self, name: str, key: str, storage_class: str) -> None:
         new = NewUpload(owner=OWNER, initiator=OWNER, creator=self.creator(), storage_class=storage_class)
-        upload = self.run(self.store.create_upload(name, key, new))
+        upload = self.run(self.store.multipart.create(name, key, new))
         self.model[name].uploads[upload.id] = ModelUpload(key)
 
     def an_upload(self, data: st.DataObject) -> tuple[str, str, ModelUpload] | None:
@@ -240,7 +240,7 @@ class Meaning(RuleBasedStateMachine):
             return
         name, upload_id, upload = found
         content = self.body(size)
-        part = self.run(self.store.put_part(name, upload.key, upload_id, number, source(content)))
+        part = self.run(self.store.multipart.put_part(name, upload.key, upload_id, number, source(content)))
         assert part.etag == md5(content)
         upload.parts[number] = (content, part.etag)
 
@@ -253,7 +253,7 @@ class Meaning(RuleBasedStateMachine):
         start = 0 if whole else data.draw(st.integers(0, len(held.data)))
         length = len(held.data) if whole else data.draw(st.integers(0, len(held.data) - start))
         copied = self.run(
-            self.store.copy_part(
+            self.store.multipart.copy_part(
                 to, upload.key, upload_id, number, ObjectName(name, key), span=None if whole else (start, length)
             )
         )
@@ -267,15 +267,15 @@ class Meaning(RuleBasedStateMachine):
         named = [CompletedPart(number, upload.parts.get(number, (b"", "00"))[1]) for number in sorted(chosen)]
         if not chosen <= set(upload.parts):
             with pytest.raises(InvalidPart):
-                self.run(self.store.complete(name, upload.key, upload_id, named))
+                self.run(self.store.multipart.complete(name, upload.key, upload_id, named))
             return
         parts = [upload.parts[number][0] for number in sorted(chosen)]
         if any(len(part) < completing.MIN_PART for part in parts[:-1]):
             with pytest.raises(completing.EntityTooSmall):
-                self.run(self.store.complete(name, upload.key, upload_id, named))
+                self.run(self.store.multipart.complete(name, upload.key, upload_id, named))
             return
-        made = self.run(self.store.complete(name, upload.key, upload_id, named))
-        again = self.run(self.store.complete(name, upload.key, upload_id, named))
+        made = self.run(self.store.multipart.complete(name, upload.key, upload_id, named))
+        again = self.run(self.store.multipart.complete(name, upload.key, upload_id, named))
         assert (again.version_id, again.version.etag) == (made.version_id, made.version.etag)
         self.model[name].put(upload.key, Held(made.version.version_id, b"".join(parts), made.version.etag))
         del self.model[name].uploads[upload_id]
@@ -285,10 +285,10 @@ class Meaning(RuleBasedStateMachine):
         if (found := self.an_upload(data)) is None:
             return
         name, upload_id, upload = found
-        self.run(self.store.abort(name, upload.key, upload_id))
+        self.run(self.store.multipart.abort(name, upload.key, upload_id))
         del self.model[name].uploads[upload_id]
         with pytest.raises(NoSuchUpload):
-            self.run(self.store.abort(name, upload.key, upload_id))
+            self.run(self.store.multipart.abort(name, upload.key, upload_id))
 
     @rule(name=names)
     def delete_bucket(self, name: str) -> None:
@@ -404,7 +404,7 @@ class Meaning(RuleBasedStateMachine):
         marker: tuple[str, str | None] = ("", None)
         while True:
             page = self.run(
-                self.store.list_uploads(
+                self.store.multipart.list_uploads(
                     name, delimiter=delimiter, key_marker=marker[0], upload_id_marker=marker[1], limit=limit
                 )
             )

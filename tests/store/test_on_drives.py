@@ -83,13 +83,13 @@ def test_multipart_and_copies_share_bytes(with_store: Any) -> None:
     async def body(store: Store, catalog: Any) -> None:
         await store.create_bucket("b", OWNER)
         big, tail = os.urandom(5 * MIB + 100), os.urandom(300)
-        upload = await store.create_upload("b", "joined", NewUpload(owner=OWNER, initiator=OWNER))
+        upload = await store.multipart.create("b", "joined", NewUpload(owner=OWNER, initiator=OWNER))
         parts = []
         for number, data in ((1, big), (2, big[::-1]), (3, tail)):
-            part = await store.put_part("b", "joined", upload.id, number, source(data, chunk=MIB))
+            part = await store.multipart.put_part("b", "joined", upload.id, number, source(data, chunk=MIB))
             parts.append(CompletedPart(number, part.etag))
         whole = big + big[::-1] + tail
-        await store.complete("b", "joined", upload.id, parts, size=len(whole))
+        await store.multipart.complete("b", "joined", upload.id, parts, size=len(whole))
         assert await read(store, "b", "joined") == whole
         spans = catalog.read(lambda tx: tx.one("SELECT sum(span) FROM extents"))
 
@@ -99,13 +99,13 @@ def test_multipart_and_copies_share_bytes(with_store: Any) -> None:
         assert await read(store, "b", "copy") == whole
         assert (await store.counters()).garbage_bytes == 0
 
-        again = await store.create_upload("b", "pieces", NewUpload(owner=OWNER, initiator=OWNER))
-        first = await store.copy_part("b", "pieces", again.id, 1, ObjectName("b", "copy"), span=(7, 6 * MIB))
-        last = await store.copy_part(
+        again = await store.multipart.create("b", "pieces", NewUpload(owner=OWNER, initiator=OWNER))
+        first = await store.multipart.copy_part("b", "pieces", again.id, 1, ObjectName("b", "copy"), span=(7, 6 * MIB))
+        last = await store.multipart.copy_part(
             "b", "pieces", again.id, 2, ObjectName("b", "copy"), span=(6 * MIB + 7, len(whole) - 6 * MIB - 7)
         )
         named = [CompletedPart(1, first.made.etag), CompletedPart(2, last.made.etag)]
-        await store.complete("b", "pieces", again.id, named)
+        await store.multipart.complete("b", "pieces", again.id, named)
         assert await read(store, "b", "pieces") == whole[7:]
 
         small = NewObject(owner=OWNER, storage_class="REDUCED_REDUNDANCY")

@@ -170,17 +170,19 @@ class Hard(RuleBasedStateMachine):
     @rule(name=names, key=st.sampled_from(KEYS), sizes=st.sampled_from([(9000, 1), (1,), (9000, 9000)]))
     def upload(self, name: str, key: str, sizes: tuple[int, ...]) -> None:
         """Parts count to nothing, but one that no quota would ever have room for is refused at once."""
-        upload = self.run(self.store.create_upload(name, key, NewUpload(owner=OWNER, initiator=OWNER, creator="ann")))
+        upload = self.run(
+            self.store.multipart.create(name, key, NewUpload(owner=OWNER, initiator=OWNER, creator="ann"))
+        )
         parts = []
         for number, size in enumerate(sizes, 1):
             try:
-                part = self.run(self.store.put_part(name, key, upload.id, number, source(b"x" * size)))
+                part = self.run(self.store.multipart.put_part(name, key, upload.id, number, source(b"x" * size)))
             except QuotaExceeded:
                 known = self.run(self.store.list_quotas())
                 assert any(quota.limits.bytes is not None and quota.limits.bytes < size for quota in known)
                 return
             parts.append(CompletedPart(number, part.etag))
-        self.attempt(lambda: self.store.complete(name, key, upload.id, parts))
+        self.attempt(lambda: self.store.multipart.complete(name, key, upload.id, parts))
 
     @rule(name=names, key=st.sampled_from(KEYS))
     def delete(self, name: str, key: str) -> None:

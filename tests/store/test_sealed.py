@@ -99,12 +99,12 @@ def altered(version: Version, **changes: Any) -> Version:
 
 
 async def of_parts(store: Store, seal: Seal) -> Version:
-    upload = await store.create_upload("b", "k", NewUpload(owner=OWNER, initiator=OWNER, encryption=seal.record))
+    upload = await store.multipart.create("b", "k", NewUpload(owner=OWNER, initiator=OWNER, encryption=seal.record))
     parts = []
     for number in (1, 2, 3):
-        part = await store.put_part("b", "k", upload.id, number, source(os.urandom(5 * MIB), chunk=MIB), seal)
+        part = await store.multipart.put_part("b", "k", upload.id, number, source(os.urandom(5 * MIB), chunk=MIB), seal)
         parts.append(CompletedPart(number, part.etag))
-    await store.complete("b", "k", upload.id, parts, data_key=seal.key)
+    await store.multipart.complete("b", "k", upload.id, parts, data_key=seal.key)
     return store.current("b", "k")
 
 
@@ -137,12 +137,12 @@ def test_many_parts_keep_their_streams_beside_the_record() -> None:
         await store.create_bucket("b", OWNER)
         seal = (await new()).seal
         assert seal is not None
-        upload = await store.create_upload("b", "k", NewUpload(owner=OWNER, initiator=OWNER, encryption=seal.record))
+        upload = await store.multipart.create("b", "k", NewUpload(owner=OWNER, initiator=OWNER, encryption=seal.record))
         data, parts = os.urandom(5 * MIB), []
         for number in range(1, 11):
-            part = await store.put_part("b", "k", upload.id, number, source(data, chunk=MIB), seal)
+            part = await store.multipart.put_part("b", "k", upload.id, number, source(data, chunk=MIB), seal)
             parts.append(CompletedPart(number, part.etag))
-        await store.complete("b", "k", upload.id, parts, data_key=seal.key)
+        await store.multipart.complete("b", "k", upload.id, parts, data_key=seal.key)
         assert await read(store, store.current("b", "k"), seal) == data * 10
         (entry,) = (await store.list_objects("b")).items
         assert entry.version.size == 50 * MIB

@@ -49,11 +49,11 @@ def run(body: Body) -> None:
 
 
 async def upload_of(store: Store, *parts: bytes) -> tuple[str, list[CompletedPart]]:
-    upload = await store.create_upload("b", "k", NEW)
+    upload = await store.multipart.create("b", "k", NEW)
     named = []
     for number, data in enumerate(parts, 1):
         checksum = Checksum("CRC32", f"sum{number}")
-        part = await store.put_part("b", "k", upload.id, number, source(data, checksum=checksum))
+        part = await store.multipart.put_part("b", "k", upload.id, number, source(data, checksum=checksum))
         named.append(CompletedPart(number, f'"{part.etag}"'))
     return upload.id, named
 
@@ -77,10 +77,12 @@ def test_the_parts_named_must_be_there_in_order_and_large_enough() -> None:
         ]
         for parts, error in wrong:
             with pytest.raises(error):
-                await store.complete("b", "k", upload, parts)
+                await store.multipart.complete("b", "k", upload, parts)
         with pytest.raises(InvalidRequest):
-            await store.complete("b", "k", upload, named[:1], size=1)
-        made = await store.complete("b", "k", upload, [CompletedPart(1, named[0].etag, "sum1", "CRC32")], size=9000)
+            await store.multipart.complete("b", "k", upload, named[:1], size=1)
+        made = await store.multipart.complete(
+            "b", "k", upload, [CompletedPart(1, named[0].etag, "sum1", "CRC32")], size=9000
+        )
         assert made.version.etag == hashlib.md5(bytes.fromhex(md5(one))).hexdigest() + "-1"
 
     run(body)
@@ -89,10 +91,12 @@ def test_the_parts_named_must_be_there_in_order_and_large_enough() -> None:
 def test_of_a_part_named_twice_the_last_one_counts() -> None:
     async def body(store: Store, *_: object) -> None:
         upload, old = await upload_of(store, b"first")
-        part = await store.put_part("b", "k", upload, 1, source(b"again"))
-        made = await store.complete("b", "k", upload, [*old, CompletedPart(1, part.etag)])
+        part = await store.multipart.put_part("b", "k", upload, 1, source(b"again"))
+        made = await store.multipart.complete("b", "k", upload, [*old, CompletedPart(1, part.etag)])
         assert store.current("b", "k").content == b"again"
-        assert (await store.complete("b", "k", upload, [*old, CompletedPart(1, part.etag)])).version == made.version
+        assert (
+            await store.multipart.complete("b", "k", upload, [*old, CompletedPart(1, part.etag)])
+        ).version == made.version
 
     run(body)
 
@@ -101,13 +105,13 @@ def test_completing_twice_tells_the_same_even_behind_newer_versions() -> None:
     async def body(store: Store, *_: object) -> None:
         await store.set_versioning("b", "Enabled")
         upload, named = await upload_of(store, b"data")
-        made = await store.complete("b", "k", upload, named)
+        made = await store.multipart.complete("b", "k", upload, named)
         await store.put("b", "k", source(b"newer"), NewObject(owner=OWNER))
-        assert (await store.complete("b", "k", upload, named)).version_id == made.version_id
+        assert (await store.multipart.complete("b", "k", upload, named)).version_id == made.version_id
         with pytest.raises(NoSuchUpload):
-            await store.complete("b", "k", upload, [CompletedPart(1, md5(b"other"))])
+            await store.multipart.complete("b", "k", upload, [CompletedPart(1, md5(b"other"))])
         with pytest.raises(NoSuchUpload):
-            await store.complete("b", "k", "not an id", named)
+            await store.multipart.complete("b", "k", "not an id", named)
 
     run(body)
 
@@ -117,15 +121,17 @@ def test_a_refused_complete_leaves_the_upload_as_it_was() -> None:
         await store.put("b", "k", source(b"there"), NewObject(owner=OWNER))
         upload, named = await upload_of(store, b"data")
         with pytest.raises(PreconditionFailed):
-            await store.complete("b", "k", upload, named, conditions=Preconditions(if_none_match="*"))
+            await store.multipart.complete("b", "k", upload, named, conditions=Preconditions(if_none_match="*"))
 
         def refuse(_: Upload, __: object) -> None:
             raise InvalidRequest("another checksum")
 
         with pytest.raises(InvalidRequest):
-            await store.complete("b", "k", upload, named, combine=refuse)
-        assert [part.number for part in (await store.list_parts("b", "k", upload)).items] == [1]
-        await store.complete("b", "k", upload, named, combine=lambda _, parts: Checksum("CRC32", "whole", "COMPOSITE"))
+            await store.multipart.complete("b", "k", upload, named, combine=refuse)
+        assert [part.number for part in (await store.multipart.list_parts("b", "k", upload)).items] == [1]
+        await store.multipart.complete(
+            "b", "k", upload, named, combine=lambda _, parts: Checksum("CRC32", "whole", "COMPOSITE")
+        )
         assert store.current("b", "k").checksum == Checksum("CRC32", "whole", "COMPOSITE")
 
     run(body)
@@ -135,9 +141,9 @@ def test_an_object_of_many_parts_keeps_its_record_small(small_parts: None) -> No
     async def body(store: Store, catalog: MemoryCatalog, _: object) -> None:
         data = [bytes([number]) * 9000 for number in range(40)]
         upload, named = await upload_of(store, *data)
-        page = await store.list_parts("b", "k", upload, after=10, limit=7)
+        page = await store.multipart.list_parts("b", "k", upload, after=10, limit=7)
         assert [part.number for part in page.items] == list(range(11, 18)) and page.next == 17
-        await store.complete("b", "k", upload, named)
+        await store.multipart.complete("b", "k", upload, named)
         row = catalog.one("SELECT length(record) FROM objects")
         assert row is not None and row[0] < 500
         version = store.current("b", "k")
@@ -155,16 +161,16 @@ def test_a_digester_sees_the_bytes_of_a_copied_part() -> None:
     async def body(store: Store, *_: object) -> None:
         data = bytes(range(256)) * 40
         await store.put("b", "from", source(data), NewObject(owner=OWNER))
-        upload = await store.create_upload("b", "k", NEW)
+        upload = await store.multipart.create("b", "k", NEW)
         digest = hashlib.md5()
         digester = Digester(digest.update, lambda: Digest(digest.hexdigest(), Checksum("CRC32", "computed")))
-        copied = await store.copy_part(
+        copied = await store.multipart.copy_part(
             "b", "k", upload.id, 1, ObjectName("b", "from"), span=(10, 10_000), digester=lambda _: digester
         )
         assert isinstance(copied.made, Part)
         assert copied.made.etag == md5(data[10:10_010]) and copied.made.checksum == Checksum("CRC32", "computed")
         with pytest.raises(InvalidRange):
-            await store.copy_part("b", "k", upload.id, 1, ObjectName("b", "from"), span=(10_000, 241))
+            await store.multipart.copy_part("b", "k", upload.id, 1, ObjectName("b", "from"), span=(10_000, 241))
 
     run(body)
 
@@ -175,7 +181,7 @@ def test_deleting_a_bucket_forgets_its_uploads(monkeypatch: pytest.MonkeyPatch) 
     async def body(store: Store, catalog: MemoryCatalog, _: object) -> None:
         for _number in range(4):
             await upload_of(store, *[b"x" * 9000] * 5)
-        await store.create_upload("b", "none", NEW)
+        await store.multipart.create("b", "none", NEW)
         await store.delete_bucket("b")
         assert catalog.one("SELECT count(*) FROM parts") == (0,)
         assert catalog.one("SELECT count(*) FROM uploads") == (0,)
