@@ -11,20 +11,21 @@ import contextlib
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
-from objstore.catalog import ballots, engine
+from objstore.catalog import ballots, engine, views
 from objstore.catalog.engine import Outcome
-from objstore.catalog.errors import CatalogError, CatalogFull, ReadOnly
+from objstore.catalog.errors import CatalogError, CatalogFull, MirrorFailed, ReadOnly
 from objstore.catalog.members import Members
 from objstore.catalog.readers import Readers
 from objstore.catalog.shared import File, Shared
 from objstore.catalog.transaction import Transaction
 from objstore.catalog.upkeep import Upkeep, wanted
+from objstore.catalog.views import View
 from objstore.drives.pool import Pool
 
 T = TypeVar("T")
@@ -128,6 +129,20 @@ class Catalog:
         return CatalogStatus(
             state.ballot.epoch, row[0] if row else 0, members, leader, reason, wanted(self._pool), mirrors
         )
+
+    @contextlib.contextmanager
+    def views(self) -> Iterator[tuple[list[View], list[MirrorFailed]]]:
+        """All mirrors at one transaction, leader first, for a check; and why others cannot be looked at. Blocks."""
+        with contextlib.ExitStack() as stack:
+            with self._shared.locked():
+                state = self._shared.state()
+                files = [(member, state.files[member]) for member in state.ballot.members if member in state.files]
+                found = stack.enter_context(views.opened([(one, Path(file.path), file) for one, file in files]))
+            yield found
+
+    def suspect(self, drive: str) -> None:
+        """Have the mirror on a drive made again from another one, because it was found damaged: by `maintain`, soon."""
+        self._shared.suspect(drive)
 
     async def maintain(self) -> None:
         """Replace mirrors that were lost, tell returned drives the ballot, end a read-only time when a quorum is back,

@@ -15,7 +15,19 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from objstore.cli import accounts, groups, inventories, keys, kms, policies, quotas, roles, service_accounts, users
+from objstore.cli import (
+    accounts,
+    groups,
+    inventories,
+    keys,
+    kms,
+    policies,
+    quotas,
+    roles,
+    service_accounts,
+    users,
+    verify,
+)
 from objstore.cli.asking import DEFAULT_ENDPOINT, ask
 from objstore.cli.units import size
 
@@ -47,6 +59,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         family(commands.add_parser(name, help=help_text))
     inventories.arguments(commands.add_parser("inventory", help="lists of what is in a bucket"))
     kms.arguments(commands.add_parser("kms", help="keys of server-side encryption"))
+    verify.arguments(commands.add_parser("verify", help="look whether everything is there and whole"))
     quotas.arguments(commands.add_parser("quota", help="how much accounts, users, buckets and prefixes may hold"))
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import ssl
 import urllib.parse
+from collections.abc import Iterator
 from typing import Any
 
 from botocore.auth import S3SigV4Auth
@@ -28,6 +29,28 @@ def ask(options: argparse.Namespace, path: str, method: str = "GET", question: A
 
     Raises AdminError with what to do about it.
     """
+    try:
+        answer: dict[str, Any] = json.loads(_send(options, path, method, question).read())
+    except OSError as error:
+        raise _silent(options, error) from None
+    return answer
+
+
+def follow(options: argparse.Namespace, path: str, method: str = "POST") -> Iterator[dict[str, Any]]:
+    """The lines of a long answer, as they come. Raises AdminError, also where it breaks off or tells of an error."""
+    response = _send(options, path, method, None)
+    try:
+        for line in response:
+            told: dict[str, Any] = json.loads(line)
+            if "error" in told:
+                raise AdminError(f"{options.endpoint}: {told['error']}")
+            yield told
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise _silent(options, error) from None
+
+
+def _send(options: argparse.Namespace, path: str, method: str, question: Any) -> http.client.HTTPResponse:
+    """The beginning of an answer whose status is 200."""
     user = secret_from(os.environ, "OBJSTORE_ROOT_USER")
     password = secret_from(os.environ, "OBJSTORE_ROOT_PASSWORD")
     if not user or not password:
@@ -48,13 +71,15 @@ def ask(options: argparse.Namespace, path: str, method: str = "GET", question: A
             connection = http.client.HTTPConnection(url.hostname, url.port, timeout=30)
         connection.request(method, path, sent or None, headers=dict(request.headers))
         response = connection.getresponse()
-        body = response.read()
+        if response.status != 200:
+            raise AdminError(f"{options.endpoint} answered {response.status}: {_told(response.read())}")
     except OSError as error:
-        raise AdminError(f"no answer from {options.endpoint}: {error}") from None
-    if response.status != 200:
-        raise AdminError(f"{options.endpoint} answered {response.status}: {_told(body)}")
-    answer: dict[str, Any] = json.loads(body)
-    return answer
+        raise _silent(options, error) from None
+    return response
+
+
+def _silent(options: argparse.Namespace, error: Exception) -> AdminError:
+    return AdminError(f"no answer from {options.endpoint}: {error}")
 
 
 def _told(body: bytes) -> str:

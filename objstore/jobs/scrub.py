@@ -12,12 +12,10 @@ import logging
 import msgspec
 
 from objstore.blobs import Blobs
-from objstore.blobs.types import BlobInfo
 from objstore.catalog.catalog import Catalog
 from objstore.catalog.records import pack, unpack
 from objstore.catalog.transaction import Transaction
-from objstore.drives.errors import DriveError
-from objstore.drives.state import DriveState
+from objstore.jobs.shard_checks import look_at
 from objstore.store import repair
 from objstore.store.extents import mark_missing
 
@@ -64,33 +62,13 @@ async def _bad_shards(catalog: Catalog, blobs: Blobs, blob: bytes) -> list[int]:
     if info is None or not info.sealed:
         return []
     bad = []
-    for shard, name in enumerate(info.drives):
-        drive = blobs.pool.by_id(name)
-        if shard in info.missing or drive is None or drive.state is not DriveState.ONLINE:
-            continue
-        if reason := await _wrong(catalog, blobs, info, shard):
-            _log.warning("shard %d of blob %s is damaged: %s", shard, blob.hex(), reason)
+    for shard in range(len(info.drives)):
+        appends = catalog.read(lambda tx: repair.appends(tx, blob))
+        found = await look_at(catalog.read, blobs, info, shard, appends)
+        if found and found[0].kind == "shard":
+            _log.warning("shard %d of blob %s is damaged: %s", shard, blob.hex(), found[0].reason)
             bad.append(shard)
     return bad
-
-
-async def _wrong(catalog: Catalog, blobs: Blobs, info: BlobInfo, shard: int) -> str | None:
-    """What is wrong with a shard; None also where it was moved, or what it held deleted, while it was looked at."""
-    appends = catalog.read(lambda tx: repair.appends(tx, info.id))
-    try:
-        problems = await blobs.verify_shard(info, shard, appends)
-    except DriveError:
-        return None  # the drive went away; it says so itself
-    now = catalog.read(lambda tx: repair.blob(tx, info.id))
-    if now is None or now.drives != info.drives:
-        return None
-    alive = {append.offset for append in catalog.read(lambda tx: repair.appends(tx, info.id))}
-    spans = {append.offset: append.offset + append.span(info.layout) for append in appends}
-    gone = [(start, end) for start, end in spans.items() if start not in alive]
-    for problem in problems:
-        if not any(start <= problem.offset < end for start, end in gone):
-            return problem.reason
-    return None
 
 
 def _standing(tx: Transaction) -> Round | None:

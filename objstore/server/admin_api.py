@@ -7,12 +7,13 @@ body. What it raises as AwsError is answered with the error's status, its code a
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from objstore.aws.authentication import authenticate
@@ -27,6 +28,8 @@ Parameters = Mapping[str, str]
 Answer = Callable[[str, Parameters], Awaitable[Any]]
 
 
+_log = logging.getLogger(__name__)
+
 MOST: Final = 4 << 20  # bytes of a question
 
 Q = TypeVar("Q")
@@ -40,7 +43,7 @@ class _ForRoot:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            response = _json(await self._asked(scope, receive), 200)
+            response = self._answered(await self._asked(scope, receive))
         except ClientGone:
             return
         except Exception as error:
@@ -62,6 +65,9 @@ class _ForRoot:
     async def _told(self, request: Request, body: Body) -> Any:
         raise NotImplementedError
 
+    def _answered(self, told: Any) -> Response:
+        return _json(told, 200)
+
 
 class AdminPage(_ForRoot):
     """Root asks by parameters."""
@@ -72,6 +78,37 @@ class AdminPage(_ForRoot):
 
     async def _told(self, request: Request, body: Body) -> Any:
         return await self._answer(request.method, dict(request.query))
+
+
+class AdminStream(_ForRoot):
+    """Root has something long done, which ends when root goes away: each line of the answer is JSON.
+
+    What goes wrong once the answer has begun is its last line, `{"error": ...}`."""
+
+    def __init__(
+        self,
+        node: Node,
+        settings: Settings,
+        domains: Domains,
+        lines: Callable[[Parameters], AsyncIterator[dict[str, Any]]],
+    ) -> None:
+        super().__init__(node, settings, domains)
+        self._lines = lines
+
+    async def _told(self, request: Request, body: Body) -> Any:
+        await body.read(MOST)
+        return self._lines(dict(request.query))
+
+    def _answered(self, told: Any) -> Response:
+        return StreamingResponse(self._encoded(told), media_type="application/x-ndjson")
+
+    async def _encoded(self, lines: AsyncIterator[dict[str, Any]]) -> AsyncIterator[bytes]:
+        try:
+            async for line in lines:
+                yield msgspec.json.encode(line) + b"\n"
+        except Exception as error:
+            _log.exception("a long question of root failed")
+            yield msgspec.json.encode({"error": f"{type(error).__name__}: {error}"}) + b"\n"
 
 
 class AdminQuestions(_ForRoot, Generic[Q]):

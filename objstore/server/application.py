@@ -12,10 +12,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from objstore.aws.domains import Domains
 from objstore.s3.website.hosts import Hosts
-from objstore.server import metrics
+from objstore.server import metrics, verifying
 from objstore.server.access import AccessLog
 from objstore.server.accounts import AccountPages, UserPages
-from objstore.server.admin_api import AdminPage, Answer, Parameters
+from objstore.server.admin_api import AdminPage, AdminStream, Answer, Parameters
 from objstore.server.explanations import explaining, replaying
 from objstore.server.inventory import Inventory
 from objstore.server.kms_keys import KeyPages, RewrapPages
@@ -68,6 +68,11 @@ def application(node: Node, settings: Settings, log: AccessLog) -> ASGIApp:
                     Route("/admin/v1/kms/rewrap", page(RewrapPages(node)), methods=["POST"]),
                     Route("/admin/v1/policy/explain", explaining(node, settings, domains), methods=["POST"]),
                     Route("/admin/v1/policy/replay", replaying(node, settings, domains), methods=["POST"]),
+                    Route(
+                        "/admin/v1/verify",
+                        AdminStream(node, settings, domains, lambda _: verifying.online(node)),
+                        methods=["POST"],
+                    ),
                     Route("/admin/v1/quota", page(QuotaPages(node)), methods=["GET", "PUT", "DELETE"]),
                 ],
             )

@@ -64,6 +64,7 @@ class Node:
         self.settings = settings
         self.pool = pool
         self.catalog = catalog
+        self.runtime = runtime
         self.instance = new_instance()
         self._tasks: set[asyncio.Task[None]] = set()
         self.reports = Reports(catalog)
