@@ -131,7 +131,10 @@ class Parser:
             except UnicodeDecodeError:
                 raise AwsError("InvalidRequest", "The body is not UTF-8.") from None
         code = quirks.DOCUMENT_ERRORS.get(self.model.name, "MalformedXML")
-        root, node = xmlbody.parse(data)
+        try:
+            root, node = xmlbody.parse(data)
+        except AwsError as error:
+            raise AwsError(code, error.message) from None
         if root != self._root:
             raise malformed(f"the root element is {root[:100]}, not {self._root}", code)
         try:

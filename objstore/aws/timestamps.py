@@ -1,18 +1,15 @@
-"""Moments as AWS writes them: ISO 8601 in documents and parameters, RFC 822 in headers, seconds since 1970 here and
-there.
+"""Moments as AWS writes them: ISO 8601 in documents and parameters, RFC 822 in headers.
 
-All forms are read everywhere, because clients mix them. Inside, a moment is a `datetime` with its time zone.
+Both forms are read everywhere, because clients mix them. Inside, a moment is a `datetime` with its time zone.
 https://smithy.io/2.0/spec/protocol-traits.html#timestampformat-trait
 """
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 
-_EPOCH = re.compile(r"-?\d{1,12}(\.\d{1,9})?\Z")
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -21,8 +18,6 @@ def parse(text: str) -> datetime:
     """Read a moment in any of the forms; one without a zone is UTC. Raises ValueError."""
     text = text.strip()
     try:
-        if _EPOCH.match(text):
-            return datetime.fromtimestamp(float(text), UTC)
         moment = datetime.fromisoformat(text) if text[:1].isdigit() else parsedate_to_datetime(text)
     except (ValueError, OverflowError, OSError, TypeError, IndexError) as error:
         raise ValueError(f"not a date: {text!r}") from error

@@ -23,6 +23,7 @@ _ARN: Final = "arn:aws:s3:::"
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _FORMATS: Final = frozenset({"CSV", "Parquet"})
 _MAX_PREFIX: Final = 512
+_MAX_FILTER: Final = 1024
 # Fields of AWS's storage that there is nothing to tell of here, ever.
 NOT_HERE: Final = frozenset(
     {"ObjectLockEventHoldStatus", "ObjectLockEventHoldDuration", "IntelligentTieringReferenceDate"}
@@ -70,7 +71,7 @@ def parse(document: Mapping[str, Any]) -> Inventory:
     if destination["Format"] not in _FORMATS:
         raise AwsError("NotImplemented", f"Inventories in the format {destination['Format']} are not implemented.")
     encryption = destination.get("Encryption") or {}
-    if len(encryption) > 1:
+    if len(encryption) > 1 or encryption.get("SSEKMS") == {"KeyId": ""}:
         raise AwsError("MalformedXML")
     fields: list[str] = document.get("OptionalFields") or []
     if len(set(fields)) != len(fields):
@@ -80,6 +81,9 @@ def parse(document: Mapping[str, Any]) -> Inventory:
     prefix = destination.get("Prefix") or ""
     if len(prefix.encode()) > _MAX_PREFIX:
         raise _argument("The prefix of the destination is too long", "Prefix", prefix)
+    only = document["Filter"]["Prefix"] if document.get("Filter") else None
+    if len((only or "").encode()) > _MAX_FILTER:
+        raise _argument("The prefix of the filter is too long", "Prefix", only or "")
     return Inventory(
         id=document["Id"],
         enabled=document["IsEnabled"],
@@ -89,7 +93,7 @@ def parse(document: Mapping[str, Any]) -> Inventory:
         versions=document["IncludedObjectVersions"],
         prefix=prefix,
         account=destination.get("AccountId"),
-        only=document["Filter"]["Prefix"] if document.get("Filter") else None,
+        only=only,
         fields=tuple(fields),
         scheme=KMS if "SSEKMS" in encryption else S3 if "SSES3" in encryption else "",
         key_id=encryption["SSEKMS"]["KeyId"] if "SSEKMS" in encryption else None,

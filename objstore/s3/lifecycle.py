@@ -21,6 +21,7 @@ from objstore.aws.operation import Call, operation
 from objstore.iam.context import Context
 from objstore.iam.lookup import bucket_of, http_date
 from objstore.s3 import storage_classes
+from objstore.s3.tags import MOST_OF_KEY, MOST_OF_VALUE
 from objstore.s3.times import moment
 from objstore.store.lifecycle import planning, queue
 from objstore.store.lifecycle.rules import LEAST_128K, And, Filter, Lifecycle, Rule
@@ -29,6 +30,8 @@ from objstore.store.types import Bucket, Upload, Version
 MAX_RULES: Final = 1_000
 MAX_ID: Final = 255
 MAX_NEWER: Final = 100
+MAX_PREFIX: Final = 1024
+"""Bytes, as many as a key may have."""
 _MIDNIGHT: Final = (0, 0, 0, 0)
 
 
@@ -117,6 +120,8 @@ def _check_filter(rule: Rule) -> None:
     wanted = rule.filter
     if (wanted is None) == (rule.prefix is None):
         raise _malformed("a rule has either a Filter or a Prefix")
+    if len((rule.conditions.prefix or "").encode()) > MAX_PREFIX:
+        raise AwsError("InvalidRequest", f"The maximum size of a prefix is {MAX_PREFIX}")
     if wanted is None:
         return
     if wanted.and_ is not None and wanted == Filter(and_=And()):
@@ -126,6 +131,11 @@ def _check_filter(rule: Rule) -> None:
     given = wanted.conditions
     if len({tag.key for tag in given.tags}) < len(given.tags):
         raise AwsError("InvalidRequest", "Duplicate Tag Keys are not allowed.")
+    for tag in given.tags:
+        if not 1 <= len(tag.key) <= MOST_OF_KEY:
+            raise AwsError("InvalidRequest", f"A Tag's Key must be a length between 1 and {MOST_OF_KEY}.")
+        if len(tag.value) > MOST_OF_VALUE:
+            raise AwsError("InvalidRequest", f"A Tag's Value must be a length between 0 and {MOST_OF_VALUE}.")
     larger, smaller = given.object_size_greater_than, given.object_size_less_than
     if (larger is not None and larger < 0) or (smaller is not None and smaller < 1):
         raise AwsError("InvalidRequest", "The sizes of a Filter must not be negative")

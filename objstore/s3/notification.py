@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from objstore.aws.errors import AwsError
 from objstore.aws.operation import Call, operation
+from objstore.aws.service import service
 from objstore.iam import topic_access
 from objstore.iam.context import Context
 from objstore.iam.lookup import bucket_of
@@ -23,6 +24,8 @@ from objstore.store.events.rules import Notification, Rule
 
 MAX_RULES: Final = 100
 MAX_VALUE: Final = 1024
+MAX_ID: Final = 255
+_OF_AWS: Final = frozenset(service().shape_for("Event").metadata["enum"])
 _KINDS: Final = {"Topic": "TopicConfigurations", "Queue": "QueueConfigurations"}
 _REFUSED: Final = {"LambdaFunctionConfigurations": "CloudFunction", "EventBridgeConfiguration": "EventBridge"}
 
@@ -93,14 +96,19 @@ def _filter(given: Mapping[str, Any]) -> tuple[str | None, str | None]:
 
 
 def check(notification: Notification) -> None:
-    """Raise InvalidArgument for what AWS refuses: events that never happen here, ids twice, rules that overlap."""
+    """Raise InvalidArgument for what AWS refuses: unknown events, ids twice or too long, rules that overlap.
+
+    An event of AWS's that never happens here is NotImplemented.
+    """
     given = notification.rules
     if len(given) > MAX_RULES:
         raise AwsError("InvalidArgument", f"A notification configuration has at most {MAX_RULES} rules.")
     for rule in given:
+        if len(rule.id) > MAX_ID:
+            raise AwsError("InvalidArgument", f"ID length should not exceed allowed limit of {MAX_ID}")
         for name in rule.events:
             if not rules.concrete(name):
-                raise AwsError("InvalidArgument", "The event is not supported for notifications", ArgumentValue=name)
+                raise _unheard(name)
     if len({rule.id for rule in given}) < len(given):
         raise AwsError("InvalidArgument", "Same ID used for multiple configurations. IDs must be unique")
     for one, other in combinations(given, 2):
@@ -109,6 +117,12 @@ def check(notification: Notification) -> None:
                 "InvalidArgument",
                 "Configurations overlap. Configurations on the same bucket cannot share a common event type.",
             )
+
+
+def _unheard(name: str) -> AwsError:
+    if name in _OF_AWS:
+        return AwsError("NotImplemented", f"Nothing here makes the event {name}.")
+    return AwsError("InvalidArgument", "The event is not supported for notifications", ArgumentValue=name)
 
 
 def _member(rule: Rule) -> dict[str, Any]:

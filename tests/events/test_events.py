@@ -170,8 +170,8 @@ def test_configurations_come_back_and_bad_ones_are_refused(s3: Any, bucket: str)
         ("InvalidArgument", {"QueueArn": "arn:objstore:sqs::primary:nats"}),
         ("InvalidArgument", {"QueueArn": "arn:aws:sqs:us-east-1:1:queue"}),
         ("InvalidArgument", {"Events": ["s3:Nothing"]}),
-        ("InvalidArgument", {"Events": ["s3:ObjectRestore:Post"]}),
-        ("InvalidArgument", {"Events": ["s3:Replication:*"]}),
+        ("NotImplemented", {"Events": ["s3:ObjectRestore:Post"]}),
+        ("NotImplemented", {"Events": ["s3:Replication:*"]}),
         ("InvalidArgument", {"Filter": {"Key": {"FilterRules": twice}}}),
     ]
     for code, change in bad:

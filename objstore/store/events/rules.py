@@ -75,7 +75,7 @@ def wanted(bucket: Bucket, event: str, key: str) -> Iterator[Rule]:
 def concrete(name: str) -> frozenset[str]:
     """The events that a name of a configuration stands for; empty for a name of which nothing happens here."""
     if name.endswith("*"):
-        return frozenset(event for event in EVENTS if event.startswith(name[:-1]) and name[-2] == ":")
+        return frozenset(event for event in EVENTS if name[-2:] == ":*" and event.startswith(name[:-1]))
     return frozenset(event for event in EVENTS if event == name)
 
 
