@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.front.wire import SIGNED_CHUNKS, UNSIGNED_TRAILER, Answer, Signer, absent, exchange
+from tests.front.wire import SIGNED_CHUNKS, SIGNED_TRAILER, UNSIGNED_TRAILER, Answer, Signer, absent, exchange
 from tests.harness import Running
 
 EMPTY = hashlib.sha256().hexdigest()
@@ -26,8 +26,10 @@ def crc32(data: bytes) -> str:
     return base64.b64encode(zlib.crc32(data).to_bytes(4, "big")).decode()
 
 
-def signed_chunks(signer: Signer, date: str, seed: str, chunks: Sequence[bytes], spoil: int | None = None) -> bytes:
-    """The body; the signature of chunk number `spoil` is wrong."""
+def signed_chunks(
+    signer: Signer, date: str, seed: str, chunks: Sequence[bytes], spoil: int | None = None
+) -> tuple[bytes, str]:
+    """The body and the last signature; the one of chunk number `spoil` is wrong."""
     out, key = [], signer.key(date)
     for number, chunk in enumerate([*chunks, b""]):
         hashed = hashlib.sha256(chunk).hexdigest()
@@ -35,7 +37,7 @@ def signed_chunks(signer: Signer, date: str, seed: str, chunks: Sequence[bytes],
         seed = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
         shown = "0" * 64 if number == spoil else seed
         out.append(f"{len(chunk):x};chunk-signature={shown}\r\n".encode() + chunk + b"\r\n")
-    return b"".join(out)
+    return b"".join(out), seed
 
 
 def put_signed(
@@ -46,7 +48,24 @@ def put_signed(
     more = {"content-encoding": "aws-chunked", "x-amz-decoded-content-length": str(length)}
     headers = signer.headers("PUT", f"127.0.0.1:{server.port}", path, SIGNED_CHUNKS, more)
     seed = headers["authorization"].rpartition("Signature=")[2]
-    body = signed_chunks(signer, headers["x-amz-date"], seed, chunks, spoil)
+    body, _ = signed_chunks(signer, headers["x-amz-date"], seed, chunks, spoil)
+    return exchange(server, "PUT", path, headers | {"content-length": str(len(body))}, body)
+
+
+def put_signed_trailer(
+    server: Running, path: str, data: bytes, crc: str, *, signature: str | None = None, signed: bool = True
+) -> Answer:
+    """Two chunks and a checksum behind them, whose signature may be another one than it should, or not there."""
+    signer, name = Signer(), "x-amz-checksum-crc32"
+    more = {"content-encoding": "aws-chunked", "x-amz-decoded-content-length": str(len(data)), "x-amz-trailer": name}
+    headers = signer.headers("PUT", f"127.0.0.1:{server.port}", path, SIGNED_TRAILER, more)
+    date, seed = headers["x-amz-date"], headers["authorization"].rpartition("Signature=")[2]
+    body, last = signed_chunks(signer, date, seed, [data[:9000], data[9000:]])
+    hashed = hashlib.sha256(f"{name}:{crc}\n".encode()).hexdigest()
+    text = f"AWS4-HMAC-SHA256-TRAILER\n{date}\n{signer.scope(date)}\n{last}\n{hashed}"
+    made = hmac.new(signer.key(date), text.encode(), hashlib.sha256).hexdigest()
+    trailer = f"{name}:{crc}\r\n" + (f"x-amz-trailer-signature:{signature or made}\r\n" if signed else "") + "\r\n"
+    body = body.removesuffix(b"\r\n") + trailer.encode()
     return exchange(server, "PUT", path, headers | {"content-length": str(len(body))}, body)
 
 
@@ -90,6 +109,20 @@ def test_a_trailing_checksum(server: Running, s3: Any, bucket: str) -> None:
     got = s3.get_object(Bucket=bucket, Key="k", ChecksumMode="ENABLED")
     assert (got["ChecksumCRC32"], got["ContentEncoding"]) == (crc32(data), "gzip")
     assert got["Body"].read() == data
+
+
+def test_a_signed_trailing_checksum(server: Running, s3: Any, bucket: str) -> None:
+    data = os.urandom(20_000)
+    answer = put_signed_trailer(server, f"/{bucket}/k", data, crc32(data))
+    assert answer.status == 200, answer.body
+    got = s3.get_object(Bucket=bucket, Key="k", ChecksumMode="ENABLED")
+    assert (got["Body"].read(), got["ChecksumCRC32"]) == (data, crc32(data))
+    assert put_signed_trailer(server, f"/{bucket}/other", data, crc32(b"other")).error == ("BadDigest", 400)
+    forged = put_signed_trailer(server, f"/{bucket}/forged", data, crc32(data), signature="0" * 64)
+    assert forged.error == ("SignatureDoesNotMatch", 403)
+    bare = put_signed_trailer(server, f"/{bucket}/bare", data, crc32(data), signed=False)
+    assert bare.error == ("IncompleteBody", 400)
+    assert all(absent(s3, bucket, key) for key in ("other", "forged", "bare"))
 
 
 @pytest.mark.parametrize(

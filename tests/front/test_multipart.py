@@ -150,29 +150,3 @@ def test_parts_and_uploads_are_listed_in_pages(s3: Any, bucket: str) -> None:
     page = s3.list_multipart_uploads(Bucket=bucket, Delimiter="/", Prefix="")
     assert [one["Prefix"] for one in page["CommonPrefixes"]] == ["a/", "c/"]
     assert [one["Key"] for one in page["Uploads"]] == ["b"]
-
-
-@pytest.mark.parametrize(("algorithm", "kind"), [("CRC32", "FULL_OBJECT"), ("CRC64NVME", "FULL_OBJECT")])
-def test_checksums_of_the_whole(s3: Any, bucket: str, algorithm: str, kind: str) -> None:
-    bodies = [os.urandom(5 * MIB), os.urandom(1000)]
-    s3.put_object(Bucket=bucket, Key="plain", Body=b"".join(bodies), ChecksumAlgorithm=algorithm)
-    name = f"Checksum{algorithm}"
-    wanted = s3.head_object(Bucket=bucket, Key="plain", ChecksumMode="ENABLED")[name]
-    upload = begin(s3, bucket, ChecksumAlgorithm=algorithm, ChecksumType=kind)
-    parts = [put(s3, upload, n + 1, body, ChecksumAlgorithm=algorithm) for n, body in enumerate(bodies)]
-    with refused("BadDigest", 400):
-        complete(s3, upload, parts, **{name: "AAAAAA==" if algorithm == "CRC32" else "AAAAAAAAAAA="})
-    answer = complete(s3, upload, parts, ChecksumType=kind, **{name: wanted})
-    assert (answer[name], answer["ChecksumType"]) == (wanted, kind)
-
-
-def test_a_composite_checksum_is_of_the_parts_checksums(s3: Any, bucket: str) -> None:
-    upload = begin(s3, bucket, ChecksumAlgorithm="SHA256")
-    body = b"only part"
-    sent = s3.upload_part(**upload, PartNumber=1, Body=body, ChecksumAlgorithm="SHA256")
-    part = {"PartNumber": 1, "ETag": sent["ETag"], "ChecksumSHA256": sent["ChecksumSHA256"]}
-    answer = complete(s3, upload, [part])
-    assert answer["ChecksumType"] == "COMPOSITE"
-    assert answer["ChecksumSHA256"].endswith("-1")
-    attributes = s3.get_object_attributes(Bucket=bucket, Key="k", ObjectAttributes=["ObjectParts", "Checksum"])
-    assert attributes["ObjectParts"]["TotalPartsCount"] == 1
