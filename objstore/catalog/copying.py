@@ -12,13 +12,14 @@ from pathlib import Path
 
 import apsw
 
-from objstore.catalog import redo
+from objstore.catalog import pages, redo
 from objstore.catalog.errors import MirrorFailed
 from objstore.catalog.mirror import FILE, Mirror
 from objstore.catalog.schema import MIGRATIONS, VERSION
 from objstore.drives.drive import Drive
 
 _PAGES = 4_096
+_SEQUENCE = "sqlite_sequence"  # what SQLite itself keeps for AUTOINCREMENT
 
 
 def create(drive: Drive) -> None:
@@ -43,24 +44,48 @@ def copy(source: Mirror, drive: Drive) -> None:
     is damaged, of `drive` otherwise."""
     beside = _beside(drive)
     with source.failures():
-        reader = apsw.Connection(str(source.path), flags=apsw.SQLITE_OPEN_READWRITE)
+        reader = pages.connect(source.path)
     try:
         connection = _open(beside)
         with source.failures():
             reader.execute("BEGIN")
             reader.execute("SELECT seq FROM mirror").fetchall()  # from here on it is one snapshot
-        with connection.backup("main", reader, "main") as backup:
-            while not backup.done:
-                backup.step(_PAGES)
+        try:
+            with connection.backup("main", reader, "main") as backup:
+                while not backup.done:
+                    backup.step(_PAGES)
+        except apsw.Error as error:
+            if not pages.is_damage(error):
+                raise
+            connection.close()
+            connection = _open(beside)
+            _copy_rows(reader, connection)
         if connection.pragma("quick_check") != "ok":
             raise MirrorFailed(source.id, "is damaged: a copy of it does not pass SQLite's check")
         _install(connection, beside, drive.path / FILE)
-    except (apsw.CorruptError, apsw.NotADBError) as error:
-        raise MirrorFailed(source.id, f"is damaged: {error}") from error
     except (apsw.Error, OSError) as error:
+        if pages.is_damage(error):
+            raise MirrorFailed(source.id, f"is damaged: {error}") from error
         raise MirrorFailed(drive.id or str(drive.path), f"cannot be copied: {error}") from error
     finally:
         reader.close()
+
+
+def _copy_rows(reader: apsw.Connection, connection: apsw.Connection) -> None:
+    """Copy row by row all but the redo log, which only spares laggards a copy: what is damaged in it, or on pages that
+    nothing uses, costs nothing else. Raises apsw.Error where the damage is elsewhere."""
+    schema = reader.execute("SELECT name, type, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid").fetchall()
+    tables = [name for name, kind, _ in schema if kind == "table" and name not in ("redo", _SEQUENCE)]
+    with connection:
+        for name, _, sql in schema:
+            if name != _SEQUENCE:
+                connection.execute(str(sql))
+        for name in (*tables, _SEQUENCE):
+            connection.execute(f"DELETE FROM {name}")
+            columns = reader.execute("SELECT count(*) FROM pragma_table_info(?)", (name,)).get
+            values = ", ".join("?" * columns)
+            connection.executemany(f"INSERT INTO {name} VALUES ({values})", reader.execute(f"SELECT * FROM {name}"))
+    connection.pragma("user_version", reader.pragma("user_version"))
 
 
 def remove(folder: Path) -> None:
@@ -78,7 +103,7 @@ def _beside(drive: Drive) -> Path:
 def _open(beside: Path) -> apsw.Connection:
     for suffix in ("", "-wal", "-shm", "-journal"):
         Path(f"{beside}{suffix}").unlink(missing_ok=True)
-    connection = apsw.Connection(str(beside))
+    connection = pages.create(beside)
     connection.pragma("synchronous", "off")  # nothing counts before it is synced as a whole
     return connection
 

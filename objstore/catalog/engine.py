@@ -13,13 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import apsw
-
 from objstore.catalog import redo
 from objstore.catalog.errors import CatalogError, CorruptRecord, MirrorFailed, OutOfStep, ReadOnly, Undecided
 from objstore.catalog.hands import attend, together
 from objstore.catalog.members import Members
 from objstore.catalog.mirror import FAULTS, Mirror
+from objstore.catalog.pages import is_damage
 from objstore.catalog.redo import Step
 from objstore.catalog.session import Recorder
 from objstore.catalog.transaction import Transaction
@@ -147,12 +146,12 @@ def _run(recorder: Recorder, leader: Mirror, others: Sequence[Mirror], function:
     """One function: an exception of its own is its outcome, one of the mirror is raised as MirrorFailed."""
     try:
         return recorder.call(function), None
-    except (CorruptRecord, apsw.CorruptError) as error:
+    except (CorruptRecord, *FAULTS) as error:
+        if not isinstance(error, CorruptRecord) and not is_damage(error):
+            raise leader.failure(error) from error
         if _works_elsewhere(others, function):
             raise MirrorFailed(leader.id, str(error)) from error
         return None, error
-    except FAULTS as error:
-        raise leader.failure(error) from error
     except Exception as error:
         return None, error
 

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import apsw
 
-from objstore.catalog import redo
+from objstore.catalog import pages, redo
 from objstore.catalog.errors import MirrorFailed, OutOfStep, SchemaTooNew
 from objstore.catalog.hands import Hand
 from objstore.catalog.redo import Position, Step
@@ -30,7 +30,6 @@ from objstore.drives.state import DriveState
 T = TypeVar("T")
 
 FILE = "catalog.db"
-BUSY_MILLISECONDS = 5_000
 CHECKPOINT_PAGES = 16_384  # a fallback: `maintain` checkpoints long before
 _FEWEST_PAGES = 64
 _CACHE_KIB = 32_768
@@ -55,9 +54,8 @@ FAULTS = (
 
 def connect(path: Path, *, strict: bool, cache_kib: int, log_pages: int = CHECKPOINT_PAGES) -> apsw.Connection:
     """Open a mirror's file, which must exist. Raises apsw.Error, SchemaTooNew."""
-    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, statementcachesize=256)
+    connection = pages.connect(path, statements=256)
     try:
-        connection.set_busy_timeout(BUSY_MILLISECONDS)
         connection.pragma("journal_mode", "wal")
         connection.pragma("synchronous", "full" if strict else "off")
         connection.pragma("wal_autocheckpoint", log_pages)
@@ -267,7 +265,7 @@ class Mirror:
                 return False
             raise
         finally:
-            self.connection.set_busy_timeout(BUSY_MILLISECONDS)
+            self.connection.set_busy_timeout(pages.BUSY_MILLISECONDS)
         return True
 
     def log_bytes(self) -> int:

@@ -21,6 +21,7 @@ from typing import TypeVar
 
 import apsw
 
+from objstore.catalog import pages
 from objstore.catalog.errors import CorruptRecord, MirrorFailed
 from objstore.catalog.mirror import FAULTS, connect
 from objstore.catalog.session import Reading
@@ -32,7 +33,6 @@ _Pair = tuple[apsw.Connection, Reading]
 
 _CACHE_KIB = 16_384
 _IDLE = 8  # connections kept open
-_DAMAGE = (CorruptRecord, apsw.CorruptError, apsw.NotADBError)
 _log = logging.getLogger(__name__)
 
 
@@ -162,12 +162,12 @@ class Readers:
         """Ask the other members. Who errs where another one answers is reported, and copied afresh by `maintain`."""
         if not source.members:
             raise error
-        damaged = [source.members[0][0]] if isinstance(error, _DAMAGE) else []
+        damaged = [source.members[0][0]] if _is_damage(error) else []
         for member, file in source.members[1:]:
             try:
                 result = _read_once(file, function)
             except (CorruptRecord, *FAULTS) as other:
-                damaged += [member] if isinstance(other, _DAMAGE) else []
+                damaged += [member] if _is_damage(other) else []
                 continue
             for drive in damaged:
                 _log.error("the catalog mirror on drive %s is damaged: %s", drive, error)
@@ -182,6 +182,10 @@ class Readers:
         with self._changing:
             self._source.close()
             self._source = _Source(-1, ())
+
+
+def _is_damage(error: Exception) -> bool:
+    return isinstance(error, CorruptRecord) or pages.is_damage(error)
 
 
 def _open(file: File) -> apsw.Connection:

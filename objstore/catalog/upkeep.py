@@ -155,7 +155,8 @@ def _copy_and_join(members: Members, drive: Drive) -> None:
 
 
 def _join(members: Members, drive: Drive) -> bool:
-    """Catch up by redo and become a member, under the lock; False where the redo log does not reach."""
+    """Catch up by redo and become a member, under the lock; False where the redo log does not reach, or cannot be
+    read."""
     assert drive.id is not None
     try:
         mirror = Mirror(drive.id, drive.path / FILE, drive, strict=members.strict)
@@ -169,6 +170,11 @@ def _join(members: Members, drive: Drive) -> bool:
             members.change([*members.mirrors, mirror])
         return True
     except OutOfStep:
+        return False
+    except MirrorFailed as error:
+        if error.drive == drive.id:
+            raise
+        members.shared.suspect(error.drive)
         return False
     finally:
         mirror.close()

@@ -136,6 +136,33 @@ def test_bits_flipped_in_one_mirror_never_reach_a_reader(tmp_path: Path, seed: i
         assert "after" in deployment.names()
 
 
+def test_a_row_with_another_rows_whole_record_never_reaches_a_reader(tmp_path: Path) -> None:
+    """What a flipped bit in a table's structure can do: each record is right, and in the wrong place."""
+    deployment = made(tmp_path)
+    data = deployment.file(0).read_bytes()
+    one, other = b"row0100", b"row0200"
+    assert one in data
+    assert other in data
+    deployment.file(0).write_bytes(data.replace(one, b"between").replace(other, one).replace(b"between", other))
+    with deployment.running():
+        assert_whole(deployment)
+        deployment.notice()
+        assert_whole(deployment)
+        deployment.assert_equal()
+
+
+def test_a_mirror_without_checksums_on_its_pages_is_none(tmp_path: Path) -> None:
+    deployment = made(tmp_path)
+    data = bytearray(deployment.file(0).read_bytes())
+    assert data[20] == 8  # bytes reserved at the end of each page
+    data[20] = 0
+    deployment.file(0).write_bytes(data)
+    with deployment.running():
+        assert_whole(deployment)
+        deployment.notice()
+        deployment.assert_equal()
+
+
 def test_a_mirror_with_a_bad_record_is_reported_and_copied_afresh(tmp_path: Path) -> None:
     deployment = made(tmp_path)
     data = deployment.file(0).read_bytes()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from objstore.catalog import redo
-from objstore.catalog.errors import OutOfStep
+from objstore.catalog.errors import MirrorFailed, OutOfStep
 from objstore.catalog.mirror import FILE, Mirror
 from objstore.catalog.replaying import replay
 from objstore.catalog.transaction import Transaction
@@ -159,15 +160,37 @@ def test_a_damaged_redo_log_is_not_replayed(tmp_path: Path) -> None:
         deployment.put("a")
     shutil.copy(deployment.file(1), tmp_path / "old.db")
     with deployment.running():
+        for number in range(20):
+            deployment.put(f"b{number:02}", b"right" if number == 10 else bytes(1000))
+    shutil.copy(tmp_path / "old.db", deployment.file(1))
+    data = bytearray(deployment.file(0).read_bytes())
+    at = [found.start() for found in re.finditer(b"right", data)]
+    in_log = [place for place in at if b"INSERT INTO" in data[place - 200 : place]]
+    assert (len(at), len(in_log)) == (2, 1)
+    data[in_log[0]] ^= 1
+    deployment.file(0).write_bytes(data)
+    with deployment.running():  # copied, all but the log; and then so is the mirror that had it
+        deployment.notice()
+        deployment.assert_equal()
+        assert contents(deployment.file(0))["settings"][11] == ("b10", b"right")
+    assert (deployment.paths[1] / FILE).exists()
+
+
+def test_what_is_damaged_on_the_only_mirror_is_copied_nowhere(tmp_path: Path) -> None:
+    deployment = Deployment(tmp_path, 2)
+    with deployment.running():
+        deployment.put("a")
+    shutil.copy(deployment.file(1), tmp_path / "old.db")
+    with deployment.running():
         deployment.put("b", b"right")
     shutil.copy(tmp_path / "old.db", deployment.file(1))
     data = deployment.file(0).read_bytes()
-    at = data.rindex(b"right")  # in the redo row or in the row itself
     deployment.file(0).write_bytes(data.replace(b"right", b"wrong"))
-    assert at
     with deployment.running():
-        deployment.assert_equal()  # copied: what the leader holds now is what both hold
-    assert (deployment.paths[1] / FILE).exists()
+        deployment.notice()
+        assert deployment.members() == [0]
+        with pytest.raises(MirrorFailed):
+            deployment.names()
 
 
 def test_a_payload_that_the_source_has_not_is_not_made_up(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -93,11 +94,13 @@ def test_there_are_no_other_regions(constraint, code):
 
 
 def test_storage_classes():
-    assert storage_classes.check(None) == storage_classes.check("STANDARD") == "STANDARD"
-    assert storage_classes.check("REDUCED_REDUNDANCY") == "REDUCED_REDUNDANCY"
+    store = SimpleNamespace(storage_classes={"STANDARD": 2, "REDUCED_REDUNDANCY": 1, "COLD": 3})
+    assert storage_classes.check(None, store) == storage_classes.check("STANDARD", store) == "STANDARD"
+    assert storage_classes.check("REDUCED_REDUNDANCY", store) == "REDUCED_REDUNDANCY"
+    assert storage_classes.check("COLD", store) == "COLD"
     for name in ("GLACIER", "standard", "", "STANDARD_IA"):
         with pytest.raises(AwsError) as caught:
-            storage_classes.check(name)
+            storage_classes.check(name, store)
         assert caught.value.code == "InvalidStorageClass"
     assert storage_classes.shown("STANDARD") is None
     assert storage_classes.shown("REDUCED_REDUNDANCY") == "REDUCED_REDUNDANCY"

@@ -1,0 +1,60 @@
+"""Files of the catalog, every page of which carries a checksum.
+
+A record has its own checksum, but what leads to it has none: a flipped bit in the structure of a table can give another
+row's record, whole, or none at all. So each page is written with a checksum and verified whenever it is read from the
+file, by SQLite's own shim: https://www.sqlite.org/cksumvfs.html
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import apsw
+import apsw.sqlite_extra
+
+BUSY_MILLISECONDS: Final = 5_000
+
+_EXTENSION: Final = "cksumvfs"
+_VFS: Final = "cksmvfs"
+_CHECKSUM_BYTES: Final = 8  # the shim looks for exactly so many at the end of each page
+_READ_WRITE: Final = apsw.SQLITE_OPEN_READWRITE
+
+
+def create(path: Path) -> apsw.Connection:
+    """Open a new file, in which every page will carry a checksum. Raises apsw.Error."""
+    _register()
+    connection = apsw.Connection(str(path), flags=_READ_WRITE | apsw.SQLITE_OPEN_CREATE, vfs=_VFS)
+    connection.reserve_bytes("main", _CHECKSUM_BYTES)
+    return connection
+
+
+def connect(path: Path, *, statements: int = 100) -> apsw.Connection:
+    """Open a file that must exist, keeping so many prepared statements. Raises apsw.Error; NotADBError where its pages
+    carry no checksums."""
+    _register()
+    connection = apsw.Connection(str(path), flags=_READ_WRITE, vfs=_VFS, statementcachesize=statements)
+    try:
+        connection.set_busy_timeout(BUSY_MILLISECONDS)
+        connection.execute("SELECT 1 FROM sqlite_schema").fetchone()  # the shim learns of checksums from the first page
+        if connection.pragma("checksum_verification") != "1":
+            raise apsw.NotADBError(f"the pages of {path} carry no checksums")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether SQLite says that what stands in a file is not what was written into it."""
+    if isinstance(error, apsw.IOError):
+        return getattr(error, "extendedresult", None) == apsw.SQLITE_IOERR_DATA
+    return isinstance(error, apsw.CorruptError | apsw.NotADBError)
+
+
+@cache
+def _register() -> None:
+    """Make the shim known, once in a process: it stays when the connection that loads it is closed."""
+    with apsw.Connection(":memory:") as connection:
+        apsw.sqlite_extra.load(connection, _EXTENSION)
