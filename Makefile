@@ -8,7 +8,7 @@ DRIVES ?= ./data/drive{1...4}
 IMAGE ?= objstore:latest
 ENGINE ?= $(firstword $(foreach e,podman docker buildah,$(if $(shell command -v $(e) 2>/dev/null),$(e))))
 
-.PHONY: help setup setup-dev run test lint format bench soak conformance image lock clean
+.PHONY: help setup setup-dev run test torture lint format bench soak conformance image lock clean
 
 help:
 	@grep -E '^## ' Makefile | cut -c4-
@@ -36,6 +36,10 @@ run: setup
 ## test         every test
 test: setup-dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests
+
+## torture      random clients over random faults and crashes, checked: make torture [SEED=N] [MINUTES=5]
+torture: setup-dev
+	$(BIN)/python -m tests.torture --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
 
 ## lint         ruff, strict types, import contracts
 lint: setup-dev

@@ -1,0 +1,5 @@
+"""The torture driver: clients that do random things to a real server while its drives and processes come to harm.
+
+`python -m tests.torture --seed N --minutes M`, or `make torture`. A seed gives the drives, the clients' wishes and the
+plan of faults; what the clients saw is a history, and the history is checked.
+"""

@@ -1,0 +1,309 @@
+"""A run: rounds of work under harm, each followed by a look at everything."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import shutil
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from tests.faults.cluster import info
+from tests.harness import Running
+from tests.torture import offline
+from tests.torture.clients import Client, Row, all_versions, listed
+from tests.torture.harm import CRASHES, Disks, Harm
+from tests.torture.history import Keys, Record, judge
+from tests.torture.linearizable import TooHard
+from tests.torture.model import MARKER, OK, Listed, Op, empty
+from tests.torture.plan import ROUND_SECONDS, Plan, Round, plan
+
+CLIENTS = 5
+FAMILIES, MEMBERS, FLEETING = 8, 3, 3
+KEPT_ROUNDS = 2
+HEAL_SECONDS, GRACE_SECONDS = 120.0, 2.0
+TORN = (AssertionError, ClientError, OSError)
+
+
+class Stopped(Exception):
+    """Something went wrong after which nothing more can be learnt."""
+
+
+class Run:
+    """One seed's run in a folder of its own."""
+
+    def __init__(self, seed: int, folder: Path) -> None:
+        self.plan: Plan = plan(seed)
+        self.record = Record()
+        self.rounds = 0
+        self._folder = folder
+        self._disks = Disks(folder, self.plan.drives)
+        (folder / "settings.toml").write_text(f"reap_grace = {GRACE_SECONDS}\n")
+        self.server = Running(
+            drives=self._disks.drives,
+            log=folder / "server.log",
+            workers=2,
+            arguments=("--config", str(folder / "settings.toml")),
+        )
+        self.harm = Harm(self.server, self._disks, folder, seed)
+        self._kept: list[tuple[int, list[Keys]]] = []
+        self._undecided = 0
+
+    @property
+    def crashes(self) -> int:
+        return sum(count for what, count in self.harm.done.items() if what in CRASHES) + self._killed
+
+    @property
+    def faults(self) -> int:
+        return sum(self.harm.done.values()) - sum(self.harm.done[what] for what in CRASHES)
+
+    _killed = 0
+
+    def until(self, deadline: float) -> None:
+        """Rounds until that time (monotonic) or the first thing that is wrong."""
+        try:
+            while time.monotonic() < deadline and not self.record.violations:
+                self._round(self.plan.round(self.rounds))
+                self.rounds += 1
+        except Exception:
+            self.record.violation(f"round {self.rounds}: {traceback.format_exc()}")
+        finally:
+            with contextlib.suppress(Exception):
+                self.harm.resume()
+                self.server.kill()
+            self._disks.close()
+
+    def _round(self, now: Round) -> None:
+        say(f"round {now.number}: " + ", ".join(map(str, now.actions)))
+        old = {one.drive for one in (*now.actions, *now.at_rest) if one.what in ("put back old", "old")}
+        if now.number:
+            self.harm.keep_copies({drive for drive in old if drive is not None})
+        self.server.start()
+        families = self._new_families(now.number)
+        self._work(now, families)
+        self._end(now)
+        self._settle(now, families)
+        self._heal()
+        self._usage()
+        self._rest()
+
+    # the round
+
+    def _new_families(self, number: int) -> list[Keys]:
+        s3 = self.server.client()
+        families = []
+        for versioned in (False, True):
+            bucket = f"round{number}-{'versioned' if versioned else 'plain'}"
+            s3.create_bucket(Bucket=bucket)
+            if versioned:
+                s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+            families += [Keys(bucket, f"f{n:02}/", MEMBERS, versioned, empty(MEMBERS)) for n in range(FAMILIES)]
+        return families + [
+            Keys(f"round{number}-fleeting{n}", "f/", 2, False, None, fleeting=True) for n in range(FLEETING)
+        ]
+
+    def _work(self, now: Round, families: Sequence[Keys]) -> None:
+        """Clients work while things happen to the server."""
+        stop = threading.Event()
+        clients = [
+            Client(self.server, self.record, families, f"{self.plan.seed}/{now.number}/{n}") for n in range(CLIENTS)
+        ]
+        threads = [threading.Thread(target=self._guarded, args=(one, stop), daemon=True) for one in clients]
+        for thread in threads:
+            thread.start()
+        began = time.monotonic()
+        try:
+            for action in now.actions:
+                time.sleep(max(0.0, began + action.at - time.monotonic()))
+                if self.record.violations:
+                    return
+                if action.what.endswith("old") and not now.number:
+                    continue  # nothing was copied yet
+                self.harm.do(action)
+            time.sleep(max(0.0, began + ROUND_SECONDS - time.monotonic()))
+        finally:
+            stop.set()
+            self.harm.undo()
+            for thread in threads:
+                thread.join(90)
+                if thread.is_alive():
+                    self.record.violation("a client still waits after 90 seconds")
+
+    def _guarded(self, client: Client, stop: threading.Event) -> None:
+        try:
+            client.work(stop)
+        except Exception:
+            self.record.violation(f"a client failed: {traceback.format_exc()}")
+
+    def _end(self, now: Round) -> None:
+        """The server ends; drives come to harm; it starts again."""
+        if now.killed:
+            self.server.kill()
+            self._killed += 1
+        else:
+            self.server.stop()
+        say(f"  at rest ({'killed' if now.killed else 'stopped'}): " + ", ".join(map(str, now.at_rest)))
+        for action in now.at_rest:
+            if action.what == "old" and not now.number:
+                continue
+            self.harm.do(action)
+        self.server.start()
+
+    def _settle(self, now: Round, families: Sequence[Keys]) -> None:
+        """What is there at the end, and whether the history explains it."""
+        hard = 0
+        for keys in families:
+            last = self._last_look(keys)
+            try:
+                if problem := judge(keys):
+                    self.record.violation(problem)
+            except TooHard:
+                hard += 1
+            keys.last, keys.history = last, []
+        if hard:
+            say(f"  {hard} histories were too hard to decide")
+            self._undecided += hard
+        for _, kept in self._kept:
+            for keys in kept:
+                if (last := self._last_look(keys)) != keys.last:
+                    self.record.violation(f"{keys.bucket}/{keys.prefix}* was {keys.last}, is now {last}")
+        self._kept.append((now.number, list(families)))
+        while len(self._kept) > KEPT_ROUNDS:
+            self._forget(self._kept.pop(0)[1])
+
+    def _last_look(self, keys: Keys) -> dict[int, Listed] | None:
+        """List and read every version of a family; note it as the last thing that was seen."""
+        s3 = self.server.client()
+        begin = time.monotonic_ns()
+        try:
+            rows = all_versions(s3, keys.bucket, keys.prefix)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "NoSuchBucket":
+                raise
+            self.record.note(keys, Op("head bucket", begin, time.monotonic_ns(), "NoSuchBucket"))
+            return None
+        seen = listed(keys, rows)
+        self.record.note(keys, Op("see versions", begin, time.monotonic_ns(), OK, seen=seen, note="last"))
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda row: self._read_back(s3, keys, row), rows))
+        return seen
+
+    def _read_back(self, s3: Any, keys: Keys, row: Row) -> None:
+        name, entry, size, _ = row
+        if entry.content == MARKER:
+            return
+        given = {"VersionId": entry.version} if keys.versioned else {}
+        try:
+            data = s3.get_object(Bucket=keys.bucket, Key=name, **given)["Body"].read()
+        except Exception as error:
+            self.record.violation(f"{keys.bucket}/{name} {entry} cannot be read: {error!r}")
+            return
+        problem = self.record.values.differs(entry.content, data)
+        if problem or len(data) != size:
+            self.record.violation(f"{keys.bucket}/{name} {entry}: {problem or f'{len(data)} bytes, listed {size}'}")
+
+    def _forget(self, families: Sequence[Keys]) -> None:
+        """Delete old buckets with all that is in them."""
+        s3 = self.server.client()
+        for bucket in dict.fromkeys(keys.bucket for keys in families):
+            try:
+                rows = all_versions(s3, bucket)
+            except ClientError:
+                continue  # a fleeting one that is gone
+            gone = [{"Key": name, "VersionId": entry.version} for name, entry, _, _ in rows]
+            for start in range(0, len(gone), 1000):
+                s3.delete_objects(Bucket=bucket, Delete={"Objects": gone[start : start + 1000], "Quiet": True})
+            self._abort_uploads(bucket)
+            s3.delete_bucket(Bucket=bucket)
+
+    def _abort_uploads(self, bucket: str) -> None:
+        s3 = self.server.client()
+        for one in s3.list_multipart_uploads(Bucket=bucket).get("Uploads", ()):
+            s3.abort_multipart_upload(Bucket=bucket, Key=one["Key"], UploadId=one["UploadId"])
+
+    # afterwards
+
+    def _heal(self) -> None:
+        """Everything heals by itself; what was damaged in secret is then replaced, and heals too."""
+        self._whole("after the round")
+        if self.harm.latent:
+            self.server.stop()
+            for drive in sorted(self.harm.latent):
+                self.harm.replace(drive)
+            self.server.start()
+            self._whole("after a replacement")
+
+    def _whole(self, when: str) -> None:
+        deadline = time.monotonic() + HEAL_SECONDS
+        now: dict[str, Any] = {}
+        while time.monotonic() < deadline:
+            with contextlib.suppress(*TORN):
+                now = info(self.server)
+                left = now["healing"]["shards"] + now["healing"]["mirrors"]
+                if left == 0 and now["writable"] and all(one["state"] == "online" for one in now["drives"]):
+                    return
+            time.sleep(0.3)
+        raise Stopped(f"not healed {when} within {HEAL_SECONDS:g} s: {now}")
+
+    def _usage(self) -> None:
+        """The counts of the inventory are those of the listings."""
+        s3 = self.server.client()
+        buckets = [one["Name"] for one in s3.list_buckets()["Buckets"]]
+        for bucket in buckets:
+            self._abort_uploads(bucket)
+        rows = [row for bucket in buckets for row in all_versions(s3, bucket)]
+        current = sum(s3.list_objects_v2(Bucket=bucket, MaxKeys=1000)["KeyCount"] for bucket in buckets)
+        shown = info(self.server)
+        counted = (shown["buckets"], shown["objects"], shown["objects"] + shown["versions"], shown["bytes"])
+        listed = (len(buckets), current, len(rows), sum(row.size for row in rows))
+        if counted != listed:
+            self.record.violation(f"usage says (buckets, objects, versions, bytes) {counted}, listings {listed}")
+
+    def _rest(self) -> None:
+        """Garbage is given back; then the server ends, and its drives are looked at."""
+        deadline = time.monotonic() + 60
+        while (left := offline.waiting(self.server.drives)) and time.monotonic() < deadline:
+            time.sleep(1.0)
+        if left:
+            self.record.violation(f"{left} rows of garbage, leftovers or missing shards are there after 60 seconds")
+        status = self.server.stop()
+        if status:
+            self.record.violation(f"the server ended with {status}")
+        for problem in offline.problems(self.server.drives)[:20]:
+            self.record.violation(f"at rest: {problem}")
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+@contextlib.contextmanager
+def workplace(keep: Path | None) -> Iterator[Path]:
+    """A new folder for a run, removed at the end unless it is `keep`."""
+    folder = Path(tempfile.mkdtemp(prefix="objstore-torture-")) if keep is None else keep
+    try:
+        yield folder
+    finally:
+        if keep is None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def one_seed(seed: int, deadline: float, keep: Path | None = None) -> Run:
+    """Run one seed and print what came of it."""
+    with workplace(keep) as folder:
+        run = Run(seed, folder)
+        say(f"seed {seed}: {run.plan.drives} drives, parity {run.plan.parity}")
+        run.until(deadline)
+        for violation in run.record.violations:
+            say(f"WRONG (seed {seed}): {violation}")
+        if run.record.violations:
+            print((folder / "server.log").read_text(errors="replace")[-6000:], file=sys.stderr)
+    return run
