@@ -1,4 +1,4 @@
-"""`python -m tests.torture`: fresh and kept seeds, or one given, for so many minutes; exit status 1 if anything is wrong."""
+"""`python -m tests.torture`: fresh and kept seeds, or one given, for so many minutes; status 1 if anything is wrong."""
 
 from __future__ import annotations
 

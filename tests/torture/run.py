@@ -278,7 +278,7 @@ class Run:
         if status:
             self.record.violation(f"the server ended with {status}")
         for problem in offline.problems(self.server.drives)[:20]:
-            self.record.violation(f"at rest: {problem}")
+            self.record.violation(f"admin verify: {problem}")
 
 
 def say(line: str) -> None:
