@@ -56,12 +56,12 @@ def test_a_lost_or_another_master_key_refuses_the_start_and_the_right_one_finds_
     with serving(tmp_path / "store", environment={"OBJSTORE_MASTER_KEY_FILE": str(file)}) as running:
         s3 = running.client()
         s3.create_bucket(Bucket="kept")
-        s3.put_object(Bucket="kept", Key="a", Body=b"data")
+        s3.put_object(Bucket="kept", Key="a", Body=b"data" * 5000, ServerSideEncryption="AES256")
         running.stop()
         assert "master key is missing" in refusal(running)
         other = base64.b64encode(bytes(32)).decode()
         assert "not the one that this deployment began with" in refusal(running, OBJSTORE_MASTER_KEY=other)
         assert "32 bytes" in refusal(running, OBJSTORE_MASTER_KEY="nonsense")
         running.start()
-        assert running.client().get_object(Bucket="kept", Key="a")["Body"].read() == b"data"
+        assert running.client().get_object(Bucket="kept", Key="a")["Body"].read() == b"data" * 5000
         assert KEY not in running.log.read_text()
