@@ -98,6 +98,13 @@ class Parser:
                 members["Key"] = request.key
         for name, text in request.query:
             rule = self._query.get(name)
+            if rule is None and name == "versionId" and request.key is not None:
+                raise AwsError(
+                    "InvalidArgument",
+                    "This operation does not accept a version-id.",
+                    ArgumentName=name,
+                    ArgumentValue=text,
+                )
             if rule is not None and rule.member not in members:
                 value = rule.value(text)
                 if value is not None:

@@ -44,10 +44,20 @@ class Route:
 
 @dataclass(slots=True)
 class _Address:
-    """All operations of one level and method: those without a sub-resource, and those with one by its name."""
+    """All operations of one level and method: those without a sub-resource, and those with one by its name.
+
+    `taken` are the parameters that those without a sub-resource may have.
+    """
 
     plain: list[Route] = field(default_factory=list)
     selected: dict[str, list[Route]] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)
+
+    def incomplete(self, query: Mapping[str, str]) -> list[Route]:
+        """Operations of which a request has a parameter, but not the one that selects them: a `partNumber` without an
+        `uploadId` must not replace the object."""
+        routes = (route for several in self.selected.values() for route in several if not route.literals)
+        return [route for route in routes if not route.parameters.isdisjoint(query.keys() - self.taken)]
 
 
 class Router:
@@ -71,6 +81,7 @@ class Router:
             address.selected.setdefault(name, []).append(route)
         if not chosen:
             address.plain.append(route)
+            address.taken |= _query_names(model)
 
     def route(self, request: Request) -> str:
         """The operation's name, `POST_OBJECT` for the upload by a form, which no model knows.
@@ -87,7 +98,7 @@ class Router:
         query = dict(reversed(request.query))
         selectors = query.keys() & self._selectors[level]
         if not selectors:
-            return _best(address.plain, query, request) or _refuse(request, level)
+            return _best(address.incomplete(query) or address.plain, query, request) or _refuse(request, level)
         if len(selectors) > 1:
             names = ", ".join(sorted(selectors))
             raise AwsError("InvalidArgument", f"Conflicting query string parameters: {names}", ResourceType=names)

@@ -13,7 +13,7 @@ from objstore.aws.operation import Call, operation
 from objstore.iam.context import Context
 from objstore.iam.lookup import version_of
 from objstore.s3 import checksums, customer_keys, encryption, limits, versions
-from objstore.s3.times import moment
+from objstore.s3.times import second
 from objstore.store.sealed import laid_open
 from objstore.store.types import PartInfo
 
@@ -32,7 +32,7 @@ async def get_object_attributes(call: Call, context: Context) -> dict[str, Any]:
     shows_checksums = bool(wanted & {"Checksum", "ObjectParts"})
     key = await encryption.for_read(call, context, found.encryption, needed=shows_checksums)
     version = laid_open(found, key) if shows_checksums else found
-    members: dict[str, Any] = {"LastModified": moment(version.modified_us)}
+    members: dict[str, Any] = {"LastModified": second(version.modified_us)}
     version_id = versions.read_id(call, context, version)
     if version_id is not None:
         members["VersionId"] = version_id

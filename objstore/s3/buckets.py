@@ -17,7 +17,7 @@ from objstore.iam.context import Context
 from objstore.iam.lookup import bucket_of
 from objstore.iam.users import owner_of
 from objstore.s3 import bucket_names, limits, locations, tags, tokens
-from objstore.s3.times import moment
+from objstore.s3.times import second
 from objstore.store.errors import BucketAlreadyOwnedByYou
 from objstore.store.locks import OBJECT_LOCK, ObjectLock
 from objstore.store.tags import BUCKET_TAGS
@@ -116,7 +116,7 @@ async def list_buckets(call: Call, context: Context) -> dict[str, Any]:
     members["Buckets"] = [
         {
             "Name": bucket.name,
-            "CreationDate": moment(bucket.created_us),
+            "CreationDate": second(bucket.created_us),
             "BucketRegion": region_of(bucket, context),
         }
         for bucket in page.items

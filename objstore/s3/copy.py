@@ -29,7 +29,7 @@ from objstore.s3 import (
     new_objects,
     versions,
 )
-from objstore.s3.times import moment
+from objstore.s3.times import second
 from objstore.store.sealed import revealed
 from objstore.store.types import CopyKeys, Digester, NewObject, ObjectName, Version
 
@@ -82,7 +82,7 @@ async def copy_object(call: Call, context: Context) -> dict[str, Any]:
     members: dict[str, Any] = {
         "CopyObjectResult": {
             "ETag": versions.quoted(made.etag),
-            "LastModified": moment(made.modified_us),
+            "LastModified": second(made.modified_us),
             **checksums.members(revealed(encryption.key_of(held.seal), made.checksum)),
         },
         **encryption.told(call, made.encryption, context=True),

@@ -16,7 +16,7 @@ from objstore.iam.context import Context
 from objstore.iam.lookup import bucket_of
 from objstore.s3 import limits, tokens
 from objstore.s3.encoding import Encoder, bare, encoder
-from objstore.s3.times import moment
+from objstore.s3.times import second
 from objstore.s3.versions import quoted
 from objstore.store.types import Bucket, Entry, MarkedPage, Page
 
@@ -123,7 +123,7 @@ def entry_members(entry: Entry, encode: Encoder, owned_in: Bucket | None = None)
     version = entry.version
     members: dict[str, Any] = {
         "Key": encode(entry.key),
-        "LastModified": moment(version.modified_us),
+        "LastModified": second(version.modified_us),
         "ETag": quoted(version.etag),
         "Size": version.size,
         "StorageClass": version.storage_class,

@@ -14,7 +14,7 @@ from objstore.iam.context import Context
 from objstore.iam.lookup import bucket_of
 from objstore.s3 import checksums, customer_keys, encryption, lifecycle, limits, listing
 from objstore.s3.encoding import Encoder, encoder
-from objstore.s3.times import moment
+from objstore.s3.times import second
 from objstore.s3.versions import quoted
 from objstore.sealing import CUSTOMER, DataKey
 from objstore.store.sealed import revealed
@@ -54,7 +54,7 @@ def _upload(upload: Upload, encode: Encoder) -> dict[str, Any]:
     return {
         "Key": encode(upload.key),
         "UploadId": upload.id,
-        "Initiated": moment(upload.initiated_us),
+        "Initiated": second(upload.initiated_us),
         "StorageClass": upload.storage_class,
         **_people(upload),
         **_checksum(upload),
@@ -101,7 +101,7 @@ def _part(part: Part, upload: Upload, key: DataKey | None) -> dict[str, Any]:
     shown = revealed(key, part.checksum) if upload.encryption is None or key is not None else None
     return {
         "PartNumber": part.number,
-        "LastModified": moment(part.modified_us),
+        "LastModified": second(part.modified_us),
         "ETag": quoted(part.etag),
         "Size": part.size,
         **checksums.members(shown, type_too=False),

@@ -15,7 +15,7 @@ from objstore.iam.context import Context
 from objstore.iam.lookup import bucket_of
 from objstore.s3 import checksums, conditions, customer_keys, encryption, limits, locks, ranges, versions
 from objstore.s3.copy import SOURCE_CONDITIONS
-from objstore.s3.times import moment
+from objstore.s3.times import second
 from objstore.store.sealed import revealed
 from objstore.store.types import CopyKeys, Digester, Upload, Version
 
@@ -66,7 +66,7 @@ async def upload_part_copy(call: Call, context: Context) -> dict[str, Any]:
     members: dict[str, Any] = {
         "CopyPartResult": {
             "ETag": versions.quoted(copied.made.etag),
-            "LastModified": moment(copied.made.modified_us),
+            "LastModified": second(copied.made.modified_us),
             **checksums.members(revealed(encryption.key_of(held.seal), copied.made.checksum), type_too=False),
         },
         **told,

@@ -14,7 +14,7 @@ from objstore.iam import gate
 from objstore.iam.context import Context
 from objstore.iam.lookup import bucket_of
 from objstore.s3 import headers, locks, metadata, storage_classes
-from objstore.s3.times import moment
+from objstore.s3.times import second
 from objstore.store.types import NULL, Version
 
 
@@ -39,7 +39,7 @@ def described(version: Version, version_id: str | None) -> dict[str, Any]:
     """The members that GetObject and HeadObject share, but for length, range, checksum, and what is `guarded`."""
     members: dict[str, Any] = {
         "AcceptRanges": "bytes",
-        "LastModified": moment(version.modified_us),
+        "LastModified": second(version.modified_us),
         "ETag": quoted(version.etag),
         **headers.members(version.headers),
     }

@@ -14,7 +14,7 @@ from objstore.iam.context import Context
 from objstore.iam.lookup import bucket_of
 from objstore.s3 import limits, listing
 from objstore.s3.encoding import Encoder, encoder
-from objstore.s3.times import moment
+from objstore.s3.times import second
 from objstore.store.types import Bucket, Entry, MarkedPage, VersionEntry
 
 
@@ -72,6 +72,6 @@ def _common(item: VersionEntry, encode: Encoder, bucket: Bucket) -> dict[str, An
         "Key": encode(item.key),
         "VersionId": item.version.version_id,
         "IsLatest": item.is_latest,
-        "LastModified": moment(item.version.modified_us),
+        "LastModified": second(item.version.modified_us),
         "Owner": acl.owner_members(ownership.of_object(bucket, item.version)),
     }

@@ -44,6 +44,7 @@ def route(line: str, **headers: str) -> str:
         ("PUT /b/k?x-id=PutObject", "PutObject"),
         ("PUT /b/k?partNumber=1&uploadId=u", "UploadPart"),
         ("PUT /b/k?uploadId=u", "UploadPart"),
+        ("PUT /b/k?partNumber=1", "UploadPart"),
         ("POST /b/k?uploads", "CreateMultipartUpload"),
         ("POST /b/k?uploadId=u", "CompleteMultipartUpload"),
         ("DELETE /b/k?uploadId=u", "AbortMultipartUpload"),

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,13 +48,17 @@ def run(server: Running, tmp_path: Path) -> Run:
 
 @pytest.fixture(scope="session")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of 2,000 small files, some with names that need quoting, and one file of 20 MiB."""
+    """A folder of 2,000 small files, some with names that need quoting, and one file of 20 MiB; all an hour old, for
+    `sync` takes what is as new as its copy, which the store dates to the second, for newer."""
     root = tmp_path_factory.mktemp("tree") / "tree"
     for number in range(FILES):
         folder = root / f"folder {number % 20:02}" / ("ünder" if number % 3 else "plain+&")
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"file {number}").write_bytes(str(number).encode() * (number % 40 + 1))
     (root / "large.bin").write_bytes(os.urandom(20 << 20))
+    hour_ago = time.time() - 3600
+    for path in root.rglob("*"):
+        os.utime(path, (hour_ago, hour_ago))
     return root
 
 

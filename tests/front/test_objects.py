@@ -94,6 +94,26 @@ def test_ranges(s3: Any, bucket: str, size: int) -> None:
             s3.get_object(Bucket=bucket, Key="k", Range=beyond)
 
 
+def test_every_answer_tells_the_same_time_to_the_second(s3: Any, bucket: str) -> None:
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    when = s3.head_object(Bucket=bucket, Key="k")["LastModified"]
+    assert s3.list_objects_v2(Bucket=bucket)["Contents"][0]["LastModified"] == when
+    assert s3.list_objects(Bucket=bucket)["Contents"][0]["LastModified"] == when
+    assert s3.list_object_versions(Bucket=bucket)["Versions"][0]["LastModified"] == when
+    assert s3.get_object_attributes(Bucket=bucket, Key="k", ObjectAttributes=["ETag"])["LastModified"] == when
+    copied = s3.copy_object(Bucket=bucket, Key="c", CopySource={"Bucket": bucket, "Key": "k"})["CopyObjectResult"]
+    assert copied["LastModified"] == s3.head_object(Bucket=bucket, Key="c")["LastModified"]
+
+
+def test_a_put_that_is_not_of_the_whole_object_is_refused(server: Running, s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="k", Body=b"before")
+    part = send(server, "PUT", f"/{bucket}/k?partNumber=1", b"part")
+    assert part.error == ("InvalidRequest", 400) and b"uploadId" in part.body
+    assert send(server, "PUT", f"/{bucket}/k?versionId=null", b"version").error == ("InvalidArgument", 400)
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"before"
+
+
 def test_headers_and_metadata_are_kept(s3: Any, bucket: str) -> None:
     headers = {
         "CacheControl": "max-age=60",

@@ -201,7 +201,7 @@ def test_every_field_of_a_version_is_told() -> None:
         "IsLatest": True,
         "IsDeleteMarker": False,
         "Size": 5,
-        "LastModifiedDate": version.modified_us,
+        "LastModifiedDate": 1_700_000_000_000_000,
         "ETag": "abc-2",
         "StorageClass": "STANDARD_IA",
         "IsMultipartUploaded": True,

@@ -58,6 +58,11 @@ def _nothing(_bucket: Bucket, _entry: Entry) -> None:
     return None
 
 
+def _modified(_bucket: Bucket, entry: Entry) -> int:
+    """To the second, as listings have it."""
+    return entry.version.modified_us // 1_000_000 * 1_000_000
+
+
 def _retained_until(_bucket: Bucket, entry: Entry) -> int | None:
     lock = entry.version.lock
     return lock.until_us or None if lock is not None and lock.mode else None
@@ -118,7 +123,7 @@ _OF_VERSIONS: Final = [
 ]
 _OPTIONAL: Final = [
     Column("Size", "size", Kind.NUMBER, _object(lambda _, entry: entry.version.size)),
-    Column("LastModifiedDate", "last_modified_date", Kind.MOMENT, lambda _, entry: entry.version.modified_us),
+    Column("LastModifiedDate", "last_modified_date", Kind.MOMENT, _modified),
     Column("ETag", "e_tag", Kind.TEXT, _object(lambda _, entry: entry.version.etag)),
     Column("StorageClass", "storage_class", Kind.TEXT, _object(lambda _, entry: entry.version.storage_class)),
     Column("IsMultipartUploaded", "is_multipart_uploaded", Kind.TRUTH, _object(lambda _, e: "-" in e.version.etag)),
