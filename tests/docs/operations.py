@@ -1,23 +1,29 @@
-"""The table of supported operations in README.md, made from the operation registry.
+"""The supported operations in README.md, made from the operation registry: a table of S3's, lists of the others.
 
-python -m tests.docs.operations            # print the table
-python -m tests.docs.operations --write    # put it between its markers in README.md
+python -m tests.docs.operations            # print them
+python -m tests.docs.operations --write    # put them between their markers in README.md
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import textwrap
 from pathlib import Path
 
-import objstore.s3.operations  # noqa: F401 - fills the registry
+import objstore.iam.api.operations
+import objstore.iam.sts.operations
+import objstore.s3.operations
+import objstore.sns.operations  # noqa: F401 - fills the registry
 from objstore.aws.operation import COMMON_MEMBERS, REGISTRY, Operation
+from objstore.aws.service import operation_model, service
 
 README = Path(__file__).parents[2] / "README.md"
 BEGIN = "<!-- operations: python -m tests.docs.operations --write -->"
 END = "<!-- end of operations -->"
 
 _PAGE = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_{}.html"
+_OTHERS = {"iam": "IAM", "sts": "STS", "sns": "SNS"}
 _ORDER = ("service", "bucket", "object")
 _FAMILIES = {
     "server-side encryption": ("SSE", "ServerSideEncryption", "CopySourceSSE", "BucketKeyEnabled"),
@@ -25,8 +31,21 @@ _FAMILIES = {
 }
 
 
+def shown() -> str:
+    """Everything between the markers, in Markdown."""
+    lists = {title: sorted(one.name for one in REGISTRY.of(name)) for name, title in _OTHERS.items()}
+    told = [f"{title}: {', '.join(names)}." for title, names in ({"Of S3's model not here": missing()} | lists).items()]
+    return "\n\n".join([table(), *(textwrap.fill(text, 120) for text in told)])
+
+
+def missing() -> list[str]:
+    """The operations of S3's model that are not registered. The deprecated ones have others at the same address."""
+    names = service("s3").operation_names
+    return [name for name in names if REGISTRY.get(name) is None and not operation_model(name).deprecated]
+
+
 def table() -> str:
-    """The table in Markdown: every registered operation, and what of its input is refused with NotImplemented."""
+    """The table of S3: every registered operation, and what of its input is refused with NotImplemented."""
     head = ["| Operation | On | Refused with `NotImplemented` when asked for |", "|---|---|---|"]
     rows = sorted(REGISTRY.of("s3"), key=lambda one: (_ORDER.index(one.resource), one.name))
     return "\n".join(head + [row(one) for one in rows])
@@ -54,9 +73,9 @@ def between(text: str) -> str:
 
 
 def written(text: str) -> str:
-    """The text with the table of now between its markers."""
+    """The text with the operations of now between its markers."""
     between(text)
-    return text.partition(BEGIN)[0] + f"{BEGIN}\n\n{table()}\n\n{END}" + text.partition(END)[2]
+    return text.partition(BEGIN)[0] + f"{BEGIN}\n\n{shown()}\n\n{END}" + text.partition(END)[2]
 
 
 def main() -> int:
@@ -65,7 +84,7 @@ def main() -> int:
     if parser.parse_args().write:
         README.write_text(written(README.read_text()))
     else:
-        print(table())
+        print(shown())
     return 0
 
 

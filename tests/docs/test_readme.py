@@ -26,8 +26,8 @@ def block(language: str) -> str:
     return str(found[0])
 
 
-def test_the_table_of_operations_is_that_of_the_registry() -> None:
-    assert operations.between(TEXT) == operations.table(), "run: python -m tests.docs.operations --write"
+def test_the_operations_are_those_of_the_registry() -> None:
+    assert operations.between(TEXT) == operations.shown(), "run: python -m tests.docs.operations --write"
 
 
 def test_writing_the_table_again_changes_nothing() -> None:

@@ -223,6 +223,21 @@ def test_every_setting_is_walked() -> None:
 each = pytest.mark.parametrize(("name", "place"), [(name, name) for name in sorted(SETTINGS)], indirect=["place"])
 
 
+def leaves(document: str | bytes) -> set[tuple[str, str]]:
+    """Every element that holds text, and the text; times without the milliseconds that answers add."""
+    found = ((one.tag.rpartition("}")[2], (one.text or "").strip()) for one in ET.fromstring(document).iter())
+    return {(tag, text.replace(".000Z", "Z")) for tag, text in found if text}
+
+
+@each
+def test_what_was_put_comes_back(name: str, place: Place, words: dict[str, str]) -> None:
+    """Canonicalised: what AWS adds is added, and MFA delete is told where it is on."""
+    full = SETTINGS[name].document.format(**words)
+    assert place.put(full).status in (200, 204)
+    added = {("DisplayName", "root")} if "Grant" in full or "Acl" in name else set()
+    assert leaves(place.get()) == leaves(full) - {("MfaDelete", "Disabled")} | added
+
+
 @each
 def test_what_is_wrong_changes_nothing(name: str, place: Place, words: dict[str, str]) -> None:
     full = SETTINGS[name].document.format(**words)
