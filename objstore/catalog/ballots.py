@@ -22,8 +22,9 @@ from xxhash import xxh3_64_digest
 
 from objstore.drives.drive import Drive
 from objstore.drives.errors import BallotSuperseded, DriveError, FormatCorrupt
-from objstore.drives.format import Ballot, read_ballot, write_durably
+from objstore.drives.format import Ballot, read_ballot, read_small, write_durably
 from objstore.drives.pool import Pool, write_quorum
+from objstore.drives.system import SYSTEM, System
 
 PROMISE_FILE = "promise"
 _NUMBER = struct.Struct(">Q")
@@ -60,7 +61,7 @@ def everywhere(drives: Collection[Drive], work: Callable[[Drive], T]) -> dict[Dr
 
 def ask(pool: Pool) -> dict[Drive, Vote]:
     """What each online drive that answers knows."""
-    return everywhere(pool.online(), lambda drive: drive.run(_vote, drive.path))
+    return everywhere(pool.online(), lambda drive: drive.run(_vote, drive.path, drive.system))
 
 
 def latest(votes: Mapping[Drive, Vote]) -> Ballot | None:
@@ -103,7 +104,7 @@ def enough(before: Ballot, after: Ballot, took: Collection[str]) -> bool:
 
 def cast(pool: Pool, before: Ballot, after: Ballot) -> bool:
     """Write `after` to all online drives, having announced its epoch; whether it is in force. Blocks."""
-    promised = everywhere(pool.online(), lambda drive: drive.run(_promise, drive.path, after.epoch))
+    promised = everywhere(pool.online(), lambda drive: drive.run(_promise, drive.path, after.epoch, drive.system))
     if not enough(before, after, _ids(promised)):
         return False
     return enough(before, after, _ids(everywhere(list(promised), lambda drive: drive.write_ballot(after))))
@@ -111,10 +112,10 @@ def cast(pool: Pool, before: Ballot, after: Ballot) -> bool:
 
 def remind(drive: Drive, ballot: Ballot) -> None:
     """Give a drive that was away the ballot in force. Raises DriveError."""
-    vote = drive.run(_vote, drive.path)
+    vote = drive.run(_vote, drive.path, drive.system)
     if vote.ballot is None or vote.ballot.epoch < ballot.epoch:
         if vote.epoch < ballot.epoch:
-            drive.run(_promise, drive.path, ballot.epoch)
+            drive.run(_promise, drive.path, ballot.epoch, drive.system)
         drive.write_ballot(ballot)
 
 
@@ -136,17 +137,17 @@ def _ids(drives: Collection[Drive]) -> Sequence[str]:
     return [drive.id for drive in drives if drive.id]
 
 
-def _vote(path: Path) -> Vote:
+def _vote(path: Path, system: System) -> Vote:
     try:
-        ballot, damaged = read_ballot(path), False
+        ballot, damaged = read_ballot(path, system), False
     except FormatCorrupt:
         ballot, damaged = None, True
-    return Vote(ballot, _promised(path), damaged=damaged)
+    return Vote(ballot, _promised(path, system), damaged=damaged)
 
 
-def _promised(path: Path) -> int:
+def _promised(path: Path, system: System) -> int:
     try:
-        content = (path / PROMISE_FILE).read_bytes()
+        content = read_small(path / PROMISE_FILE, system)
     except FileNotFoundError:
         return 0
     number, checksum = content[: _NUMBER.size], content[_NUMBER.size :]
@@ -156,8 +157,8 @@ def _promised(path: Path) -> int:
     return promised
 
 
-def _promise(path: Path, epoch: int) -> None:
-    if (known := _promised(path)) >= epoch:
+def _promise(path: Path, epoch: int, system: System = SYSTEM) -> None:
+    if (known := _promised(path, system)) >= epoch:
         raise BallotSuperseded(str(path), f"epoch {epoch} comes after epoch {known} was announced")
     number = _NUMBER.pack(epoch)
-    write_durably(path / PROMISE_FILE, number + xxh3_64_digest(number))
+    write_durably(path / PROMISE_FILE, number + xxh3_64_digest(number), system)

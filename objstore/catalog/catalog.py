@@ -82,7 +82,7 @@ class Catalog:
         self._upkeep_members = Members(pool, shared, strict=strict)
         self._upkeep = Upkeep(self._upkeep_members, settle=settle)
         self._maintaining = threading.Lock()
-        self._readers = Readers(shared)
+        self._readers = Readers(shared, strict=strict)
         self._queue: deque[_Waiting] = deque()
         self._wake = threading.Condition()
         self._closed = False

@@ -7,7 +7,7 @@ that is safe: its drive is not a member while it is being copied, or will be fou
 
 from __future__ import annotations
 
-import os
+import contextlib
 from pathlib import Path
 
 import apsw
@@ -17,6 +17,8 @@ from objstore.catalog.errors import MirrorFailed
 from objstore.catalog.mirror import FILE, Mirror
 from objstore.catalog.schema import MIGRATIONS, VERSION
 from objstore.drives.drive import Drive
+from objstore.drives.format import sync_file
+from objstore.drives.system import SYSTEM, System
 
 _PAGES = 4_096
 _SEQUENCE = "sqlite_sequence"  # what SQLite itself keeps for AUTOINCREMENT
@@ -26,13 +28,13 @@ def create(drive: Drive) -> None:
     """Put an empty mirror on `drive`, durably. Raises MirrorFailed."""
     beside = _beside(drive)
     try:
-        connection = _open(beside)
+        connection = _open(beside, drive.system)
         for migration in MIGRATIONS:
             for sql in migration:
                 connection.execute(sql)
         connection.execute("INSERT INTO mirror VALUES (1, 0, 0, ?, 0, '')", (redo.ORIGIN,))
         connection.pragma("user_version", VERSION)
-        _install(connection, beside, drive.path / FILE)
+        _install(connection, beside, drive.path / FILE, drive.system)
     except (apsw.Error, OSError) as error:
         raise MirrorFailed(drive.id or str(drive.path), f"cannot be created: {error}") from error
 
@@ -46,7 +48,7 @@ def copy(source: Mirror, drive: Drive) -> None:
     with source.failures():
         reader = pages.connect(source.path)
     try:
-        connection = _open(beside)
+        connection = _open(beside, drive.system)
         with source.failures():
             reader.execute("BEGIN")
             reader.execute("SELECT seq FROM mirror").fetchall()  # from here on it is one snapshot
@@ -58,11 +60,11 @@ def copy(source: Mirror, drive: Drive) -> None:
             if not pages.is_damage(error):
                 raise
             connection.close()
-            connection = _open(beside)
+            connection = _open(beside, drive.system)
             _copy_rows(reader, connection)
         if connection.pragma("quick_check") != "ok":
             raise MirrorFailed(source.id, "is damaged: a copy of it does not pass SQLite's check")
-        _install(connection, beside, drive.path / FILE)
+        _install(connection, beside, drive.path / FILE, drive.system)
     except (apsw.Error, OSError) as error:
         if pages.is_damage(error):
             raise MirrorFailed(source.id, f"is damaged: {error}") from error
@@ -88,38 +90,32 @@ def _copy_rows(reader: apsw.Connection, connection: apsw.Connection) -> None:
     connection.pragma("user_version", reader.pragma("user_version"))
 
 
-def remove(folder: Path) -> None:
+def remove(folder: Path, system: System = SYSTEM) -> None:
     """Remove the mirror below `folder`, if there is one, durably. Raises OSError."""
     target = folder / FILE
     for suffix in ("", "-wal", "-shm"):
-        Path(f"{target}{suffix}").unlink(missing_ok=True)
-    _sync(folder)
+        with contextlib.suppress(FileNotFoundError):
+            system.unlink(f"{target}{suffix}")
+    sync_file(folder, system)
 
 
 def _beside(drive: Drive) -> Path:
     return drive.path / f"{FILE}.new"
 
 
-def _open(beside: Path) -> apsw.Connection:
+def _open(beside: Path, system: System) -> apsw.Connection:
     for suffix in ("", "-wal", "-shm", "-journal"):
-        Path(f"{beside}{suffix}").unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            system.unlink(f"{beside}{suffix}")
     connection = pages.create(beside)
     connection.pragma("synchronous", "off")  # nothing counts before it is synced as a whole
     return connection
 
 
-def _install(connection: apsw.Connection, beside: Path, target: Path) -> None:
+def _install(connection: apsw.Connection, beside: Path, target: Path, system: System) -> None:
     connection.pragma("journal_mode", "wal")
     connection.close()  # the last one to close moves the log into the file
-    _sync(beside)
-    remove(target.parent)
-    beside.rename(target)
-    _sync(target.parent)
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    sync_file(beside, system)
+    remove(target.parent, system)
+    system.rename(beside, target)
+    sync_file(target.parent, system)

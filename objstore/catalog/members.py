@@ -136,7 +136,7 @@ class Members:
         drive = self.pool.by_id(member)
         if drive is not None and member not in self.state.ballot.members:
             with contextlib.suppress(DriveError):
-                drive.run(copying.remove, drive.path)
+                drive.run(copying.remove, drive.path, drive.system)
 
     def elect(self) -> None:
         """Level the members that can be used and make them the members of a new epoch. Raises ReadOnly."""

@@ -26,6 +26,7 @@ from objstore.catalog.shared import File
 from objstore.drives import space
 from objstore.drives.drive import DEADLINE, Drive
 from objstore.drives.state import DriveState
+from objstore.drives.system import SYSTEM
 
 T = TypeVar("T")
 
@@ -230,7 +231,7 @@ class Mirror:
         self.rollback()
         given = anew = False
         with contextlib.suppress(OSError):
-            given = space.give_up(self.path.parent)
+            given = space.give_up(self.path.parent, self._drive.system if self._drive else SYSTEM)
         with contextlib.suppress(MirrorFailed):
             anew = self.log_bytes() > 0 and self.restart_log(truncate=False)
         return given or anew

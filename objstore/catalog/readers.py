@@ -68,8 +68,9 @@ class _Local(threading.local):
 class Readers:
     """The reading side of the catalog of one process. Any thread."""
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: Shared, *, strict: bool) -> None:
         self._shared = shared
+        self._strict = strict
         self._changing = threading.Lock()
         self._source = _Source(-1, ())
         self._local = _Local()
@@ -133,7 +134,7 @@ class Readers:
     def _connect(self, source: _Source) -> _Pair:
         if not source.members:
             raise MirrorFailed("", "no mirror of the catalog can be read")
-        connection = _open(source.members[0][1])
+        connection = _open(source.members[0][1], strict=self._strict)
         return connection, Reading(connection)
 
     def _put_back(self, source: _Source, pair: _Pair) -> None:
@@ -165,7 +166,7 @@ class Readers:
         damaged = [source.members[0][0]] if _is_damage(error) else []
         for member, file in source.members[1:]:
             try:
-                result = _read_once(file, function)
+                result = _read_once(file, function, strict=self._strict)
             except (CorruptRecord, *FAULTS) as other:
                 damaged += [member] if _is_damage(other) else []
                 continue
@@ -188,9 +189,11 @@ def _is_damage(error: Exception) -> bool:
     return isinstance(error, CorruptRecord) or pages.is_damage(error)
 
 
-def _open(file: File) -> apsw.Connection:
+def _open(file: File, *, strict: bool) -> apsw.Connection:
+    """A connection that only reads. Yet whoever closes a mirror last moves its log into the file, and has to sync it
+    before the log goes."""
     path = Path(file.path)
-    connection = connect(path, strict=False, cache_kib=_CACHE_KIB)
+    connection = connect(path, strict=strict, cache_kib=_CACHE_KIB)
     try:
         found = File.at(path)
     except OSError as error:
@@ -203,8 +206,8 @@ def _open(file: File) -> apsw.Connection:
     return connection
 
 
-def _read_once(file: File, function: Callable[[Transaction], T]) -> T:
-    connection = _open(file)
+def _read_once(file: File, function: Callable[[Transaction], T], *, strict: bool) -> T:
+    connection = _open(file, strict=strict)
     try:
         connection.execute("BEGIN")
         return function(Reading(connection))

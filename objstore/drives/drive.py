@@ -54,7 +54,7 @@ class Drive(Health):
     ) -> None:
         super().__init__(found, system or System(), self._changed)
         self.deadline = deadline
-        self._files = ShardFiles(found.path, self._system, strict=strict, open_files=open_files)
+        self._files = ShardFiles(found.path, self.system, strict=strict, open_files=open_files)
         self._on_change = on_change
         self._nowait = hasattr(os, "RWF_NOWAIT")
         self._read_errors = 0
@@ -120,7 +120,7 @@ class Drive(Health):
             return None
         buffer = buffer_for(length)
         try:
-            got = self._system.preadv(file.fd, [buffer], offset, os.RWF_NOWAIT)
+            got = self.system.preadv(file.fd, [buffer], offset, os.RWF_NOWAIT)
         except BlockingIOError:
             return None
         except OSError as error:
@@ -180,7 +180,7 @@ class Drive(Health):
         return self._punches
 
     def _try_punch(self) -> bool:
-        return space.punches(self._system, self.path)
+        return space.punches(self.system, self.path)
 
     # --- for other threads
 
@@ -207,11 +207,11 @@ class Drive(Health):
 
     def read_ballot(self) -> Ballot | None:
         """The drive's ballot. Blocks, see `run`. Raises FormatCorrupt when it is damaged."""
-        return self.run(read_ballot, self.path)
+        return self.run(read_ballot, self.path, self.system)
 
     def write_ballot(self, ballot: Ballot) -> None:
         """Make `ballot` the drive's, durably. Blocks, see `run`. Raises BallotSuperseded."""
-        self.run(write_ballot, self.path, ballot)
+        self.run(write_ballot, self.path, ballot, self.system)
 
     # --- health
 
@@ -273,7 +273,9 @@ class Drive(Health):
 
     def make_new(self, deployment: str) -> asyncio.Future[Format]:
         """Format the empty folder; see `Pool.format_new`."""
-        return self._enqueue(self._scout, _PATIENT, self._guarded, (None, format_drive, self.path, deployment))
+        return self._enqueue(
+            self._scout, _PATIENT, self._guarded, (None, format_drive, self.path, deployment, self.system)
+        )
 
     # --- on the drive's threads
 
@@ -282,7 +284,7 @@ class Drive(Health):
             for job in jobs:
                 job.error = self.refusal()
             return
-        appends.perform(self._system, self._files, jobs, self.explain)
+        appends.perform(self.system, self._files, jobs, self.explain)
         try:
             self.confirm()
         except DriveError as error:

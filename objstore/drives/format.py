@@ -20,6 +20,7 @@ import msgspec
 from xxhash import xxh3_64_hexdigest
 
 from objstore.drives.errors import BallotSuperseded, DriveForeign, FormatCorrupt
+from objstore.drives.system import SYSTEM, System
 
 FORMAT_FILE, BALLOT_FILE, SHARDS, LOCK_FILE = "format.json", "ballot", "shards", "lock"
 _VERSION = 1
@@ -53,59 +54,60 @@ def new_id() -> str:
     return uuid.uuid4().hex
 
 
-def format_drive(path: Path, deployment: str) -> Format:
+def format_drive(path: Path, deployment: str, system: System = SYSTEM) -> Format:
     """Make the folder a new drive of `deployment`, durably; the folder is created where it is absent.
 
     The caller has made sure (by `inspect`) that the folder holds nothing of value. If somebody else formatted it
     meanwhile the answer is their drive. Raises DriveForeign when that one is of another deployment, OSError."""
     path.mkdir(parents=True, exist_ok=True)
-    with _locked(path):
+    with _locked(path, system):
         if (path / FORMAT_FILE).exists():
-            present = read_format(path)
+            present = read_format(path, system)
             if present.deployment != deployment:
                 raise DriveForeign(str(path), f"belongs to another deployment ({present.deployment})")
             return present
-        (path / SHARDS).mkdir(exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            system.mkdir(path / SHARDS, 0o777)
         created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         new = Format(deployment, new_id(), created, os.path.ismount(path))
-        write_durably(path / FORMAT_FILE, _seal(new))
-    _sync_folder(path.parent)
+        write_durably(path / FORMAT_FILE, _seal(new), system)
+    sync_file(path.parent, system)
     return new
 
 
-def read_format(path: Path) -> Format:
+def read_format(path: Path, system: System = SYSTEM) -> Format:
     """The identity of the drive at `path`. Raises FileNotFoundError, OSError, FormatCorrupt."""
-    found = _unseal(path, FORMAT_FILE, Format)
+    found = _unseal(path, FORMAT_FILE, Format, system)
     if found.version > _VERSION:
         raise FormatCorrupt(str(path), f"format.json has version {found.version}: run a newer release")
     return found
 
 
-def read_ballot(path: Path) -> Ballot | None:
+def read_ballot(path: Path, system: System = SYSTEM) -> Ballot | None:
     """The ballot of the drive at `path`, None where none was ever written. Raises OSError, FormatCorrupt."""
     try:
-        return _unseal(path, BALLOT_FILE, Ballot)
+        return _unseal(path, BALLOT_FILE, Ballot, system)
     except FileNotFoundError:
         return None
 
 
-def write_ballot(path: Path, ballot: Ballot) -> None:
+def write_ballot(path: Path, ballot: Ballot, system: System = SYSTEM) -> None:
     """Make `ballot` the drive's, durably. Raises BallotSuperseded when the drive knows a later or another one of
     the same epoch, FileNotFoundError when there is no drive at the path, OSError when it fails."""
-    with _locked(path):
-        read_format(path)  # an empty folder, or the one below a mount point, has no vote and stays empty
+    with _locked(path, system):
+        read_format(path, system)  # an empty folder, or the one below a mount point, has no vote and stays empty
         try:
-            known = read_ballot(path)
+            known = read_ballot(path, system)
         except FormatCorrupt:
             known = None
         if known is not None and (known.epoch > ballot.epoch or (known.epoch == ballot.epoch and known != ballot)):
             raise BallotSuperseded(str(path), f"ballot of epoch {ballot.epoch} comes after one of epoch {known.epoch}")
-        write_durably(path / BALLOT_FILE, _seal(ballot))
+        write_durably(path / BALLOT_FILE, _seal(ballot), system)
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _locked(path: Path, system: System) -> Iterator[None]:
+    folder = system.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
         yield
@@ -113,25 +115,35 @@ def _locked(path: Path) -> Iterator[None]:
         os.close(folder)
 
 
-def write_durably(path: Path, content: bytes) -> None:
+def write_durably(path: Path, content: bytes, system: System = SYSTEM) -> None:
     """Replace a small file as a whole: after a crash it is the old or the new one, after the return the new."""
     beside = path.with_name(path.name + ".tmp")
-    fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    fd = system.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        view = memoryview(content)
-        while view:
-            view = view[os.write(fd, view) :]
-        os.fsync(fd)
+        written = 0
+        while written < len(content):
+            written += system.pwritev(fd, [memoryview(content)[written:]], written)
+        system.fsync(fd)
     finally:
         os.close(fd)
-    beside.rename(path)
-    _sync_folder(path.parent)
+    system.rename(beside, path)
+    sync_file(path.parent, system)
 
 
-def _sync_folder(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def sync_file(path: Path, system: System = SYSTEM) -> None:
+    """Make a file, or the names in a folder, durable."""
+    fd = system.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        os.fsync(fd)
+        system.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def read_small(path: Path, system: System = SYSTEM) -> bytes:
+    """What a small file holds. Raises OSError."""
+    fd = system.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return system.pread(fd, _LARGEST, 0)
     finally:
         os.close(fd)
 
@@ -146,9 +158,8 @@ def _seal(value: Format | Ballot) -> bytes:
     return msgspec.json.format(msgspec.json.encode(members), indent=2) + b"\n"
 
 
-def _unseal(path: Path, name: str, kind: type[T]) -> T:
-    with (path / name).open("rb") as file:
-        content = file.read(_LARGEST)
+def _unseal(path: Path, name: str, kind: type[T], system: System) -> T:
+    content = read_small(path / name, system)
     try:
         members = msgspec.json.decode(content, type=dict[str, Any])
         if members.pop("checksum", None) != _digest(members):

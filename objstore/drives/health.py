@@ -60,7 +60,7 @@ class Health:
         self.faults = 0
         self.measured = Usage(0, 0, 0)
         self.measure_due = 0.0
-        self._system = system
+        self.system = system
         self._when_changed = when_changed
         self._changing = threading.Lock()
         self._identity: tuple[int, int, int] | None = None
@@ -92,11 +92,11 @@ class Health:
     def confirm(self) -> None:
         """DriveOffline unless the folder still is this drive; one `stat` when nothing happened."""
         try:
-            found = self._system.stat(f"{self.path}/{FORMAT_FILE}")
+            found = self.system.stat(f"{self.path}/{FORMAT_FILE}")
             identity = (found.st_dev, found.st_ino, found.st_mtime_ns)
             if identity == self._identity:
                 return
-            present = read_format(self.path)
+            present = read_format(self.path, self.system)
         except OSError as error:
             if error.errno not in _GONE:
                 raise self.fault(f"{FORMAT_FILE}: {error.strerror}") from error
@@ -143,8 +143,8 @@ class Health:
     def measure(self) -> Usage:
         """Ask the file system for its usage. A drive that refused a write counts as full until there is more room, or
         half a minute (a quota shows no room)."""
-        self.measured = space.measure(self._system, self.path)
-        self._spent = space.spent(self._system, self.path)
+        self.measured = space.measure(self.system, self.path)
+        self._spent = space.spent(self.system, self.path)
         narrow = self.measured.spare < self.measured.reserve
         self.measure_due = time.monotonic() + (_NARROW_SECONDS if narrow else _USAGE_SECONDS)
         since, free = self._refused_at
@@ -154,19 +154,19 @@ class Health:
 
     def give_up_ballast(self) -> bool:
         """Make room for a write that has to succeed; whether there was any to make. Raises OSError."""
-        given = space.give_up(self.path)
+        given = space.give_up(self.path, self.system)
         self.measure()
         return given
 
     def take_in_ballast(self) -> bool:
         """Make the ballast, or make it again, where there is room for it; whether there is one. Raises OSError."""
-        taken = space.take_in(self._system, self.path)
+        taken = space.take_in(self.system, self.path)
         self.measure()
         return taken
 
     def examine(self) -> Inspection:
         """What is at the path now; a drive that was faulty or read-only is tried with a small file."""
-        found = inspection.look(self.path)
+        found = inspection.look(self.path, self.system)
         if found.state is not DriveState.ONLINE:
             return found
         try:
@@ -181,16 +181,16 @@ class Health:
         """Write, sync and read a file. Being full or read-only is an answer too."""
         path = f"{self.path}/probe.{os.getpid()}"
         try:
-            fd = self._system.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            fd = self.system.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         except OSError as error:
             if error.errno not in _FULL | _REFUSED:
                 raise
             self.read_only = error.errno in _REFUSED
             return
         try:
-            self._system.pwritev(fd, [b"probe"], 0)
-            self._system.fsync(fd)
-            if self._system.pread(fd, 5, 0) != b"probe":
+            self.system.pwritev(fd, [b"probe"], 0)
+            self.system.fsync(fd)
+            if self.system.pread(fd, 5, 0) != b"probe":
                 raise OSError(errno.EIO, "what was written does not come back")
             self.read_only = False
         except OSError as error:
@@ -198,4 +198,4 @@ class Health:
                 raise
         finally:
             os.close(fd)
-            self._system.unlink(path)
+            self.system.unlink(path)

@@ -18,6 +18,7 @@ from queue import Empty, SimpleQueue
 from objstore.drives.errors import FormatCorrupt
 from objstore.drives.format import BALLOT_FILE, FORMAT_FILE, LOCK_FILE, SHARDS, Ballot, Format, read_ballot, read_format
 from objstore.drives.state import DriveState
+from objstore.drives.system import SYSTEM, System
 
 # what a folder may hold and still count as empty: a file system's own, and what a start leaves before it formats
 _NOTHING = frozenset({"lost+found", LOCK_FILE, f"{FORMAT_FILE}.tmp", f"{BALLOT_FILE}.tmp", SHARDS})
@@ -36,13 +37,20 @@ class Inspection:
 
 
 def inspect(
-    paths: Sequence[Path], *, deployment: str | None = None, mounts: Collection[Path] = (), deadline: float = 10.0
+    paths: Sequence[Path],
+    *,
+    deployment: str | None = None,
+    mounts: Collection[Path] = (),
+    deadline: float = 10.0,
+    system: System | None = None,
 ) -> list[Inspection]:
     """Look at every path and judge them together; blocks for at most `deadline` seconds. See `judge`."""
     answers: SimpleQueue[tuple[int, Inspection]] = SimpleQueue()
     for number, path in enumerate(paths):
         threading.Thread(
-            target=lambda number=number, path=path: answers.put((number, look(path))), name="inspect", daemon=True
+            target=lambda number=number, path=path: answers.put((number, look(path, system or SYSTEM))),
+            name="inspect",
+            daemon=True,
         ).start()
     hung = f"did not answer within {deadline:g} s: check the disk"
     found = [Inspection(path, DriveState.FAULTY, problem=hung) for path in paths]
@@ -55,10 +63,10 @@ def inspect(
     return judge(found, deployment=deployment, mounts=mounts)
 
 
-def look(path: Path) -> Inspection:
+def look(path: Path, system: System = SYSTEM) -> Inspection:
     """What is at one path, on its own. Blocks; raises nothing."""
     try:
-        return _look(path)
+        return _look(path, system)
     except FileNotFoundError:
         return Inspection(path, DriveState.MISSING, problem="the folder does not exist: mount the disk or put it back")
     except NotADirectoryError:
@@ -69,17 +77,17 @@ def look(path: Path) -> Inspection:
         return Inspection(path, DriveState.FAULTY, problem=f"cannot be read: {error.strerror or error}")
 
 
-def _look(path: Path) -> Inspection:
+def _look(path: Path, system: System) -> Inspection:
     mounted = os.path.ismount(path)
     try:
-        found = read_format(path)
+        found = read_format(path, system)
     except FileNotFoundError:
         return _unformatted(path, mounted)
     if found.mount and not mounted:
         problem = "was a mount point when it was formatted and is none any more: mount its disk"
         return Inspection(path, DriveState.MISSING, found, problem=problem)
     try:
-        return Inspection(path, DriveState.ONLINE, found, read_ballot(path), mounted=mounted)
+        return Inspection(path, DriveState.ONLINE, found, read_ballot(path, system), mounted=mounted)
     except FormatCorrupt as error:
         return Inspection(path, DriveState.ONLINE, found, problem=error.reason, mounted=mounted)
 

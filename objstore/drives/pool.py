@@ -20,7 +20,7 @@ from objstore.drives.errors import DriveError, DriveOffline
 from objstore.drives.format import Format, format_drive, new_id
 from objstore.drives.inspection import Inspection, inspect, judge
 from objstore.drives.state import DriveState
-from objstore.drives.system import System
+from objstore.drives.system import SYSTEM, System
 
 Listener = Callable[[Drive, DriveState, DriveState], None]
 
@@ -43,7 +43,7 @@ def start_quorum(drives: int, parity: int) -> int:
     return drives - write_quorum(drives, parity) + 1
 
 
-def format_new_drives(found: Sequence[Inspection]) -> list[Format]:
+def format_new_drives(found: Sequence[Inspection], system: System = SYSTEM) -> list[Format]:
     """Make every new or absent folder of a deployment that has never run a drive; durable. Blocks.
 
     A deployment has run when any drive holds a ballot. Formatting that was interrupted is finished: drives that have a
@@ -59,7 +59,7 @@ def format_new_drives(found: Sequence[Inspection]) -> list[Format]:
     if wrong:
         raise DriveError(str(wrong[0].path), wrong[0].problem or wrong[0].state)
     deployment = next((one.format.deployment for one in found if one.format), None) or new_id()
-    return [one.format or format_drive(one.path, deployment) for one in found]
+    return [one.format or format_drive(one.path, deployment, system) for one in found]
 
 
 class Pool:
@@ -105,7 +105,7 @@ class Pool:
         mounts: Collection[Path] = (),
     ) -> Pool:
         """Inspect `paths` and make the pool of what is there; formats nothing. Blocks. `strict=False`: no fsync."""
-        found = inspect(paths, deployment=deployment, mounts=mounts, deadline=deadline)
+        found = inspect(paths, deployment=deployment, mounts=mounts, deadline=deadline, system=system)
         return cls(found, parity=parity, strict=strict, deadline=deadline, system=system, mounts=mounts)
 
     @property

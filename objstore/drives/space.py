@@ -14,7 +14,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from objstore.drives.system import System
+from objstore.drives.system import SYSTEM, System
 
 RESERVE = 64 << 20
 """Bytes that new data leaves free on a drive; a twentieth of a small one. The ballast has three quarters of it."""
@@ -60,15 +60,15 @@ def spent(system: System, root: Path | str) -> bool:
         return False
 
 
-def give_up(root: Path | str) -> bool:
+def give_up(root: Path | str, system: System = SYSTEM) -> bool:
     """Empty the ballast; whether that gave anything back. Raises OSError."""
     try:
-        fd = os.open(f"{root}/{BALLAST_FILE}", os.O_RDWR | os.O_CLOEXEC)
+        fd = system.open(f"{root}/{BALLAST_FILE}", os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     try:
-        had = os.fstat(fd).st_size > 0
-        os.ftruncate(fd, 0)
+        had = system.fstat(fd).st_size > 0
+        system.ftruncate(fd, 0)
     finally:
         os.close(fd)
     return had
@@ -85,14 +85,14 @@ def take_in(system: System, root: Path | str) -> bool:
     usage = measure(system, root)
     if usage.spare < usage.ballast or not usage.ballast:
         return False
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fd = system.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         if system.preallocate(fd, usage.ballast):
             return True
-        os.unlink(path)  # noqa: PTH108
+        system.unlink(path)
         return False
     except OSError:
-        os.ftruncate(fd, 0)
+        system.ftruncate(fd, 0)
         raise
     finally:
         os.close(fd)

@@ -1,7 +1,9 @@
 """The system calls that a drive makes, in one object, so that tests can put faults between a drive and its disk.
 
-`os` has nearly all of them. Three come from libc by ctypes: `fallocate` without glibc's slow emulation, hole punching,
-and `sync_file_range`, which starts writing a long stream back early so that the sync at its end is short.
+All that is written below a drive's folder goes through here, save the catalog's databases, for which SQLite has a layer
+of its own (a VFS), and the lock file, which means nothing after a crash. `os` has nearly all of the calls. Three come
+from libc by ctypes: `fallocate` without glibc's slow emulation, hole punching, and `sync_file_range`, which starts
+writing a long stream back early so that the sync at its end is short.
 """
 
 from __future__ import annotations
@@ -61,6 +63,10 @@ class System:
         """Begin to write a range to the medium without waiting. A hint: it promises nothing and never fails."""
         if _sync_file_range is not None:
             _sync_file_range(fd, offset, length, _SYNC_FILE_RANGE_WRITE)
+
+
+SYSTEM = System()
+"""For who was given no other."""
 
 
 def _allocate(fd: int, mode: int, offset: int, length: int) -> bool:

@@ -178,10 +178,10 @@ def test_a_drive_that_hangs_at_every_look_costs_one_thread(tmp_path: Path, monke
     pool = Pool([inspection.look(drive.path)], deadline=0.2)
     release, looks, real = threading.Event(), [0], inspection.look
 
-    def hanging(path: Path) -> Any:
+    def hanging(path: Path, system: Any) -> Any:
         looks[0] += 1
         release.wait(60)
-        return real(path)
+        return real(path, system)
 
     async def main() -> None:
         monkeypatch.setattr(inspection, "look", hanging)

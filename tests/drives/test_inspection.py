@@ -11,6 +11,7 @@ from objstore.drives.format import Ballot, format_drive, write_ballot
 from objstore.drives.inspection import Inspection, inspect, judge
 from objstore.drives.pool import Pool
 from objstore.drives.state import DriveState
+from objstore.drives.system import System
 
 HERE, ELSEWHERE = "d" * 32, "e" * 32
 
@@ -114,7 +115,13 @@ def test_a_hung_path_does_not_hold_up_the_others(tmp_path: Path, monkeypatch: py
     from objstore.drives import inspection
 
     paths, release, real = drives(tmp_path, 3), threading.Event(), inspection.look
-    monkeypatch.setattr(inspection, "look", lambda path: (path == paths[1] and release.wait(60), real(path))[1])
+
+    def hanging(path: Path, system: System) -> Inspection:
+        if path == paths[1]:
+            release.wait(60)
+        return real(path, system)
+
+    monkeypatch.setattr(inspection, "look", hanging)
     try:
         assert states(inspect(paths, deadline=0.5)) == ["online", "faulty", "online"]
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 from objstore.catalog.records import unpack
 from objstore.store import versions
@@ -12,7 +13,17 @@ from tests.store.fakes import MemoryBlobs, MemoryCatalog
 
 
 def check(catalog: MemoryCatalog, blobs: MemoryBlobs) -> None:
-    """References and counts are exact, nothing leaks, and the newest version is where it belongs."""
+    """The tables are sound, and what was written to the blobs is what they know."""
+    rows(catalog)
+    extents = {(blob, offset) for blob, offset in catalog.all("SELECT blob, offset FROM extents")}
+    garbage = {(blob, offset) for blob, offset in catalog.all("SELECT blob, offset FROM garbage")}
+    assert garbage | extents == set(blobs.appends), "what was written is referred to, or is garbage"
+    assert {blob for blob, _ in blobs.appends} == {row[0] for row in catalog.all("SELECT id FROM blobs")}
+
+
+def rows(catalog: Any) -> None:
+    """References and counts are exact, nothing leaks, and the newest version is where it belongs. `catalog` is any
+    transaction."""
     refs: Counter[tuple[bytes, int]] = Counter()
     payloads: Counter[int] = Counter()
     counts: dict[int, list[int]] = {bucket: [0, 0, 0] for (bucket,) in catalog.all("SELECT id FROM buckets")}
@@ -40,7 +51,7 @@ def check(catalog: MemoryCatalog, blobs: MemoryBlobs) -> None:
         part = unpack(record, Part)
         refs.update((extent.blob, extent.offset) for extent in part.extents)
         payloads.update([part.payload] if part.payload is not None else [])
-    _compare(catalog, blobs, refs, payloads)
+    _compare(catalog, refs, payloads)
     for row in catalog.all("SELECT scope, bucket, name, objects, bytes, at_bucket, at_key, at_ord FROM quotas"):
         counted = Position(*row[5:]) if row[5] is not None else None
         assert row[3:5] == held(catalog, Target(*row[:3]), counted), "a quota holds what there is, as far as counted"
@@ -49,7 +60,7 @@ def check(catalog: MemoryCatalog, blobs: MemoryBlobs) -> None:
     } == counts
 
 
-def held(catalog: MemoryCatalog, target: Target, counted: Position | None = None) -> tuple[int, int]:
+def held(catalog: Any, target: Target, counted: Position | None = None) -> tuple[int, int]:
     """Objects and bytes of a quota's target, looked for one by one; only those that a count has met, if told."""
     owners = dict(catalog.all("SELECT id, owner FROM buckets"))
     objects = size = 0
@@ -68,7 +79,7 @@ def held(catalog: MemoryCatalog, target: Target, counted: Position | None = None
     return objects, size
 
 
-def _count(catalog: MemoryCatalog, version: Version, refs: Counter[tuple[bytes, int]], payloads: Counter[int]) -> None:
+def _count(catalog: Any, version: Version, refs: Counter[tuple[bytes, int]], payloads: Counter[int]) -> None:
     whole = versions.whole(catalog, version)
     refs.update((extent.blob, extent.offset) for extent in whole.extents)
     payloads.update(one for one in (version.payload, version.manifest) if one is not None)
@@ -78,15 +89,12 @@ def _count(catalog: MemoryCatalog, version: Version, refs: Counter[tuple[bytes, 
         assert len(whole.parts) == version.part_count
 
 
-def _compare(
-    catalog: MemoryCatalog, blobs: MemoryBlobs, refs: Counter[tuple[bytes, int]], payloads: Counter[int]
-) -> None:
+def _compare(catalog: Any, refs: Counter[tuple[bytes, int]], payloads: Counter[int]) -> None:
     extents = {(blob, offset): count for blob, offset, count in catalog.all("SELECT blob, offset, refs FROM extents")}
     garbage = {(blob, offset) for blob, offset in catalog.all("SELECT blob, offset FROM garbage")}
     assert extents == dict(refs), "an extent has as many references as records refer to it"
     assert not garbage & set(extents)
-    assert garbage | set(extents) == set(blobs.appends), "what was written is referred to, or is garbage"
     assert set(payloads.values()) <= {1}, "a payload belongs to one record"
     assert {row[0] for row in catalog.all("SELECT id FROM payloads")} == set(payloads)
     known = {row[0] for row in catalog.all("SELECT id FROM blobs")}
-    assert {blob for blob, _ in blobs.appends} == known
+    assert {blob for blob, _ in garbage | set(extents)} <= known
