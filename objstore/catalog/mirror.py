@@ -58,7 +58,7 @@ def connect(path: Path, *, strict: bool, cache_kib: int, log_pages: int = CHECKP
     connection = pages.connect(path, statements=256)
     try:
         connection.pragma("journal_mode", "wal")
-        connection.pragma("synchronous", "full" if strict else "off")
+        connection.pragma("synchronous", "full" if strict else "normal")
         connection.pragma("wal_autocheckpoint", log_pages)
         connection.pragma("cache_size", -cache_kib)
         version = connection.pragma("user_version")

@@ -99,12 +99,12 @@ class Client:
         pieces = [self._data(INLINE + 1) for _ in range(self._chance.randint(0, 2))] + [self._data()]
 
         async def join() -> None:
-            upload = await store.create_upload(self.bucket, key, NewUpload(owner=OWNER, initiator=OWNER))
+            upload = await store.multipart.create(self.bucket, key, NewUpload(owner=OWNER, initiator=OWNER))
             named = []
             for number, piece in enumerate(pieces, 1):
-                part = await store.put_part(self.bucket, key, upload.id, number, source(piece, chunk=1 << 16))
+                part = await store.multipart.put_part(self.bucket, key, upload.id, number, source(piece, chunk=1 << 16))
                 named.append(CompletedPart(number, part.etag))
-            made = await store.complete(self.bucket, key, upload.id, named)
+            made = await store.multipart.complete(self.bucket, key, upload.id, named)
             self._keep(key, made.version.version_id, b"".join(pieces))
 
         await self._try({key: b"".join(pieces)}, join)

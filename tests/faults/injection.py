@@ -26,6 +26,7 @@ from typing import Any
 
 import apsw
 
+from objstore.catalog import pages
 from objstore.drives.system import System
 from tests.faults.medium import Cached, Folder, Medium
 
@@ -346,9 +347,20 @@ class FaultyFiles(apsw.VFS):
 def plugged() -> Iterator[Board]:
     """A board that SQLite's files are on as well."""
     board = Board()
+    pages._register()
+    apsw.unregister_vfs(pages._VFS)
     files = FaultyFiles(board)
+    _put_shim_on_default()
     try:
         yield board
     finally:
         board.faults.end()
+        apsw.unregister_vfs(pages._VFS)
         files.unregister()
+        _put_shim_on_default()
+
+
+def _put_shim_on_default() -> None:
+    """The checksums of pages are a layer as well, which stands on what is the default when it is made known."""
+    pages._register.cache_clear()
+    pages._register()

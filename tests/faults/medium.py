@@ -186,11 +186,18 @@ class Medium:
 
     # --- what is left
 
-    def crash(self, target: Path, seed: str) -> None:
-        """Turn the power off, draw what is on the disk, and write it to `target`, which must not exist."""
+    def crash(self, target: Path, seed: str | None) -> None:
+        """Turn the power off, draw what is on the disk, and write it to `target`, which must not exist.
+
+        Without a seed all that was written is there."""
         with self.lock:
             self.off = True
-        _leave(copy.deepcopy(self._top), target, Random(seed))
+        _leave(copy.deepcopy(self._top), target, None if seed is None else Random(seed))
+
+    def sync(self) -> None:
+        """Make all that was written durable."""
+        with self.lock:
+            _sync(self._top)
 
     def missed(self) -> list[str]:
         """Files in the folder that are not as the medium was told: a change that went past it."""
@@ -198,7 +205,14 @@ class Medium:
             return sorted(_differences(self._top, self.root))
 
 
-def _leave(node: Node, target: Path, chance: Random) -> None:
+def _sync(node: Node) -> None:
+    node.settle()
+    if isinstance(node, Folder):
+        for inside in node.names.values():
+            _sync(inside)
+
+
+def _leave(node: Node, target: Path, chance: Random | None) -> None:
     node.settle(chance)
     if isinstance(node, Cached):
         target.write_bytes(node.durable)

@@ -60,13 +60,21 @@ class World:
         self.board.mediums[:] = [medium]
         return medium
 
-    def lose_power(self, seed: str, between: Callable[[list[Path]], None] = lambda _: None) -> None:
-        """What the drives hold afterwards is below a new root; `between` may do something to them before they start."""
+    def sync(self) -> None:
+        """Make all that is there durable, as time does."""
+        self.medium.sync()
+
+    def lose_power(
+        self, seed: str, between: Callable[[list[Path]], None] = lambda _: None, *, power: bool = False
+    ) -> None:
+        """What the drives hold afterwards is below a new root; `between` may do something to them before they start.
+
+        `power`: only the processes die, nothing of what they wrote is lost."""
         self.board.faults.end()
         old = self.root
         self.lives += 1
         self.root = self.folder / f"life{self.lives}"
-        self.medium.crash(self.root, seed)
+        self.medium.crash(self.root, None if power else seed)
         between(self.paths)
         self.medium = self._plug()
         shutil.rmtree(old, ignore_errors=True)
