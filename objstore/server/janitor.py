@@ -147,7 +147,10 @@ class Janitor:
     async def inventory(self) -> None:
         """Make the inventory lists that are due."""
         if self._node.read_only_reason() is None:
-            await inventory.run(self._node.store, self._node.envelopes, self._may_write_list)
+            await inventory.run(self._node.store, self._node.envelopes, self._may_write_list, self._owns)
+
+    def _owns(self, account: str, bucket: Bucket) -> bool:
+        return account in (bucket.owner.id, self._account_of(bucket.owner))
 
     def _may_write_list(self, source: Bucket, target: Bucket, key: str) -> bool:
         account = self._account_of(source.owner)

@@ -115,6 +115,10 @@ def test_an_administrator_has_a_list_made_at_once(
     assert status == 0, err
     key = out.split(": ", 1)[1].strip()
     assert out.startswith("1 rows") and manifests(s3, target) == [key]
+    for account, expected in (("999999999999", 1), (s3.list_buckets()["Owner"]["ID"], 0)):
+        put(s3, bucket, configuration(target, "owned", IsEnabled=False, to={"AccountId": account}), "owned")
+        status, _, err = run("owned")
+        assert status == expected and (account in err) == bool(expected), err
     status, _, err = run("none")
     assert status == 1 and "NoSuchConfiguration" in err
     s3.delete_bucket_policy(Bucket=target)

@@ -44,6 +44,10 @@ def wanted(**change: Any) -> Inventory:
     return Inventory(**given | change)
 
 
+def nobody(_account: str, _bucket: Bucket) -> bool:
+    return False
+
+
 def everybody(_source: Bucket, _target: Bucket, _key: str) -> bool:
     return True
 
@@ -114,7 +118,7 @@ def test_a_list_has_every_row_in_files_that_its_manifest_names(format_: str) -> 
             patch.object(lists, "MOST_ROWS", 10),
             patch.object(tables, "ROW_GROUP", 5),
         ):
-            assert await lists.run(store, NO_KEYS, everybody) == 1
+            assert await lists.run(store, NO_KEYS, everybody, nobody) == 1
         outcome = store.inventories.find("b", "i")[1]
         assert outcome is not None and outcome.problem is None and outcome.manifest is not None
         manifest = json.loads(await body(store, outcome.manifest))
@@ -240,7 +244,7 @@ def test_an_empty_list_has_a_manifest_without_files() -> None:
     async def main() -> None:
         store = await filled()
         await store.inventories.put("b", wanted(only="nothing/"))
-        await lists.run(store, NO_KEYS, everybody)
+        await lists.run(store, NO_KEYS, everybody, nobody)
         outcome = store.inventories.find("b", "i")[1]
         assert outcome is not None and outcome.manifest is not None and outcome.rows == 0
         assert json.loads(await body(store, outcome.manifest))["files"] == []
@@ -253,7 +257,7 @@ def test_a_list_that_may_not_be_written_says_why_and_leaves_nothing() -> None:
         store = await filled()
         await store.inventories.put("b", wanted())
         await store.inventories.put("b", wanted(id="j", bucket="gone"))
-        await lists.run(store, NO_KEYS, lambda source, target, key: False)
+        await lists.run(store, NO_KEYS, lambda source, target, key: False, nobody)
         for ident, why in (("i", "policy"), ("j", "not there")):
             outcome = store.inventories.find("b", ident)[1]
             assert outcome is not None and why in (outcome.problem or "")
@@ -276,7 +280,7 @@ def test_a_list_that_fails_midway_leaves_nothing() -> None:
             return await put(*args)
 
         with small(), patch.object(store, "put", failing):
-            await lists.run(store, NO_KEYS, everybody)
+            await lists.run(store, NO_KEYS, everybody, nobody)
         outcome = store.inventories.find("b", "i")[1]
         assert outcome is not None and "no more" in (outcome.problem or "")
         assert count == 3 and (await store.list_objects("lists")).items == []
@@ -298,7 +302,7 @@ def test_a_list_is_due_at_once_and_then_by_its_schedule() -> None:
         await store.inventories.put("b", wanted(enabled=False))
         assert store.inventories.due() is None
         await store.inventories.ask("b", "i")
-        assert await lists.run(store, NO_KEYS, everybody) == 1
+        assert await lists.run(store, NO_KEYS, everybody, nobody) == 1
         assert store.inventories.due() is None
         await store.inventories.put("b", wanted())
         bucket, one = store.inventories.due() or pytest.fail("not due")

@@ -35,6 +35,9 @@ from objstore.store.types import Bucket
 Allowed = Callable[[Bucket, Bucket, str], bool]
 """Whether lists of a bucket may be written to another, as a key."""
 
+Owns = Callable[[str, Bucket], bool]
+"""Whether an account owns a bucket."""
+
 MOST_ROWS: Final = 1_000_000
 """Rows of one data file."""
 
@@ -48,7 +51,9 @@ class Refused(Exception):
     """The list cannot be written where it is wanted; says why."""
 
 
-async def run(store: Store, envelopes: Envelopes, allowed: Allowed, clock: Callable[[], int] = now_us) -> int:
+async def run(
+    store: Store, envelopes: Envelopes, allowed: Allowed, owns: Owns, clock: Callable[[], int] = now_us
+) -> int:
     """Make every list that is due; how many were tried."""
     tried = 0
     while (found := store.inventories.due()) is not None:
@@ -56,7 +61,9 @@ async def run(store: Store, envelopes: Envelopes, allowed: Allowed, clock: Calla
         began_us = clock()
         next_us = next_due(wanted.frequency, began_us)
         try:
-            manifest, count = await _make(store, envelopes, bucket, wanted, allowed, began_us)
+            manifest, count = await _make(
+                store, envelopes, bucket, wanted, _target(store, bucket, wanted, allowed, owns), began_us
+            )
             outcome = Outcome(began_us=began_us, done_us=clock(), manifest=manifest, rows=count)
         except Refused as error:
             outcome = Outcome(began_us=began_us, done_us=clock(), problem=str(error))
@@ -71,10 +78,10 @@ async def run(store: Store, envelopes: Envelopes, allowed: Allowed, clock: Calla
 
 
 async def _make(
-    store: Store, envelopes: Envelopes, bucket: Bucket, wanted: Inventory, allowed: Allowed, began_us: int
+    store: Store, envelopes: Envelopes, bucket: Bucket, wanted: Inventory, target: Bucket, began_us: int
 ) -> tuple[str, int]:
-    """Write a list; the key of its manifest and how many rows it has. Raises Refused, and what the store raises."""
-    writer = _Writer(store, envelopes, bucket, wanted, _target(store, bucket, wanted, allowed))
+    """Write a list; the key of its manifest and how many rows it has. Raises what the store raises."""
+    writer = _Writer(store, envelopes, bucket, wanted, target)
     try:
         files, count = await _data(writer)
         return await _publish(writer, files, began_us), count
@@ -83,11 +90,14 @@ async def _make(
         raise
 
 
-def _target(store: Store, bucket: Bucket, wanted: Inventory, allowed: Allowed) -> Bucket:
+def _target(store: Store, bucket: Bucket, wanted: Inventory, allowed: Allowed, owns: Owns) -> Bucket:
+    """The bucket that gets the list. Raises Refused."""
     try:
         target = store.bucket(wanted.bucket)
     except StoreError:
         raise Refused(f"the destination bucket {wanted.bucket} is not there") from None
+    if wanted.account and not owns(wanted.account, target):
+        raise Refused(f"the destination bucket {wanted.bucket} does not belong to the account {wanted.account}")
     if not allowed(bucket, target, f"{_folder(bucket, wanted)}data/"):
         raise Refused(f"the policy of {wanted.bucket} does not let s3.amazonaws.com write the list there")
     return target
