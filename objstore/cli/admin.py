@@ -42,16 +42,35 @@ _FAMILIES: Final[tuple[tuple[str, Callable[[argparse.ArgumentParser], None], str
 )
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the sub-commands to `parser`."""
+class _Command(argparse.ArgumentParser):
+    """A sub-command, behind which it may be said as well whom to ask: `objstore admin info --endpoint URL`.
+
+    argparse makes the parsers below one of its own class.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        _whom_to_ask(self, argparse.SUPPRESS, argparse.SUPPRESS)
+
+
+def _whom_to_ask(parser: argparse.ArgumentParser, endpoint: str, ca_file: str | None) -> None:
+    """Add where the server is, and how it proves that; with the defaults."""
     parser.add_argument(
         "--endpoint",
-        default=os.environ.get("OBJSTORE_ENDPOINT", DEFAULT_ENDPOINT),
-        help=f"the server's URL (default OBJSTORE_ENDPOINT or {DEFAULT_ENDPOINT})",
+        metavar="URL",
+        default=endpoint,
+        help=f"where the server is (default OBJSTORE_ENDPOINT or {DEFAULT_ENDPOINT})",
     )
-    parser.add_argument("--ca-file", metavar="FILE", help="certificate authority of the server, in PEM")
+    parser.add_argument(
+        "--ca-file", metavar="FILE", default=ca_file, help="certificate authority of the server, in PEM"
+    )
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the sub-commands to `parser`."""
+    _whom_to_ask(parser, os.environ.get("OBJSTORE_ENDPOINT", DEFAULT_ENDPOINT), None)
     parser.add_argument("--region", default=os.environ.get("OBJSTORE_REGION", "us-east-1"), help=argparse.SUPPRESS)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Command)
     info = commands.add_parser("info", help="drives, quorum, objects, healing")
     info.add_argument("--json", action="store_true", help="for machines")
     info.set_defaults(run=_info)

@@ -59,7 +59,14 @@ def format_new_drives(found: Sequence[Inspection], system: System = SYSTEM) -> l
     if wrong:
         raise DriveError(str(wrong[0].path), wrong[0].problem or wrong[0].state)
     deployment = next((one.format.deployment for one in found if one.format), None) or new_id()
-    return [one.format or format_drive(one.path, deployment, system) for one in found]
+    return [one.format or _formatted(one.path, deployment, system) for one in found]
+
+
+def _formatted(path: Path, deployment: str, system: System) -> Format:
+    try:
+        return format_drive(path, deployment, system)
+    except OSError as error:
+        raise DriveError(str(path), f"cannot be made a drive: {error.strerror}") from error
 
 
 class Pool:

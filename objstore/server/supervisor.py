@@ -49,6 +49,7 @@ def run(settings: Settings) -> int:
     try:
         _refuse_foreign(inspect([Path(path) for path in settings.drives], deadline=settings.drive_deadline))
         with runtime.directory() as (folder, lock), contextlib.ExitStack() as stack:
+            _make_folders(settings)
             locks = [stack.enter_context(_descriptor(fd)) for fd in _lock_drives(settings)]
             parity, generated = _prepare(settings, folder)
             sockets = [stack.enter_context(one) for one in listen(settings)]
@@ -86,6 +87,19 @@ def _descriptor(fd: int) -> Iterator[int]:
         yield fd
     finally:
         os.close(fd)
+
+
+def _make_folders(settings: Settings) -> None:
+    """Make the folders of a deployment that has never run: before they are locked, so that of two first starts one is
+    refused. Raises SettingsError."""
+    paths = [Path(path) for path in settings.drives]
+    if not _never_ran(inspect(paths, deadline=settings.drive_deadline)):
+        return
+    for path in paths:
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsError(f"drive {path}: the folder cannot be made: {error.strerror}") from None
 
 
 def _lock_drives(settings: Settings) -> list[int]:
@@ -128,9 +142,7 @@ def _prepare(settings: Settings, folder: Path) -> tuple[int, tuple[str, str] | N
     strict = settings.durability == "strict"
     found = inspect(paths, deadline=settings.drive_deadline)
     if _never_ran(found):
-        for path in paths:
-            path.mkdir(parents=True, exist_ok=True)
-        format_new_drives(inspect(paths, deadline=settings.drive_deadline))
+        format_new_drives(found)
     pool = Pool.open(paths, parity=settings.parity, strict=strict, deadline=settings.drive_deadline)
     try:
         _refuse_foreign(pool.drives)

@@ -24,6 +24,31 @@ def test_a_second_server_on_the_same_drives_is_refused(tmp_path: Path) -> None:
         check(server, keys)
 
 
+def test_of_two_first_starts_on_the_same_drives_one_is_refused(tmp_path: Path) -> None:
+    drives = [tmp_path / f"drive{number}" for number in range(1, 5)]
+    both = [Running(drives=drives, log=tmp_path / f"log{number}", workers=1) for number in range(2)]
+    with contextlib.ExitStack() as stack:
+        for server in both:
+            server.wait = lambda *_args, **_options: None  # type: ignore[method-assign]
+            stack.callback(server.kill)
+            server.start()
+        refused = until(lambda: [one for one in both if one.process and one.process.poll() is not None], "one ends")
+        assert len(refused) == 1
+        assert "in use by another server" in refused[0].output()
+        refused[0].process = None
+        winner = next(one for one in both if one not in refused)
+        Running.wait(winner)
+        check(winner, fill(winner, 3))
+
+
+def test_a_drive_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    nowhere = Running(drives=[tmp_path / "one", Path("/proc/nowhere/drive")], log=tmp_path / "log")
+    assert "drive /proc/nowhere/drive: the folder cannot be made" in refused_start(nowhere)
+    with mounted(tmp_path / "two", "-t", "tmpfs", "-o", "ro", "objstore-test"):
+        fixed = Running(drives=[tmp_path / "one", tmp_path / "two"], log=tmp_path / "log")
+        assert f"drive {tmp_path / 'two'}: cannot be" in refused_start(fixed)
+
+
 def test_two_drives_that_changed_places_work(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         keys = fill(server, 10)

@@ -63,6 +63,14 @@ def test_admin_info_for_people(server: Running) -> None:
     assert str(server.drives[0]) in done.stdout and "any 2 of 4 drives may fail" in done.stdout
 
 
+def test_the_endpoint_may_stand_behind_the_command(server: Running) -> None:
+    nowhere = CLI_ENVIRONMENT | {"OBJSTORE_ENDPOINT": "http://127.0.0.1:1"}
+    for words in (("info", "--json"), ("quota", "list", "--json")):
+        done = command("admin", *words, "--endpoint", server.endpoint, environment=nowhere)
+        assert done.returncode == 0, done.stderr
+        json.loads(done.stdout)
+
+
 def test_admin_info_says_what_is_wrong(server: Running) -> None:
     none = command("admin", "--endpoint", "http://127.0.0.1:1", "info", environment=CLI_ENVIRONMENT)
     assert (none.returncode, "no answer from http://127.0.0.1:1" in none.stderr) == (1, True)
