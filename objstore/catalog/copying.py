@@ -62,8 +62,8 @@ def copy(source: Mirror, drive: Drive) -> None:
             connection.close()
             connection = _open(beside, drive.system)
             _copy_rows(reader, connection)
-        if connection.pragma("quick_check") != "ok":
-            raise MirrorFailed(source.id, "is damaged: a copy of it does not pass SQLite's check")
+        if (verdict := connection.execute("PRAGMA quick_check(1)").get) != "ok":
+            raise MirrorFailed(source.id, f"is damaged: a copy of it does not pass SQLite's check: {verdict}")
         _install(connection, beside, drive.path / FILE, drive.system)
     except (apsw.Error, OSError) as error:
         if pages.is_damage(error):

@@ -40,7 +40,7 @@ class Stopped(Exception):
 class Run:
     """One seed's run in a folder of its own."""
 
-    def __init__(self, seed: int, folder: Path) -> None:
+    def __init__(self, seed: int, folder: Path, *, keep: bool = False) -> None:
         self.plan: Plan = plan(seed)
         self.record = Record()
         self.rounds = 0
@@ -56,6 +56,7 @@ class Run:
         self.harm = Harm(self.server, self._disks, folder, seed)
         self._kept: list[tuple[int, list[Keys]]] = []
         self._undecided = 0
+        self._kept_here = keep
 
     @property
     def crashes(self) -> int:
@@ -79,6 +80,9 @@ class Run:
             with contextlib.suppress(Exception):
                 self.harm.resume()
                 self.server.kill()
+            if self.record.violations and self._kept_here:
+                for drive in self.server.drives:
+                    shutil.copytree(drive, self._folder / "kept" / drive.parent.name)
             self._disks.close()
 
     def _round(self, now: Round) -> None:
@@ -299,7 +303,7 @@ def workplace(keep: Path | None) -> Iterator[Path]:
 def one_seed(seed: int, deadline: float, keep: Path | None = None) -> Run:
     """Run one seed and print what came of it."""
     with workplace(keep) as folder:
-        run = Run(seed, folder)
+        run = Run(seed, folder, keep=keep is not None)
         say(f"seed {seed}: {run.plan.drives} drives, parity {run.plan.parity}")
         run.until(deadline)
         for violation in run.record.violations:
