@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from objstore.aws.errors import AwsError
 from objstore.aws.principal import Kind
 from objstore.iam.identities import accounts, entities, keys, names, sessions
-from objstore.iam.identities.records import Role
+from objstore.iam.identities.records import Narrowed, Role
 from objstore.iam.identities.sessions import Origin, Record, Tokens
 from objstore.kms.master import MasterKey
 from tests.iam.setting import MASTER, Clock, account, identities, key, user
@@ -103,6 +103,22 @@ def test_a_session_of_a_key_ends_with_the_key():
     assert credential.principal.access_key == given_out.access_key
     asyncio.run(found.write(lambda tx: keys.activate(tx, made, False)))
     assert code(found.session, given_out.access_key, given_out.token) == "InvalidToken"
+
+
+def test_a_session_of_a_key_does_not_outlive_the_keys_end():
+    clock = Clock()
+    found = identities(clock)
+    of = account()
+    now = int(clock.now)
+    made = key(of, service=Narrowed("robot", expires_us=(now + 60) * 1_000_000))
+    asyncio.run(found.write(lambda tx: accounts.add(tx, of)))
+    asyncio.run(found.write(lambda tx: keys.add(tx, made)))
+    given_out = found.tokens.issue(Record(Origin.KEY, of.id, made.id, now, now + 900))
+    assert found.session(given_out.access_key, given_out.token) is not None
+    clock.now += 61
+    assert code(found.session, given_out.access_key, given_out.token) == "ExpiredToken"
+    again = identities(clock, found._catalog)  # a process that has not seen it before
+    assert code(again.session, given_out.access_key, given_out.token) == "ExpiredToken"
 
 
 def test_nobody_gets_in_while_the_account_is_suspended():

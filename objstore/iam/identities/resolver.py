@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -92,6 +93,11 @@ class Identities:
         credential, end = kept
         return credential if end is None or self.clock() < end else None
 
+    def end_of(self, access_key: str) -> float | None:
+        """When a key of the catalog ends, in Unix seconds; None for one that does not."""
+        key = self._catalog.read(lambda tx: keys.find(tx, access_key))
+        return None if key is None else _end(key)
+
     def _read_credential(self, tx: Transaction, access_key: str) -> tuple[Credential, float | None] | None:
         key = keys.find(tx, access_key)
         if key is None or not key.active:
@@ -111,11 +117,11 @@ class Identities:
         if kept is None or not hmac.compare_digest(kept[2].encode(), token.encode("utf-8", "replace")):
             record = self.tokens.open(access_key, token)
             self._require_current(record.expires)
-            principal = self._catalog.read(lambda tx: self._session_principal(tx, record))
-            if principal is None:
+            found = self._catalog.read(lambda tx: self._session_principal(tx, record))
+            if found is None:
                 raise AwsError("InvalidToken")
-            principal = replace(principal, access_key=access_key)
-            kept = Credential(access_key, self.tokens.secret(access_key), principal), float(record.expires), token
+            principal, end = replace(found[0], access_key=access_key), min(float(record.expires), found[1] or math.inf)
+            kept = Credential(access_key, self.tokens.secret(access_key), principal), end, token
             _keep(self._sessions, access_key, kept)
         self._require_current(kept[1])
         return kept[0]
@@ -124,7 +130,8 @@ class Identities:
         if self.clock() >= expires:
             raise AwsError("ExpiredToken")
 
-    def _session_principal(self, tx: Transaction, record: Record) -> Principal | None:
+    def _session_principal(self, tx: Transaction, record: Record) -> tuple[Principal, float | None] | None:
+        """Whom a session speaks for, and the end of what it came from, where that has one."""
         session = Session(
             record.issued,
             record.expires,
@@ -139,16 +146,18 @@ class Identities:
         match record.origin:
             case Origin.ROLE:
                 role = entities.by_id(tx, Role, record.subject)
-                return principals.of_role(tx, self.users, role, session, record.tags, record.maker) if role else None
+                if role is None:
+                    return None
+                return principals.of_role(tx, self.users, role, session, record.tags, record.maker), None
             case Origin.KEY:
                 base = self.users.credential(record.subject)
                 found = (base, None) if base is not None else self._read_credential(tx, record.subject)
-                return None if found is None else _of_key(found[0].principal, session)
+                return None if found is None else (_of_key(found[0].principal, session), found[1])
             case Origin.ACCOUNT:
                 root = principals.of_root(tx, self.users, record.account)
-                return replace(root, session=session, is_root=root.is_root and session.policies is None)
+                return replace(root, session=session, is_root=root.is_root and session.policies is None), None
             case Origin.LDAP:
-                return principals.of_login(tx, self.users, record.account, record.subject, session)
+                return principals.of_login(tx, self.users, record.account, record.subject, session), None
 
     # policies
 

@@ -30,7 +30,7 @@ _ASSUME_ROOT_SECONDS: Final = 900
     concerns=subjects.anything,
 )
 async def get_session_token(call: Call, context: Context) -> dict[str, Any]:
-    """Good for as long as the key that asked; an hour at most for a root user."""
+    """No longer than the key that asked is good for; an hour at most for a root user."""
     principal = call.principal
     if principal.session is not None and principal.session.temporary:
         raise AwsError("AccessDenied", "Cannot call GetSessionToken with session credentials")
@@ -39,7 +39,8 @@ async def get_session_token(call: Call, context: Context) -> dict[str, Any]:
         asked = min(asked, _ROOT_SECONDS)
     now = int(context.identities.clock())
     assert principal.access_key is not None, "who signed has an access key"
-    record = Record(Origin.KEY, principal.account, principal.access_key, now, now + asked)
+    ends = min(now + asked, int(context.identities.end_of(principal.access_key) or now + asked))
+    record = Record(Origin.KEY, principal.account, principal.access_key, now, ends)
     credentials, _ = issuing.issue(context, record)
     return {"Credentials": issuing.shown(credentials)}
 
