@@ -48,6 +48,8 @@ class BucketAccess:
     def __init__(self, call: Call, context: Context, bucket: Bucket, policy: Policy | None = None) -> None:
         principal = call.principal
         self._call, self._context, self._bucket = call, context, bucket
+        # What the last decision found out of the request; the next is mostly about the same object.
+        self._keys: tuple[tuple[str | None, str | None, str | None], RequestKeys] | None = None
         self._policy = policy or bucket_policy.of(bucket)
         self.own = self._policy is None and principal.rules(bucket.owner.id) and not callers.narrowed(principal)
         if self.own:
@@ -194,8 +196,11 @@ class BucketAccess:
         return decide(asked, self._caller, self._grants, resource_policy=self._policy, owner_account=self._owner)
 
     def _asked(self, action: str, subject: Subject, prefix: str | None = None) -> Asked:
-        facts = Facts(self._call, self._owner, subject.version_id, lambda: self._found(subject), prefix)
-        return Asked(action, self._resource(subject), RequestKeys(facts))
+        about = (subject.key, subject.version_id, prefix)
+        if self._keys is None or self._keys[0] != about:
+            facts = Facts(self._call, self._owner, subject.version_id, lambda: self._found(subject), prefix)
+            self._keys = about, RequestKeys(facts)
+        return Asked(action, self._resource(subject), self._keys[1])
 
     def _found(self, subject: Subject) -> Version | None:
         """The object whose tags a policy asks for."""

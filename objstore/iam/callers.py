@@ -6,7 +6,6 @@ theirs to share.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from objstore.aws.principal import Kind, Principal
@@ -24,10 +23,17 @@ _ROOTS: Final = (Kind.ACCOUNT, Kind.UNAFFILIATED)
 
 def caller_of(principal: Principal) -> Caller:
     """The caller that a principal is to buckets and objects."""
-    caller = grants.caller_of(principal)
     if principal.anonymous:
-        return caller
-    return replace(caller, account=account_of(principal), account_root=principal.kind in _ROOTS, federated=None)
+        return grants.caller_of(principal)
+    return Caller(
+        principal.arn,
+        account=account_of(principal),
+        canonical_id=principal.id,
+        role_arn=principal.role_arn,
+        user_id=principal.user_id,
+        username=principal.username,
+        account_root=principal.kind in _ROOTS,
+    )
 
 
 def account_of(principal: Principal) -> str:

@@ -15,6 +15,7 @@ SMALL = "--objects 3 --rounds 1 --large 1 --copied 2 --keys 2000 --times 2"
 
 def test_every_case_gives_a_row(tmp_path: Path) -> None:
     kinds = ["--only", "transfers", "--only", "copies", "--only", "listings", "--only", "encryption"]
+    kinds += ["--only", "access"]
     command = [sys.executable, "-m", "objstore", "bench", "--folder", str(tmp_path), *kinds, *SMALL.split()]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     for row in (
@@ -24,6 +25,7 @@ def test_every_case_gives_a_row(tmp_path: Path) -> None:
         "CopyObject",
         "2,000 keys",
         "1 MiB PUT",
+        "20 policies",
         f"delimiter, {PREFIXES} prefixes",
     ):
         assert row in printed

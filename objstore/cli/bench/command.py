@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from objstore.cli.bench import costs, filling, memory, servers, transfers
+from objstore.cli.bench import access, costs, filling, memory, servers, transfers
 from objstore.cli.bench.costs import Cost, Paid, Signer
 from objstore.cli.bench.servers import BUCKET, Server, described, running
 from objstore.store.types import ObjectName
@@ -178,6 +178,17 @@ def _encryption(options: argparse.Namespace, folder: Path) -> Table:
     return _costs(paid, options)
 
 
+def _access(options: argparse.Namespace, folder: Path) -> Table:
+    server = _ours(options, folder)
+    with running(server):
+        root = Signer(server)
+        members = {"Bucket": BUCKET, "Key": access.KEY}
+        user = access.prepare(server, root)
+        base = root.request("root", "get_object", members)
+        other = user.request(f"{access.POLICIES} policies", "get_object", members)
+        return _costs(costs.measure(server, [Cost(f"{access.KEY} GET", base, other)], options.times), options)
+
+
 def _costs(paid: Sequence[Paid], options: argparse.Namespace) -> Table:
     shown = Table("request", "at", r"\[ms]", "at", r"\[ms]", "ratio")
     shown.title = f"{_setting(options)}, medians of {options.times}, one at a time; aim: a ratio of 1"
@@ -210,5 +221,6 @@ _KINDS: dict[str, Callable[[argparse.Namespace, Path], Table]] = {
     "copies": _copies,
     "listings": _listings,
     "encryption": _encryption,
+    "access": _access,
     "memory": _memory,
 }

@@ -61,17 +61,21 @@ class Paid:
 
 
 class Signer:
-    """Makes presigned requests for one server. `client` is botocore's, for what is not timed."""
+    """Makes presigned requests for one server, as root or with a key. `client` is botocore's, for what is not timed."""
 
-    def __init__(self, server: Server) -> None:
-        self.client: Any = botocore.session.get_session().create_client(
-            "s3",
-            region_name="us-east-1",
-            endpoint_url=server.endpoint,
-            aws_access_key_id=server.user,
-            aws_secret_access_key=server.password,
-            config=botocore.config.Config(signature_version="s3v4", s3={"addressing_style": "path"}, read_timeout=600),
-        )
+    def __init__(self, server: Server, access_key: str | None = None, secret: str | None = None) -> None:
+        self._given: dict[str, Any] = {
+            "region_name": "us-east-1",
+            "endpoint_url": server.endpoint,
+            "aws_access_key_id": access_key or server.user,
+            "aws_secret_access_key": secret or server.password,
+        }
+        config = botocore.config.Config(signature_version="s3v4", s3={"addressing_style": "path"}, read_timeout=600)
+        self.client = self.service("s3", config)
+
+    def service(self, name: str, config: botocore.config.Config | None = None) -> Any:
+        """botocore's client of a service."""
+        return botocore.session.get_session().create_client(name, config=config, **self._given)
 
     def request(
         self,

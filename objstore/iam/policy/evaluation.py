@@ -62,7 +62,7 @@ class _Granted(NamedTuple):
     named: Named
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: making one is a good part of what a decision costs
 class _Request:
     action: str
     resource: str

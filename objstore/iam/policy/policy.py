@@ -10,12 +10,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from objstore.iam.policy.patterns import Matcher, Tokens, arn_matcher
 from objstore.iam.policy.variables import Lookup, Template
 
 _VARIES = re.compile(r"[*?]|\$\{")
+_MOST_BUCKETS: Final = 256  # remembered for the statements of one effect
 
 if TYPE_CHECKING:
     from objstore.iam.policy.conditions import Condition
@@ -47,11 +48,10 @@ class Resources:
     allows: bool = True
 
     @property
-    def heads(self) -> tuple[str, ...] | None:
-        """What every resource that is covered begins with, up to the first slash; None where that is not fixed."""
-        heads = [text.partition("/")[0] for text in self.written]
-        fixed = not self.negated and all(head.count(":") >= 5 and not _VARIES.search(head) for head in heads)
-        return tuple(heads) if fixed else None
+    def beginnings(self) -> tuple[str, ...]:
+        """What resources that are covered begin with, one way or another: what is written up to the first wildcard or
+        variable."""
+        return ("",) if self.negated else tuple(_VARIES.split(text, 1)[0] for text in self.written)
 
     def cover(self, resource: str, lookup: Lookup) -> bool:
         """Whether the statement speaks of a resource.
@@ -63,6 +63,8 @@ class Resources:
             if match(resource):
                 return not self.negated
         for template in self.templates:
+            if not self.negated and not resource.startswith(template.beginning):
+                continue
             pattern: Tokens | None = template.expand(lookup)
             if pattern is None:
                 if self.negated and self.allows:
@@ -124,20 +126,23 @@ class Placed(NamedTuple):
 class Statements:
     """Statements of one effect, found by the bucket that they are about."""
 
-    __slots__ = ("_about", "_anything")
+    __slots__ = ("_about", "_placed")
 
     def __init__(self, placed: Sequence[Placed]) -> None:
-        heads = [one.statement.resources.heads if one.statement.resources is not None else None for one in placed]
-        self._anything = tuple(one for one, fixed in zip(placed, heads, strict=True) if fixed is None)
-        self._about = {
-            head: tuple(one for one, fixed in zip(placed, heads, strict=True) if fixed is None or head in fixed)
-            for known in heads
-            for head in known or ()
-        }
+        self._placed = tuple(placed)
+        self._about: dict[str, tuple[Placed, ...]] = {}
 
     def about(self, resource: str) -> tuple[Placed, ...]:
-        """Those that may be about a resource, in the order of their policies."""
-        return self._about.get(resource.partition("/")[0], self._anything)
+        """Those that may be about a resource, in the order of their policies; looked for once for each bucket."""
+        if not self._placed:
+            return ()
+        bucket = resource.partition("/")[0]
+        found = self._about.get(bucket)
+        if found is None:
+            if len(self._about) >= _MOST_BUCKETS:
+                self._about.clear()
+            found = self._about[bucket] = tuple(one for one in self._placed if _may_be_about(one.statement, bucket))
+        return found
 
     def first(self, resource: str, lookup: Lookup) -> Placed | None:
         """The first that applies to a request, whoever makes it."""
@@ -145,6 +150,16 @@ class Statements:
             if one.statement.applies(resource, lookup):
                 return one
         return None
+
+
+def _may_be_about(statement: Statement, bucket: str) -> bool:
+    """Whether a statement may be about a resource that is `bucket`, or that and a slash and more."""
+    if statement.resources is None:
+        return True
+    return any(
+        bucket.startswith(beginning) or beginning.startswith(f"{bucket}/")
+        for beginning in statement.resources.beginnings
+    )
 
 
 class Speaking(NamedTuple):

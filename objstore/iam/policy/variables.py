@@ -39,9 +39,11 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A text with variables: pieces of a pattern, and variables between them."""
+    """A text with variables: pieces of a pattern, and variables between them. Whatever they stand for, what it matches
+    starts with `beginning`."""
 
     pieces: tuple[Tokens | Variable, ...]
+    beginning: str = ""
 
     def expand(self, lookup: Lookup) -> Tokens | None:
         """The pattern for one request; None when a variable has no single value and no default."""
@@ -76,8 +78,12 @@ def compile_text(text: str, *, variables: bool, wildcards: bool) -> Tokens | Tem
         at = found.end()
     pieces.append(split(text[at:]))
     if any(isinstance(piece, Variable) for piece in pieces):
-        return Template(tuple(pieces))
+        return Template(tuple(pieces), _beginning(pieces[0]))
     return joined(token for piece in pieces if isinstance(piece, tuple) for token in piece)
+
+
+def _beginning(piece: Tokens | Variable) -> str:
+    return piece[0] if isinstance(piece, tuple) and piece and isinstance(piece[0], str) else ""
 
 
 def names_in(text: str) -> list[str]:

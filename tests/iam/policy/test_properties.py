@@ -23,6 +23,11 @@ RESOURCES = (
     "arn:aws:s3:::c/*",
     "arn:aws:s3:::b/${aws:username}",
     "arn:aws:s3:::b/${aws:PrincipalTag/x, 'k'}",
+    "arn:aws:s3:::b",
+    "arn:aws:s3:::b/a*",
+    "arn:aws:s3:::?/${aws:username}*",
+    "arn:aws:s3:::${aws:username}/*",
+    "arn:aws:s3:::*b/${aws:username}",
 )
 KEYS = ("aws:username", "aws:SourceIp", "aws:SecureTransport", "aws:CurrentTime", "aws:TagKeys", "aws:PrincipalArn")
 VALUES = {
