@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -58,26 +59,33 @@ class RequestKeys:
         return self._known[name]
 
     def _find(self, name: str) -> Values | None:
-        header = _HEADERS.get(name)
-        if header is not None:
-            text = self._facts.call.request.headers.get(header)
-            return None if text is None else (text,)
-        find = _KEYS.get(name)
-        if find is not None:
-            value = find(self._facts)
-            return (value,) if isinstance(value, str) else value
-        family, slash, rest = name.partition("/")
-        several = _FAMILIES.get(family) if slash else None
-        if several is None:
-            return self._of_principal(name)
-        # The name of a tag counts without its case in a key, though not in a tag.
-        return tuple(value for key, value in several(self._facts).items() if key.lower() == rest) or None
+        find = _finder(name)
+        return self._of_principal(name) if find is None else find(self._facts)
 
     def _of_principal(self, name: str) -> Values | None:
         """What the principal brings: its tags, and what the login of its session left."""
         if self._principal is None:
             self._principal = keys_of(self._facts.call.principal)
         return self._principal.get(name)
+
+
+@lru_cache(maxsize=1024)
+def _finder(name: str) -> Callable[[Facts], Values | None] | None:
+    """What finds the values of a key in a request; None for what is no key of requests."""
+    header = _HEADERS.get(name)
+    if header is not None:
+        return lambda facts: None if (text := facts.call.request.headers.get(header)) is None else (text,)
+    one = _KEYS.get(name)
+    if one is not None:
+        return lambda facts: (value,) if isinstance(value := one(facts), str) else value
+    family, slash, rest = name.partition("/")
+    several = _FAMILIES.get(family) if slash else None
+    return None if several is None else lambda facts: _named(several(facts), rest)
+
+
+def _named(tags: Mapping[str, str], name: str) -> Values | None:
+    """The values of a tag, whose name counts without its case in a key, though not in a tag."""
+    return tuple([value for key, value in tags.items() if key.lower() == name]) or None
 
 
 _HEADERS: Final = {

@@ -24,7 +24,7 @@ class Reason(Enum):
     NO_RESOURCE_ALLOWS = "denied: {by} allows it, but the resource is of another account and its policy does not"
 
 
-_ALLOWED = frozenset({Reason.ROOT, Reason.IDENTITY, Reason.RESOURCE})
+_ALLOWED = (Reason.ROOT, Reason.IDENTITY, Reason.RESOURCE)
 _KINDS = {
     Kind.IDENTITY: "identity policy",
     Kind.RESOURCE: "resource policy",

@@ -154,11 +154,12 @@ def _addresses(values: Sequence[str], variables: bool) -> Test:
     except ValueError:
         raise InvalidValue(", ".join(values)) from None
 
-    def test(value: str, lookup: Lookup) -> bool:
+    @lru_cache(maxsize=256)
+    def inside(value: str) -> bool:
         given = address(value)
         return given is not None and any(given in network for network in networks)
 
-    return test
+    return lambda value, lookup: inside(value)
 
 
 @lru_cache(maxsize=4096)

@@ -7,7 +7,7 @@ policy is remembered by that object.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -88,6 +88,10 @@ class Statement:
     principals: Principals | None
     conditions: tuple[Condition, ...]
     keys: tuple[str, ...] = ()
+    _hold: Callable[[Lookup], bool] | None = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hold", _all_of(self.conditions))
 
     @property
     def label(self) -> str:
@@ -98,7 +102,14 @@ class Statement:
         """Whether it applies to a request whose action and caller it speaks of. Never raises."""
         if self.resources is not None and not self.resources.cover(resource, lookup):
             return False
-        return not self.conditions or all(condition.holds(lookup) for condition in self.conditions)
+        return self._hold is None or self._hold(lookup)
+
+
+def _all_of(conditions: tuple[Condition, ...]) -> Callable[[Lookup], bool] | None:
+    """Whether all hold; None where there is nothing to ask."""
+    if len(conditions) < 2:
+        return conditions[0].holds if conditions else None
+    return lambda lookup: all(condition.holds(lookup) for condition in conditions)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
