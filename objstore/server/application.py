@@ -32,20 +32,6 @@ def application(node: Node, settings: Settings, log: AccessLog) -> ASGIApp:
     """Starlette's application for our own pages; what it does not know goes to the wire, past its router."""
     domains = Domains(settings.domains)
     sites = Hosts(settings.website_domains, settings.website_hosts)
-
-    def page(answer: Answer) -> AdminPage:
-        return AdminPage(node, settings, domains, answer)
-
-    async def lists(method: str, given: Parameters) -> dict[str, Any]:
-        """A bucket's inventory: POST has a list made at once, GET tells how the last one went."""
-        inventories, bucket, ident = node.store.inventories, given.get("bucket", ""), given.get("id", "")
-        if method == "POST":
-            return {"asked_us": await inventories.ask(bucket, ident)}
-        return {"last": inventories.find(bucket, ident)[1]}
-
-    async def inventory(_: str, __: Parameters) -> Inventory:
-        return await node.inventory()
-
     pages = Starlette(
         routes=[
             Mount(
@@ -54,26 +40,7 @@ def application(node: Node, settings: Settings, log: AccessLog) -> ASGIApp:
                     Route("/health/live", _live, methods=["GET"]),
                     Route("/health/ready", _Ready(node), methods=["GET"]),
                     Route("/metrics", _Metrics(node), methods=["GET"]),
-                    Route("/admin/v1/info", page(inventory), methods=["GET"]),
-                    Route("/admin/v1/accounts", page(AccountPages(node)), methods=["GET", "POST", "PUT", "DELETE"]),
-                    Route("/admin/v1/users", page(UserPages(node)), methods=["GET", "PUT"]),
-                    Route(
-                        "/admin/v1/service-accounts",
-                        page(ServiceAccountPages(node)),
-                        methods=["GET", "POST", "PUT", "DELETE"],
-                    ),
-                    Route("/admin/v1/ldap-policies", page(LdapPolicyPages(node)), methods=["GET", "PUT", "DELETE"]),
-                    Route("/admin/v1/inventory", page(lists), methods=["GET", "POST"]),
-                    Route("/admin/v1/kms/keys", page(KeyPages(node)), methods=["GET", "PUT", "POST"]),
-                    Route("/admin/v1/kms/rewrap", page(RewrapPages(node)), methods=["POST"]),
-                    Route("/admin/v1/policy/explain", explaining(node, settings, domains), methods=["POST"]),
-                    Route("/admin/v1/policy/replay", replaying(node, settings, domains), methods=["POST"]),
-                    Route(
-                        "/admin/v1/verify",
-                        AdminStream(node, settings, domains, lambda _: verifying.online(node)),
-                        methods=["POST"],
-                    ),
-                    Route("/admin/v1/quota", page(QuotaPages(node)), methods=["GET", "PUT", "DELETE"]),
+                    Mount("/admin/v1", routes=admin_routes(node, settings, domains)),
                 ],
             )
         ]
@@ -88,6 +55,38 @@ def application(node: Node, settings: Settings, log: AccessLog) -> ASGIApp:
         await (pages if own else wire)(scope, receive, send)
 
     return dispatch
+
+
+def admin_routes(node: Node, settings: Settings, domains: Domains) -> list[Route]:
+    """The admin API, for root alone: every page of it is of a class that asks who it is."""
+
+    def page(answer: Answer) -> AdminPage:
+        return AdminPage(node, settings, domains, answer)
+
+    async def lists(method: str, given: Parameters) -> dict[str, Any]:
+        """A bucket's inventory: POST has a list made at once, GET tells how the last one went."""
+        inventories, bucket, ident = node.store.inventories, given.get("bucket", ""), given.get("id", "")
+        if method == "POST":
+            return {"asked_us": await inventories.ask(bucket, ident)}
+        return {"last": inventories.find(bucket, ident)[1]}
+
+    async def inventory(_: str, __: Parameters) -> Inventory:
+        return await node.inventory()
+
+    return [
+        Route("/info", page(inventory), methods=["GET"]),
+        Route("/accounts", page(AccountPages(node)), methods=["GET", "POST", "PUT", "DELETE"]),
+        Route("/users", page(UserPages(node)), methods=["GET", "PUT"]),
+        Route("/service-accounts", page(ServiceAccountPages(node)), methods=["GET", "POST", "PUT", "DELETE"]),
+        Route("/ldap-policies", page(LdapPolicyPages(node)), methods=["GET", "PUT", "DELETE"]),
+        Route("/inventory", page(lists), methods=["GET", "POST"]),
+        Route("/kms/keys", page(KeyPages(node)), methods=["GET", "PUT", "POST"]),
+        Route("/kms/rewrap", page(RewrapPages(node)), methods=["POST"]),
+        Route("/policy/explain", explaining(node, settings, domains), methods=["POST"]),
+        Route("/policy/replay", replaying(node, settings, domains), methods=["POST"]),
+        Route("/verify", AdminStream(node, settings, domains, lambda _: verifying.online(node)), methods=["POST"]),
+        Route("/quota", page(QuotaPages(node)), methods=["GET", "PUT", "DELETE"]),
+    ]
 
 
 def _host(scope: Scope) -> str:

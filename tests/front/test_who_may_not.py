@@ -25,6 +25,7 @@ import objstore.iam.sts.operations
 import objstore.s3.operations
 import objstore.sns.operations  # noqa: F401 - fills the registry
 from objstore.aws.operation import REGISTRY, Operation
+from tests.admin import admin
 from tests.front import samples
 from tests.front.people import ALICE
 from tests.harness import Running
@@ -50,6 +51,8 @@ class Scene:
     server: Running
     known: dict[str, Any]
     inactive: tuple[str, str]
+    suspended: tuple[str, str]  # an administrator of Alice's account who is shut out
+    closed: tuple[str, str]  # the root user of an account that is
     powerless: tuple[str, str]  # a user of Alice's own account, without a policy
     stranger: tuple[str, str]  # a user of another account, without a policy
 
@@ -84,7 +87,24 @@ def scene(server: Running, alice: Any) -> Iterator[Scene]:
     }
     inactive = _key(mine, user)
     mine.update_access_key(UserName=user, AccessKeyId=inactive[0], Status="Inactive")
-    yield Scene(server, known, inactive, _key(mine, user), _key(roots, user))
+    yield Scene(server, known, inactive, _suspended(server, mine), _closed(server), _key(mine, user), _key(roots, user))
+
+
+def _suspended(server: Running, iam: Any) -> tuple[str, str]:
+    name = f"S{uuid.uuid4().hex[:12]}"
+    iam.create_user(UserName=name)
+    iam.attach_user_policy(UserName=name, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+    key = _key(iam, name)
+    assert client(server.endpoint, "iam", key).list_users()["Users"]
+    admin(server, "user", "suspend", name, "--account", ALICE.id)
+    return key
+
+
+def _closed(server: Running) -> tuple[str, str]:
+    account = admin(server, "account", "create", f"closed-{uuid.uuid4().hex[:12]}")["id"]
+    made = admin(server, "key", "create", "--account", account)
+    admin(server, "account", "suspend", account)
+    return made["AccessKeyId"], made["SecretAccessKey"]
 
 
 def _key(iam: Any, user: str) -> tuple[str, str]:
@@ -156,6 +176,17 @@ def test_an_unknown_key_is_refused(scene: Scene, operation: Operation) -> None:
 def test_an_inactive_key_is_refused(scene: Scene, operation: Operation) -> None:
     outcome = ask(scene, operation, scene.inactive)
     assert denied(operation, outcome, "InvalidAccessKeyId", "InvalidClientTokenId"), outcome
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_suspended_user_is_refused(scene: Scene, operation: Operation) -> None:
+    outcome = ask(scene, operation, scene.suspended)
+    assert denied(operation, outcome, "InvalidAccessKeyId", "InvalidClientTokenId"), outcome
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_suspended_account_is_refused(scene: Scene, operation: Operation) -> None:
+    assert denied(operation, outcome := ask(scene, operation, scene.closed), "AccountProblem"), outcome
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
