@@ -10,6 +10,7 @@ from objstore.iam.api import (
     policy_uses,
     providers,
     roles,
+    simulating,
     tags,
     users,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "policy_uses",
     "providers",
     "roles",
+    "simulating",
     "tags",
     "users",
 ]

@@ -14,7 +14,7 @@ from objstore.aws.principal import Principal
 from objstore.aws.sigv4.amz_date import iso
 from objstore.catalog.transaction import Transaction
 from objstore.iam.identities import attachments, entities, inline, logins, managed, members
-from objstore.iam.identities.records import Role, User
+from objstore.iam.identities.records import Group, Role, User
 from objstore.iam.policy import Caller, Grants, Kind, Policy, Values, parse
 
 NOTHING: Final = Grants()
@@ -40,6 +40,11 @@ def grants_of(tx: Transaction, principal: Principal, *, administers: bool = Fals
     elif administers:
         identity = tuple(_managed(tx, _ADMINISTERS, Kind.IDENTITY))
     return Grants(identity, _boundary(tx, boundary), _session(principal))
+
+
+def of_group(tx: Transaction, group: Group) -> Grants:
+    """What a group gives its members."""
+    return Grants(tuple(_of_holder(tx, group.id, f"group {group.name}")))
 
 
 def _of_user(tx: Transaction, user: User) -> Iterator[Policy]:
