@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 
 from objstore.iam.policy.caller_keys import lookup_of
 from objstore.iam.policy.decision import Decision, Reason
-from objstore.iam.policy.policy import Placed, Policy, speaking
+from objstore.iam.policy.policy import About, Placed, Policy, first, speaking
 from objstore.iam.policy.principals import Named
 from objstore.iam.policy.types import Asked, Caller, Grants, Kind
 from objstore.iam.policy.variables import Lookup
@@ -28,6 +28,7 @@ from objstore.iam.policy.variables import Lookup
 NEVER_LOCKED_OUT: Final = frozenset({"s3:getbucketpolicy", "s3:putbucketpolicy", "s3:deletebucketpolicy"})
 """What a bucket policy cannot deny the root of the account that owns the bucket, in lower case."""
 
+_SILENT: Final = About((), ())
 _ROOT: Final = Decision(Reason.ROOT)
 _IMPLICIT: Final = Decision(Reason.IMPLICIT_DENY)
 
@@ -40,8 +41,11 @@ def decide(
     `resource_policy` is the bucket's policy, or the trust policy of the role to be assumed; `owner_account` the account
     that the resource belongs to: for what belongs to nobody, the caller's own.
     """
-    action, lookup = asked.action.lower(), lookup_of(asked.keys, caller)
-    request = _Request(action, asked.resource, lookup, caller, grants, resource_policy, owner_account)
+    action, resource = asked.action.lower(), asked.resource
+    mine = speaking(grants.identity, action).about(resource) if grants.identity else _SILENT
+    theirs = speaking((resource_policy,), action).about(resource) if resource_policy is not None else _SILENT
+    lookup = lookup_of(asked.keys, caller)
+    request = _Request(action, resource, lookup, caller, grants, mine, theirs, owner_account)
     denied = _denied(request)
     if denied is not None:
         return Decision(Reason.EXPLICIT_DENY, denied)
@@ -69,7 +73,8 @@ class _Request:
     lookup: Lookup
     caller: Caller
     grants: Grants
-    resource_policy: Policy | None
+    mine: About  # statements of the identity's policies
+    theirs: About  # of the resource's policy
     owner: str
 
     @property
@@ -77,30 +82,31 @@ class _Request:
         """Whether the resource is of the caller's account."""
         return self.caller.account is not None and self.caller.account == self.owner
 
-    def first(self, policies: tuple[Policy, ...], *, allowing: bool) -> Placed | None:
-        """The first statement of an identity's policies that applies."""
-        found = speaking(policies, self.action)
-        return (found.allowing if allowing else found.denying).first(self.resource, self.lookup)
+    def first(self, placed: tuple[Placed, ...]) -> Placed | None:
+        """The first that applies."""
+        return first(placed, self.resource, self.lookup)
+
+    def of(self, *policies: Policy) -> About:
+        """The statements of a boundary or of session policies."""
+        return speaking(policies, self.action).about(self.resource)
 
 
 def _denied(request: _Request) -> Placed | None:
     caller, grants = request.caller, request.grants
     found = _denied_by_resource(request)
     if found is None and grants.identity and not caller.account_root:
-        found = request.first(grants.identity, allowing=False)
+        found = request.first(request.mine.denying)
     if found is None and grants.boundary is not None and not caller.account_root:
-        found = request.first((grants.boundary,), allowing=False)
+        found = request.first(request.of(grants.boundary).denying)
     if found is None and grants.session:
-        found = request.first(grants.session, allowing=False)
+        found = request.first(request.of(*grants.session).denying)
     return found
 
 
 def _denied_by_resource(request: _Request) -> Placed | None:
-    if request.resource_policy is None:
-        return None
     if request.caller.account_root and request.own and request.action in NEVER_LOCKED_OUT:
         return None
-    for placed in speaking((request.resource_policy,), request.action).denying.about(request.resource):
+    for placed in request.theirs.denying:
         statement = placed.statement
         if (
             statement.principals is not None
@@ -114,9 +120,7 @@ def _denied_by_resource(request: _Request) -> Placed | None:
 def _granted(request: _Request) -> _Granted | None:
     """The Allow of the resource's policy that names the caller most directly."""
     best: _Granted | None = None
-    if request.resource_policy is None:
-        return None
-    for placed in speaking((request.resource_policy,), request.action).allowing.about(request.resource):
+    for placed in request.theirs.allowing:
         statement = placed.statement
         if statement.principals is None:
             continue
@@ -157,7 +161,7 @@ def _between(request: _Request, granted: _Granted | None) -> Decision:
 
 
 def _by_identity(request: _Request) -> Decision:
-    found = request.first(request.grants.identity, allowing=True)
+    found = request.first(request.mine.allowing)
     return _IMPLICIT if found is None else _limited(request, Decision(Reason.IDENTITY, found), boundary=True)
 
 
@@ -174,8 +178,8 @@ def _by_resource(request: _Request, granted: _Granted) -> Decision:
 def _limited(request: _Request, allowed: Decision, *, boundary: bool = False) -> Decision:
     """What is left of an Allow after the session policy, and after the boundary where that counts."""
     grants = request.grants
-    if boundary and grants.boundary is not None and request.first((grants.boundary,), allowing=True) is None:
+    if boundary and grants.boundary is not None and request.first(request.of(grants.boundary).allowing) is None:
         return Decision(Reason.BOUNDARY, allowed.by)
-    if grants.session is not None and request.first(grants.session, allowing=True) is None:
+    if grants.session is not None and request.first(request.of(*grants.session).allowing) is None:
         return Decision(Reason.SESSION, allowed.by)
     return allowed

@@ -16,7 +16,7 @@ from objstore.iam.policy.patterns import Matcher, Tokens, arn_matcher
 from objstore.iam.policy.variables import Lookup, Template
 
 _VARIES = re.compile(r"[*?]|\$\{")
-_MOST_BUCKETS: Final = 256  # remembered for the statements of one effect
+_MOST_BUCKETS: Final = 256  # remembered for one action of some policies
 
 if TYPE_CHECKING:
     from objstore.iam.policy.conditions import Condition
@@ -134,33 +134,35 @@ class Placed(NamedTuple):
     policy: Policy
 
 
-class Statements:
-    """Statements of one effect, found by the bucket that they are about."""
+class About(NamedTuple):
+    """Statements that speak of an action and may be about a resource, in the order of their policies."""
+
+    denying: tuple[Placed, ...]
+    allowing: tuple[Placed, ...]
+
+
+class Speaking:
+    """The statements of some policies that speak of one action, found by the bucket that they are about."""
 
     __slots__ = ("_about", "_placed")
 
     def __init__(self, placed: Sequence[Placed]) -> None:
         self._placed = tuple(placed)
-        self._about: dict[str, tuple[Placed, ...]] = {}
+        self._about: dict[str, About] = {}
 
-    def about(self, resource: str) -> tuple[Placed, ...]:
-        """Those that may be about a resource, in the order of their policies; looked for once for each bucket."""
-        if not self._placed:
-            return ()
+    def about(self, resource: str) -> About:
+        """Those that may be about a resource; looked for once for each bucket."""
         bucket = resource.partition("/")[0]
         found = self._about.get(bucket)
         if found is None:
             if len(self._about) >= _MOST_BUCKETS:
                 self._about.clear()
-            found = self._about[bucket] = tuple(one for one in self._placed if _may_be_about(one.statement, bucket))
+            some = [one for one in self._placed if _may_be_about(one.statement, bucket)]
+            found = self._about[bucket] = About(
+                tuple(one for one in some if not one.statement.allows),
+                tuple(one for one in some if one.statement.allows),
+            )
         return found
-
-    def first(self, resource: str, lookup: Lookup) -> Placed | None:
-        """The first that applies to a request, whoever makes it."""
-        for one in self.about(resource):
-            if one.statement.applies(resource, lookup):
-                return one
-        return None
 
 
 def _may_be_about(statement: Statement, bucket: str) -> bool:
@@ -173,23 +175,22 @@ def _may_be_about(statement: Statement, bucket: str) -> bool:
     )
 
 
-class Speaking(NamedTuple):
-    """The statements of some policies that speak of one action."""
-
-    denying: Statements
-    allowing: Statements
-
-
 @lru_cache(maxsize=8192)
 def speaking(policies: tuple[Policy, ...], action: str) -> Speaking:
     """The statements that speak of an action in lower case; found once for each set of policies."""
-    found = [
-        Placed(statement, policy)
-        for policy in policies
-        for statement in policy.statements
-        if statement.actions.cover(action)
-    ]
     return Speaking(
-        Statements([placed for placed in found if not placed.statement.allows]),
-        Statements([placed for placed in found if placed.statement.allows]),
+        [
+            Placed(statement, policy)
+            for policy in policies
+            for statement in policy.statements
+            if statement.actions.cover(action)
+        ]
     )
+
+
+def first(placed: Sequence[Placed], resource: str, lookup: Lookup) -> Placed | None:
+    """The first that applies to a request, whoever makes it."""
+    for one in placed:
+        if one.statement.applies(resource, lookup):
+            return one
+    return None

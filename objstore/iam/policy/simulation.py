@@ -86,12 +86,12 @@ def _concerned(
     if grants.boundary is not None:
         policies.append(grants.boundary)
     for policy in policies:
-        for statements in speaking((policy,), action):
-            yield from statements.about(resource)
+        for statements in speaking((policy,), action).about(resource):
+            yield from statements
     if resource_policy is None:
         return
-    found = speaking((resource_policy,), action)
-    for placed in (*found.denying.about(resource), *found.allowing.about(resource)):
+    found = speaking((resource_policy,), action).about(resource)
+    for placed in (*found.denying, *found.allowing):
         principals = placed.statement.principals
         if principals is None:
             continue

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from objstore.iam.policy import Asked, Caller, Decision, Grants, Kind, MalformedPolicy, Policy, decide, is_public, parse
 from objstore.iam.policy.caller_keys import lookup_of
 from objstore.iam.policy.operators import OPERATORS
-from objstore.iam.policy.policy import speaking
+from objstore.iam.policy.policy import first, speaking
 from tests.iam.policy.language import AWAY, CALLERS, HOME, OIDC
 
 ACTIONS = ("s3:GetObject", "s3:Get*", "s3:*", "*", "s3:PutObject", "iam:GetUser", "s3:?etObject", "S3:GETOBJECT")
@@ -268,6 +268,6 @@ def test_looking_at_fewer_statements_finds_the_same(listed: list[dict[str, Any]]
         for statement in policy.statements
         if statement.actions.cover(what.action.lower()) and statement.applies(what.resource, lookup)
     }
-    chosen = speaking(found, what.action.lower())
-    assert (chosen.allowing.first(what.resource, lookup) is not None) is (True in effects)
-    assert (chosen.denying.first(what.resource, lookup) is not None) is (False in effects)
+    chosen = speaking(found, what.action.lower()).about(what.resource)
+    assert (first(chosen.allowing, what.resource, lookup) is not None) is (True in effects)
+    assert (first(chosen.denying, what.resource, lookup) is not None) is (False in effects)
