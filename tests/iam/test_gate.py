@@ -121,6 +121,11 @@ class Case:
             raise NoSuchKey(Key=key)
         return Version("null", 1, True, False, "e", 4, 0, self.owner, acl=self.object_acl, tags=self.tags)
 
+    @property
+    def multipart(self) -> Case:
+        """The verbs of uploads."""
+        return self
+
     def upload(self, bucket: str, key: str, upload_id: str) -> Upload:
         initiators = {"of-bob": BOB, "of-ben": Owner("arn:aws:iam::222222222222:user/ben", "ben")}
         if upload_id not in initiators:
