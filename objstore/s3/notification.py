@@ -34,6 +34,8 @@ _REFUSED: Final = {"LambdaFunctionConfigurations": "CloudFunction", "EventBridge
     "PutBucketNotificationConfiguration", action="s3:PutBucketNotification", supports={"SkipDestinationValidation"}
 )
 async def put_bucket_notification_configuration(call: Call, context: Context) -> dict[str, Any]:
+    if call.get("SkipDestinationValidation"):
+        raise AwsError("NotImplemented", "Destinations of notifications are always validated.")
     given: dict[str, Any] = call["NotificationConfiguration"] or {}
     for member, shown in _REFUSED.items():
         if given.get(member) is not None:

@@ -178,6 +178,13 @@ def test_configurations_come_back_and_bad_ones_are_refused(s3: Any, bucket: str)
         with pytest.raises(ClientError) as refused:
             put(rule | change)
         assert refused.value.response["Error"]["Code"] == code, (change, refused.value)
+    with pytest.raises(ClientError) as unchecked:
+        s3.put_bucket_notification_configuration(
+            Bucket=bucket,
+            NotificationConfiguration={"QueueConfigurations": [rule]},
+            SkipDestinationValidation=True,
+        )
+    assert unchecked.value.response["Error"]["Code"] == "NotImplemented", "destinations are always looked at"
     with pytest.raises(ClientError) as overlap:
         put(rule, rule | {"Id": "other", "Events": ["s3:ObjectCreated:Copy"]})
     assert "overlap" in str(overlap.value)
