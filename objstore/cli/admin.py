@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from objstore.cli import (
@@ -99,23 +100,46 @@ def _show(info: dict[str, Any], console: Console) -> None:
         console.print("[green]reads and writes[/]", end="  ")
     else:
         console.print(f"[red]read-only[/]: {info['read_only_reason']}", end="  ")
-    console.print(f"parity {info['parity']}: any {info['may_fail']} of {len(info['drives'])} drives may fail")
+    away = [drive for drive in info["drives"] if drive["state"] != "online"]
+    console.print(f"parity {info['parity']}: {_may_fail(info, len(away))}")
     table = Table("drive", "state", "used", "free", "catalog")
+    table.columns[0].overflow = "fold"
     for drive in info["drives"]:
         colour = "green" if drive["state"] == "online" else "red"
-        state = f"[{colour}]{drive['state']}[/]" + (f" ({drive['problem']})" if drive["problem"] else "")
         table.add_row(
-            drive["path"], state, size(drive["used"]), size(drive["free"]), "mirror" if drive["mirror"] else ""
+            escape(drive["path"]),
+            f"[{colour}]{drive['state']}[/]",
+            size(drive["used"]),
+            size(drive["free"]),
+            "mirror" if drive["mirror"] else "",
         )
     console.print(table)
+    for drive in info["drives"]:
+        if drive["problem"]:
+            console.print(f"[red]{escape(drive['path'])}[/]: {escape(drive['problem'])}", soft_wrap=True)
     console.print(
         f"{info['buckets']:,} buckets, {info['objects']:,} objects,"
         f" {info['versions']:,} older versions, {size(info['bytes'])}"
     )
-    healing = info["healing"]
+    _show_healing(info["healing"], len(away), console)
+
+
+def _may_fail(info: dict[str, Any], away: int) -> str:
+    """How many drives may go now."""
+    left: int = info["may_fail"]
+    if not left:
+        return "no drive may fail" if not info["parity"] else "[red]no other drive may fail now[/]"
+    if left < info["parity"] or away:
+        return f"[yellow]any {left} more of {len(info['drives'])} drives may fail now[/]"
+    return f"any {left} of {len(info['drives'])} drives may fail"
+
+
+def _show_healing(healing: dict[str, Any], away: int, console: Console) -> None:
     if healing["shards"]:
         console.print(f"[yellow]healing[/]: {healing['shards']:,} shards ({size(healing['bytes'])}) to rebuild")
     if healing["mirrors"]:
         console.print(f"[yellow]healing[/]: {healing['mirrors']} mirrors of the catalog to make")
-    if not healing["shards"] and not healing["mirrors"]:
+    if away:
+        console.print(f"[yellow]healing waits[/] for {away} drives: put them back, or an empty folder in their place")
+    elif not healing["shards"] and not healing["mirrors"]:
         console.print("[green]nothing to heal[/]")

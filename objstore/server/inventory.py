@@ -26,7 +26,10 @@ class Healing(msgspec.Struct, frozen=True):
 
 
 class Inventory(msgspec.Struct, frozen=True):
-    """The whole store at a glance; `writable` is why-not text when it is not."""
+    """The whole store at a glance; `read_only_reason` says why it is not `writable`.
+
+    `may_fail` is how many more drives may go before anything is lost: the parity, less what is not healed yet.
+    """
 
     version: str
     deployment: str

@@ -44,6 +44,7 @@ from objstore.server.settings import Settings, SettingsError
 from objstore.store import extents, repair
 from objstore.store.events import outbox
 from objstore.store.events.cause import CAUSE, Cause
+from objstore.store.repair import most_lacking
 from objstore.store.reports import Reports
 from objstore.store.store import Store
 
@@ -145,6 +146,9 @@ class Node:
         known = [drive.id for drive in self.pool.drives if drive.id is not None]
         healing = await asyncio.to_thread(self.catalog.read, lambda tx: to_heal(tx, known))
         pool = self.pool
+        standing = [drive.id for drive in pool.online() if drive.id is not None]
+        lacking = await asyncio.to_thread(self.catalog.read, lambda tx: most_lacking(tx, standing))
+        lacking = max(lacking, status.wanted - len(set(standing).intersection(status.members)))
         drives = tuple(
             DriveView(
                 path=str(drive.path),
@@ -163,7 +167,7 @@ class Node:
             drives=drives,
             parity=pool.parity,
             durability=self.settings.durability,
-            may_fail=pool.parity,
+            may_fail=max(0, pool.parity - lacking),
             writable=status.read_only is None,
             read_only_reason=status.read_only,
             buckets=counters.buckets,

@@ -7,9 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.cluster import BUCKET, Load, check, fill, healed, info, refused_start, remove, states, stopped
+from tests.faults.cluster import (
+    BUCKET,
+    CLI_ENVIRONMENT,
+    Load,
+    check,
+    command,
+    fill,
+    healed,
+    info,
+    refused_start,
+    remove,
+    states,
+    stopped,
+)
 from tests.front.wire import refused, until
-from tests.harness import serving
+from tests.harness import Running, serving
 
 
 @pytest.mark.parametrize(("first", "second"), [(0, 1), (3, 1)])
@@ -70,16 +83,32 @@ def test_what_was_written_without_a_drive_is_there_without_two_others(tmp_path: 
     """The drive that was away is healed from the rest, so that the rest is not needed any more."""
     with serving(tmp_path) as server:
         fill(server, 4)
+        assert info(server)["may_fail"] == 2
         away = tmp_path / "away"
         server.drives[2].rename(away)
         until(lambda: states(server)[2] != "online", "the drive is missed")
+        assert info(server)["may_fail"] == 1
+        told = shown(server)
+        assert "any 1 more of 4 drives may fail now" in told and "nothing to heal" not in told
+        assert f"{server.drives[2]}: the folder does not exist" in told and "healing waits for 1 drives" in told
         with Load(server, "meanwhile") as load:
             load.progress(15)
         assert load.failed_writes == []
         away.rename(server.drives[2])
         healed(server)
+        told = shown(server)
+        assert "any 2 of 4 drives may fail" in told and "nothing to heal" in told
         remove(server.drives[0], server.drives[1])
         check(server, load.acknowledged)
+        until(lambda: states(server).count("online") == 2, "both are missed")
+        assert (info(server)["may_fail"], "no other drive may fail now" in shown(server)) == (0, True)
+
+
+def shown(server: Running) -> str:
+    """What `objstore admin info` tells people."""
+    done = command("admin", "--endpoint", server.endpoint, "info", environment=CLI_ENVIRONMENT)
+    assert done.returncode == 0, done.stderr
+    return str(done.stdout)
 
 
 def test_below_the_start_quorum_the_server_says_which_drives_it_misses(tmp_path: Path) -> None:
