@@ -80,14 +80,14 @@ class Node:
         )
         pool.on_change(self._drive_changed)
         self.store = Store(catalog, self.blobs, classes=settings.storage_classes)
-        user, password = credentials.given(settings) or catalog.read(credentials.stored) or ("", "")
-        if not user:
-            raise SettingsError("the catalog holds no root credentials: the supervisor makes them")
-        self.users = Users(user, password, settings.users)
         key = master.parse(settings.master_key) if settings.master_key else catalog.read(master.stored)
         if key is None:
             raise SettingsError("the catalog holds no master key: the supervisor makes one")
         self.master_key = key
+        user, password = credentials.given(settings) or catalog.read(credentials.stored(key)) or ("", "")
+        if not user:
+            raise SettingsError("the catalog holds no root credentials: the supervisor makes them")
+        self.users = Users(user, password, settings.users)
         self.keyring = keyring.of_catalog(catalog.read, key)
         self.envelopes, self._vault = engines.assembled(settings.kms, self.keyring)
         self.identities = Identities(catalog, key, self.users)

@@ -10,5 +10,6 @@ from typing import Final
 from objstore.iam.identities import keys
 from objstore.kms import keyring
 from objstore.kms.master import Resealer
+from objstore.server import credentials
 
-RESEALERS: Final[tuple[Resealer, ...]] = (keyring.reseal, keys.reseal)
+RESEALERS: Final[tuple[Resealer, ...]] = (keyring.reseal, keys.reseal, credentials.reseal)

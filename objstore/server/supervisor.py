@@ -171,11 +171,13 @@ def _secrets(settings: Settings, pool: Pool, folder: Path, *, strict: bool) -> t
             _change_master_key(catalog, settings.previous_master_key, key)
         if not catalog.read(lambda tx: master.proved(tx, key)):
             asyncio.run(catalog.write(master.keep(key)))
+        key = key or catalog.read(master.stored)
+        assert key is not None, "the master key was settled"
         _prepare_keys(catalog, key, settings.kms)
-        if credentials.given(settings) or catalog.read(credentials.stored) is not None:
+        if credentials.given(settings) or catalog.read(credentials.stored(key)) is not None:
             return None
         pair = credentials.generate()
-        asyncio.run(catalog.write(credentials.keep(*pair)))
+        asyncio.run(catalog.write(credentials.keep(*pair, key)))
         return pair
     finally:
         catalog.close()
@@ -192,11 +194,9 @@ def _change_master_key(catalog: Catalog, previous: str, key: master.MasterKey) -
     print(f"objstore: the master key was changed, {done} values were sealed anew", file=sys.stderr)  # noqa: T201
 
 
-def _prepare_keys(catalog: Catalog, given: master.MasterKey | None, settings: Kms) -> None:
+def _prepare_keys(catalog: Catalog, key: master.MasterKey, settings: Kms) -> None:
     """Make the keys of SSE-S3 and of SSE-KMS by default, where they are not yet. Raises SettingsError."""
     engines.check(settings)
-    key = given or catalog.read(master.stored)
-    assert key is not None, "the master key was settled"
     if not catalog.read(keyring.prepared):
         asyncio.run(catalog.write(keyring.prepare(key, time.time_ns() // 1000)))
 
