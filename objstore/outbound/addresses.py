@@ -2,7 +2,8 @@
 
 An entry is a host name, a name with `*.` before it for all below it, an address, or a network. What a host name
 resolves to is looked at too: an address of this machine or of its link (where clouds have their metadata) must be
-listed as an address or network, whatever name leads to it. So no user's URL reaches what only the server can reach.
+listed by an address or network that is about nothing else, whatever name leads to it; `0.0.0.0/0` is everywhere but
+there. So no user's URL reaches what only the server can reach.
 https://cheatsheetseries.owasp.org/cheatsheets/Server_Side_Request_Forgery_Prevention_Cheat_Sheet.html
 """
 
@@ -56,9 +57,10 @@ class AllowList:
     def permits(self, host: str, address: Address) -> bool:
         """Whether the server may connect to `address` when it is asked for `host`."""
         address = plain(address)
-        if any(address in network for network in self._networks):
-            return True
-        return self.names(host) and not _near(address)
+        listing = [network for network in self._networks if address in network]
+        if _near(address):
+            return any(_near(network) for network in listing)
+        return bool(listing) or self.names(host)
 
     async def resolve(self, host: str, port: int) -> str:
         """The address to connect to for a host. Raises NotAllowed for one that may not be, OSError for none at all.
@@ -74,12 +76,20 @@ class AllowList:
 
 
 def plain(address: Address) -> Address:
-    """An IPv4 address that is dressed as an IPv6 one, undressed."""
+    """An IPv4 address that is dressed as an IPv6 one, undressed: mapped, compatible, 6to4, or translated by NAT64."""
     if isinstance(address, ipaddress.IPv6Address):
+        last = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if address in _TRANSLATED or (address in _COMPATIBLE and int(last) > 1):  # but ::1 and :: are themselves
+            return last
         return address.ipv4_mapped or address.sixtofour or address
     return address
 
 
-def _near(address: Address) -> bool:
-    """Whether an address is this machine's own or its link's, or no address of a host at all."""
-    return address.is_loopback or address.is_link_local or address.is_unspecified or address.is_multicast
+_TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
+_COMPATIBLE = ipaddress.IPv6Network("::/96")
+
+
+def _near(where: Address | Network) -> bool:
+    """Whether an address is this machine's own or its link's, or no address of a host at all; of a network, whether
+    all of its addresses are."""
+    return where.is_loopback or where.is_link_local or where.is_unspecified or where.is_multicast

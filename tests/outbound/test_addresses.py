@@ -35,6 +35,20 @@ from objstore.outbound.http import AnswerTooLarge, client, fetch
         (["127.0.0.1"], "localhost", "127.0.0.1", True),
         (["127.0.0.1"], "localhost", "127.0.0.2", False),
         (["127.0.0.0/8"], "x", "::ffff:127.0.0.1", True),
+        # Everywhere is not here: what is near must be listed by an entry that is about it alone.
+        (["0.0.0.0/0"], "x", "93.184.216.34", True),
+        (["0.0.0.0/0"], "x", "127.0.0.1", False),
+        (["0.0.0.0/0"], "localhost", "169.254.169.254", False),
+        (["::/0"], "x", "2001:db8::1", True),
+        (["::/0"], "x", "::1", False),
+        (["::/0"], "x", "fe80::1", False),
+        (["169.254.0.0/16"], "x", "169.254.169.254", True),
+        (["0.0.0.0/0", "127.0.0.1"], "x", "127.0.0.1", True),
+        # Further dresses of IPv4 addresses: translated (NAT64), compatible.
+        (["example.com"], "example.com", "64:ff9b::7f00:1", False),
+        (["example.com"], "example.com", "64:ff9b::a9fe:a9fe", False),
+        (["example.com"], "example.com", "::7f00:1", False),
+        (["example.com"], "example.com", "64:ff9b::5db8:d822", True),
     ],
 )
 def test_what_is_permitted(allowed: list[str], host: str, address: str, permitted: bool) -> None:
