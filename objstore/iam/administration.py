@@ -13,11 +13,10 @@ from objstore.aws.errors import AwsError
 from objstore.aws.operation import Call
 from objstore.aws.principal import Principal
 from objstore.aws.sigv4.amz_date import iso
-from objstore.iam.api import subjects
+from objstore.iam.api import subjects, tags
 from objstore.iam.context import Context
-from objstore.iam.identities import entities
 from objstore.iam.identities.grants import caller_of, keys_of
-from objstore.iam.identities.records import Role, Tags, User
+from objstore.iam.identities.records import Group, ManagedPolicy, Provider, Role, Tags, User
 from objstore.iam.policy import Asked, Decision, Reason, Values, decide
 
 # Decided by the operation itself: on the role's trust policy, or by nobody, since it tells only what the caller knows.
@@ -27,6 +26,8 @@ DECIDED_ELSEWHERE: Final = frozenset(
         *("GetCallerIdentity", "GetSessionToken"),
     }
 )
+# What is renamed: it is asked about by the new ARN as well as by the old one.
+RENAMES: Final[dict[str, type[User] | type[Group]]] = {"UpdateGroup": Group, "UpdateUser": User}
 _WORDS: Final = {
     Reason.EXPLICIT_DENY: "with an explicit deny in a policy",
     Reason.BOUNDARY: "because no permissions boundary allows the {action} action",
@@ -40,18 +41,17 @@ def authorise(call: Call, context: Context) -> None:
     if call.operation.name in DECIDED_ELSEWHERE:
         return
     assert call.operation.concerns is not None, "operations outside S3 tell what they are on"
-    resource = call.operation.concerns(call, context)
-    asked = Asked(call.operation.action, resource, request_keys(call, context))
-    principal = call.principal
-    decision = decide(
-        asked,
-        caller_of(principal),
-        context.identities.grants(principal),
-        resource_policy=None,
-        owner_account=principal.account,
-    )
-    if not decision.allowed:
-        raise refusal(principal, call.operation.action, resource, decision)
+    principal, keys = call.principal, request_keys(call, context)
+    caller, grants = caller_of(principal), context.identities.grants(principal)
+    resources = [call.operation.concerns(call, context)]
+    if call.operation.name in RENAMES:
+        # Else whoever may rename could take the name or the path of somebody that policies trust.
+        resources.append(subjects.renamed(RENAMES[call.operation.name], call, context))
+    for resource in resources:
+        asked = Asked(call.operation.action, resource, keys)
+        decision = decide(asked, caller, grants, resource_policy=None, owner_account=principal.account)
+        if not decision.allowed:
+            raise refusal(principal, call.operation.action, resource, decision)
 
 
 def refusal(principal: Principal, action: str, resource: str, decision: Decision) -> AwsError:
@@ -76,12 +76,16 @@ def request_keys(call: Call, context: Context) -> dict[str, Values]:
     if names:
         keys["aws:tagkeys"] = names
     subject = _subject(call, context)
-    boundary = call.get("PermissionsBoundary") or (subject.boundary if subject is not None else None)
+    of_subject = subject.boundary if isinstance(subject, User | Role) else None
+    boundary = call.get("PermissionsBoundary") or of_subject
     if boundary:
         keys["iam:permissionsboundary"] = (boundary,)
-    for name, value in subject.tags if subject is not None else ():
-        keys[f"aws:resourcetag/{name.lower()}"] = keys[f"iam:resourcetag/{name.lower()}"] = (value,)
-    return keys
+    return keys | (resource_tags(subject.tags) if subject is not None else {})
+
+
+def resource_tags(tags: Tags) -> dict[str, Values]:
+    """The condition keys of the tags of what a call is about."""
+    return {f"{family}:resourcetag/{name.lower()}": (value,) for name, value in tags for family in ("aws", "iam")}
 
 
 def global_keys(client: str | None, secure: bool, agent: str | None, now: float) -> dict[str, Values]:
@@ -98,14 +102,19 @@ def global_keys(client: str | None, secure: bool, agent: str | None, now: float)
     return keys
 
 
-def _subject(call: Call, context: Context) -> User | Role | None:
-    """The user or role that a call names, where it is there."""
+def _subject(call: Call, context: Context) -> tags.Tagged | None:
+    """What a call names that may have tags, where it is there: a user or role, else a managed policy or a provider."""
     account = subjects.account(call)
-    for kind in (User, Role):
-        name = call.get(subjects.MEMBERS[kind])
+    for kind, member in _TAGGED.items():
+        name = call.get(member)
         if name is not None:
-            found: User | Role | None = context.identities.read(
-                lambda tx, kind=kind, name=name: entities.find(tx, kind, account, name)  # type: ignore[misc]
-            )
-            return found
+            return context.identities.read(lambda tx, kind=kind, name=name: tags.look(tx, kind, account, name))  # type: ignore[misc]
     return None
+
+
+_TAGGED: Final[dict[type, str]] = {
+    User: "UserName",
+    Role: "RoleName",
+    ManagedPolicy: "PolicyArn",
+    Provider: "OpenIDConnectProviderArn",
+}

@@ -100,6 +100,50 @@ def test_a_boundary_cuts_what_policies_allow_and_may_be_demanded(server: Running
     iam.delete_user(UserName=user + "2")
 
 
+def test_a_name_is_changed_by_who_may_do_so_to_the_old_and_to_the_new(server: Running, iam: Any, user: str) -> None:
+    """Else whoever may rename could take the name, or the path, of somebody that policies trust."""
+    client = as_user(server, iam, user)
+    iam.create_user(UserName=f"{user}-dev", Path="/dev/")
+    iam.create_group(GroupName=f"{user}-dev", Path="/dev/")
+    ours = [f"arn:aws:iam::000000000000:{kind}/dev/*" for kind in ("user", "group")]
+    statement = {"Effect": "Allow", "Action": ["iam:UpdateUser", "iam:UpdateGroup"], "Resource": ours}
+    iam.put_user_policy(
+        UserName=user, PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statement})
+    )
+    for update, kind in ((client.update_user, "User"), (client.update_group, "Group")):
+        update(**{f"{kind}Name": f"{user}-dev", f"New{kind}Name": f"{user}-two"})
+        update(**{f"{kind}Name": f"{user}-two", "NewPath": "/dev/more/"})
+        assert code(update, **{f"{kind}Name": f"{user}-two", "NewPath": "/admin/"}) == "AccessDenied"
+        assert code(update, **{f"{kind}Name": f"{user}-two", "NewPath": "/", f"New{kind}Name": "x"}) == "AccessDenied"
+    iam.delete_user(UserName=f"{user}-two")
+    iam.delete_group(GroupName=f"{user}-two")
+
+
+def test_tags_of_policies_and_providers_decide(server: Running, iam: Any, user: str, name: str) -> None:
+    client = as_user(server, iam, user)
+    tags = [{"Key": "Locked", "Value": "yes"}]
+    policy = iam.create_policy(PolicyName=name, PolicyDocument=ALLOW, Tags=tags)["Policy"]["Arn"]
+    url = f"https://{name.lower()}.example.com"
+    provider = iam.create_open_id_connect_provider(Url=url, ClientIDList=["a"], Tags=tags)["OpenIDConnectProviderArn"]
+    locked = {"StringEquals": {"aws:ResourceTag/locked": "yes"}}
+    deny = {"Effect": "Deny", "Action": ["iam:Get*", "iam:Delete*"], "Resource": "*", "Condition": locked}
+    document = {"Version": "2012-10-17", "Statement": [json.loads(ALLOW)["Statement"][0], deny]}
+    iam.put_user_policy(UserName=user, PolicyName="p", PolicyDocument=json.dumps(document))
+    for get, delete, untag, members in (
+        (client.get_policy, client.delete_policy, client.untag_policy, {"PolicyArn": policy}),
+        (
+            client.get_open_id_connect_provider,
+            client.delete_open_id_connect_provider,
+            client.untag_open_id_connect_provider,
+            {"OpenIDConnectProviderArn": provider},
+        ),
+    ):
+        assert code(get, **members) == code(delete, **members) == "AccessDenied"
+        untag(**members, TagKeys=["locked"])
+        get(**members)
+        delete(**members)
+
+
 def test_keys_are_two_may_be_inactive_and_tell_when_they_were_used(server: Running, iam: Any, user: str) -> None:
     client = as_user(server, iam, user)
     code(client.list_users)

@@ -180,6 +180,37 @@ def test_a_role_may_lead_to_another_for_an_hour_with_its_transitive_tags(caller:
             assert code(second.list_users) == "AccessDenied"
 
 
+def test_a_tag_that_was_brought_along_is_not_given_another_value(caller: Caller) -> None:
+    """Where tags decide, whoever may pass them on could else call itself another team."""
+    caller.trust(trust({"AWS": [caller.arn, caller.role]}, "sts:AssumeRole", "sts:TagSession"))
+    tags = [{"Key": "team", "Value": "blue"}]
+    first = caller.session("sts", Tags=tags, TransitiveTagKeys=["team"])
+    members = {"RoleArn": caller.role, "RoleSessionName": "second"}
+    for value in ("red", "blue"):
+        assert code(first.assume_role, **members, Tags=[{"Key": "Team", "Value": value}]) == "ValidationError"
+    first.assume_role(**members, Tags=[{"Key": "other", "Value": "x"}])
+    once = caller.session("sts", Tags=tags)  # what does not go on may be said anew
+    once.assume_role(**members, Tags=[{"Key": "team", "Value": "red"}])
+
+
+def test_tags_of_a_role_decide_who_assumes_it(caller: Caller) -> None:
+    caller.iam.tag_role(RoleName=caller.name, Tags=[{"Key": "Team", "Value": "blue"}])
+
+    def whose(team: str) -> str:
+        return trust({"AWS": caller.arn}, StringEquals={"aws:ResourceTag/team": team})
+
+    caller.trust(whose("red"))
+    assert code(caller.assume) == "AccessDenied"
+    caller.trust(whose("blue"))
+    caller.assume()
+    not_ours = {"Effect": "Deny", "Action": "sts:AssumeRole", "Resource": "*"}
+    tagged = {"StringEquals": {"iam:ResourceTag/Team": "blue"}}
+    caller.iam.put_user_policy(
+        UserName=caller.name, PolicyName="p", PolicyDocument=document(not_ours | {"Condition": tagged})
+    )
+    assert code(caller.assume) == "AccessDenied"
+
+
 def test_a_session_ends_with_its_role(caller: Caller) -> None:
     session = caller.session()
     session.list_users()

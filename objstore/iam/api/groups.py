@@ -5,16 +5,14 @@ https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateGroup.html
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
-from objstore.aws.errors import AwsError
-from objstore.aws.operation import Call, operation
+from objstore.aws.operation import Call, Handler, operation
 from objstore.catalog.transaction import Transaction
-from objstore.iam.api import paging, shown, subjects
+from objstore.iam.api import changes, paging, shown, subjects
 from objstore.iam.context import Context
-from objstore.iam.identities import attachments, entities, inline, members, names
+from objstore.iam.identities import entities, members, names
 from objstore.iam.identities.records import Group, User
 
 
@@ -65,26 +63,13 @@ async def list_groups(call: Call, context: Context) -> dict[str, Any]:
     return paging.members("Groups", listing, shown.group)
 
 
-@operation(
+operation(
     "UpdateGroup",
     service="iam",
     action="iam:UpdateGroup",
     supports={"NewPath", "NewGroupName"},
     concerns=subjects.named(Group),
-)
-async def update_group(call: Call, context: Context) -> None:
-    account, name = subjects.account(call), call["GroupName"]
-
-    def update(tx: Transaction) -> None:
-        old = entities.require(tx, Group, account, name)
-        entities.replace(
-            tx,
-            msgspec.structs.replace(
-                old, name=call.get("NewGroupName") or old.name, path=call.get("NewPath") or old.path
-            ),
-        )
-
-    await context.identities.write(update)
+)(changes.renaming(Group))
 
 
 @operation("DeleteGroup", service="iam", action="iam:DeleteGroup", concerns=subjects.named(Group))
@@ -93,48 +78,27 @@ async def delete_group(call: Call, context: Context) -> None:
 
     def delete(tx: Transaction) -> None:
         group = entities.require(tx, Group, account, name)
-        for what, left in (
-            ("remove users from group", members.users_of(tx, group.id)),
-            ("detach all policies", attachments.policies_of(tx, group.id)),
-            ("delete policies", inline.all_of(tx, group.id)),
-        ):
-            if left:
-                raise AwsError("DeleteConflict", f"Cannot delete entity, must {what} first.")
+        changes.require_nothing_left(tx, group, ("remove users from group", members.users_of(tx, group.id)))
         entities.remove(tx, group)
 
     await context.identities.write(delete)
 
 
-@operation(
-    "AddUserToGroup",
-    service="iam",
-    action="iam:AddUserToGroup",
-    concerns=subjects.named(Group),
-)
-async def add_user_to_group(call: Call, context: Context) -> None:
-    account = subjects.account(call)
+def _member(change: Callable[[Transaction, Group, User], None]) -> Handler:
+    async def change_members(call: Call, context: Context) -> None:
+        account = subjects.account(call)
 
-    def add(tx: Transaction) -> None:
-        group = entities.require(tx, Group, account, call["GroupName"])
-        members.add(tx, group, entities.require(tx, User, account, call["UserName"]))
+        def run(tx: Transaction) -> None:
+            group = entities.require(tx, Group, account, call["GroupName"])
+            change(tx, group, entities.require(tx, User, account, call["UserName"]))
 
-    await context.identities.write(add)
+        await context.identities.write(run)
+
+    return change_members
 
 
-@operation(
-    "RemoveUserFromGroup",
-    service="iam",
-    action="iam:RemoveUserFromGroup",
-    concerns=subjects.named(Group),
-)
-async def remove_user_from_group(call: Call, context: Context) -> None:
-    account = subjects.account(call)
-
-    def remove(tx: Transaction) -> None:
-        group = entities.require(tx, Group, account, call["GroupName"])
-        members.remove(tx, group, entities.require(tx, User, account, call["UserName"]))
-
-    await context.identities.write(remove)
+for _name, _change in (("AddUserToGroup", members.add), ("RemoveUserFromGroup", members.remove)):
+    operation(_name, service="iam", action=f"iam:{_name}", concerns=subjects.named(Group))(_member(_change))
 
 
 @operation(

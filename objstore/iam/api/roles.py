@@ -9,12 +9,11 @@ from typing import Any
 
 import msgspec
 
-from objstore.aws.errors import AwsError
 from objstore.aws.operation import Call, operation
 from objstore.catalog.transaction import Transaction
-from objstore.iam.api import boundaries, documents, paging, shown, subjects, tags
+from objstore.iam.api import boundaries, changes, documents, paging, shown, subjects, tags
 from objstore.iam.context import Context
-from objstore.iam.identities import attachments, entities, inline, names
+from objstore.iam.identities import attachments, entities, names
 from objstore.iam.identities.records import Role
 
 
@@ -107,10 +106,7 @@ async def delete_role(call: Call, context: Context) -> None:
 
     def delete(tx: Transaction) -> None:
         role = entities.require(tx, Role, account, name)
-        if attachments.policies_of(tx, role.id):
-            raise AwsError("DeleteConflict", "Cannot delete entity, must detach all policies first.")
-        if inline.all_of(tx, role.id):
-            raise AwsError("DeleteConflict", "Cannot delete entity, must delete policies first.")
+        changes.require_nothing_left(tx, role)
         attachments.forget(tx, role.id)
         entities.remove(tx, role)
 

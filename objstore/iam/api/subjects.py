@@ -43,6 +43,14 @@ def new(kind: type, member: str) -> Concerns:
     return lambda call, context: names.named_arn(kind, account(call), str(call[member]), call.get("Path") or "/")
 
 
+def renamed(kind: type[Any], call: Call, context: Context) -> str:
+    """The ARN that a user or group gets by a call that gives it another name or path."""
+    member = MEMBERS[kind]
+    found = context.identities.read(lambda tx: entities.find(tx, kind, account(call), str(call[member])))
+    path, name = (found.path, found.name) if found is not None else ("/", str(call[member]))
+    return names.named_arn(kind, account(call), call.get(f"New{member}") or name, call.get("NewPath") or path)
+
+
 def given(member: str) -> Concerns:
     """For operations that take an ARN."""
     return lambda call, context: str(call[member])

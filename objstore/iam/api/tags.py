@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -64,30 +64,33 @@ def find(tx: Transaction, kind: type[Any], account: str, name: str) -> Tagged:
     return found
 
 
-def _tag(kind: type[Any], member: str) -> Handler:
-    async def tag(call: Call, context: Context) -> None:
-        account, name, new = subjects.account(call), str(call[member]), read(call["Tags"])
+def look(tx: Transaction, kind: type[Any], account: str, name: str) -> Tagged | None:
+    """The same, None for one that is not there or, as AWS's own policies, is nobody's to tag."""
+    try:
+        return find(tx, kind, account, name)
+    except AwsError:
+        return None
 
-        def change(tx: Transaction) -> None:
+
+def _changing(kind: type[Any], member: str, change: Callable[[Call, Tags], Tags]) -> Handler:
+    async def change_tags(call: Call, context: Context) -> None:
+        account, name = subjects.account(call), str(call[member])
+
+        def run(tx: Transaction) -> None:
             found = find(tx, kind, account, name)
-            entities.replace(tx, msgspec.structs.replace(found, tags=joined(found.tags, new)))
+            entities.replace(tx, msgspec.structs.replace(found, tags=change(call, found.tags)))
 
-        await context.identities.write(change)
+        await context.identities.write(run)
 
-    return tag
+    return change_tags
 
 
-def _untag(kind: type[Any], member: str) -> Handler:
-    async def untag(call: Call, context: Context) -> None:
-        account, name, keys = subjects.account(call), str(call[member]), list(call["TagKeys"])
+def _added(call: Call, old: Tags) -> Tags:
+    return joined(old, read(call["Tags"]))
 
-        def change(tx: Transaction) -> None:
-            found = find(tx, kind, account, name)
-            entities.replace(tx, msgspec.structs.replace(found, tags=without(found.tags, keys)))
 
-        await context.identities.write(change)
-
-    return untag
+def _removed(call: Call, old: Tags) -> Tags:
+    return without(old, call["TagKeys"])
 
 
 def _list(kind: type[Any], member: str) -> Handler:
@@ -102,8 +105,8 @@ def _list(kind: type[Any], member: str) -> Handler:
 
 def _register(word: str, kind: type[Any], member: str, concerns: Concerns) -> None:
     for name, handler, supports in (
-        (f"Tag{word}", _tag(kind, member), frozenset[str]()),
-        (f"Untag{word}", _untag(kind, member), frozenset[str]()),
+        (f"Tag{word}", _changing(kind, member, _added), frozenset[str]()),
+        (f"Untag{word}", _changing(kind, member, _removed), frozenset[str]()),
         (f"List{word}Tags", _list(kind, member), paging.MEMBERS),
     ):
         operation(name, service="iam", action=f"iam:{name}", supports=supports, concerns=concerns)(handler)

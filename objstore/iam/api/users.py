@@ -7,14 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
-from objstore.aws.errors import AwsError
 from objstore.aws.operation import Call, operation
 from objstore.catalog.transaction import Transaction
-from objstore.iam.api import boundaries, paging, shown, subjects, tags
+from objstore.iam.api import boundaries, changes, paging, shown, subjects, tags
 from objstore.iam.context import Context
-from objstore.iam.identities import attachments, entities, inline, keys, members, names
+from objstore.iam.identities import attachments, entities, keys, members, names
 from objstore.iam.identities.records import User
 
 
@@ -80,26 +77,13 @@ async def list_users(call: Call, context: Context) -> dict[str, Any]:
     return paging.members("Users", listing, lambda one: shown.user(one, full=False))
 
 
-@operation(
+operation(
     "UpdateUser",
     service="iam",
     action="iam:UpdateUser",
     supports={"NewPath", "NewUserName"},
     concerns=subjects.named(User),
-)
-async def update_user(call: Call, context: Context) -> None:
-    account, name = subjects.account(call), call["UserName"]
-
-    def update(tx: Transaction) -> None:
-        old = entities.require(tx, User, account, name)
-        entities.replace(
-            tx,
-            msgspec.structs.replace(
-                old, name=call.get("NewUserName") or old.name, path=call.get("NewPath") or old.path
-            ),
-        )
-
-    await context.identities.write(update)
+)(changes.renaming(User))
 
 
 @operation("DeleteUser", service="iam", action="iam:DeleteUser", concerns=subjects.named(User))
@@ -110,14 +94,12 @@ async def delete_user(call: Call, context: Context) -> None:
     def delete(tx: Transaction) -> None:
         user = entities.require(tx, User, account, name)
         owned = keys.of_owner(tx, account, user.id)
-        for what, left in (
-            ("detach all policies", attachments.policies_of(tx, user.id)),
-            ("delete policies", inline.all_of(tx, user.id)),
+        changes.require_nothing_left(
+            tx,
+            user,
             ("delete access keys", [key for key in owned if key.service is None]),
             ("remove users from group", members.groups_of(tx, user.id)),
-        ):
-            if left:
-                raise AwsError("DeleteConflict", f"Cannot delete entity, must {what} first.")
+        )
         for key in owned:
             keys.remove(tx, key)
         attachments.forget(tx, user.id)

@@ -37,6 +37,8 @@ async def assume_role(call: Call, context: Context) -> dict[str, Any]:
         raise AwsError("AccessDenied", "Roles may not be assumed by root accounts.")
     inherited, went_on, source = _brought(call)
     given, transitive = issuing.session_tags(call)
+    if {key.lower() for key, _ in given} & {key.lower() for key, _ in inherited}:
+        raise AwsError("ValidationError", "A session tag has the key of one that the session brought along.")
     role = _trusted(call, context, given, transitive, source)
     policies, arns = issuing.narrowing(call, context, role.account)
     now = int(context.identities.clock())

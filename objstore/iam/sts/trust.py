@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from objstore.aws.errors import AwsError
 from objstore.iam import policy
+from objstore.iam.administration import resource_tags
 from objstore.iam.context import Context
 from objstore.iam.identities import entities, names
 from objstore.iam.identities.records import Role, Tags
@@ -35,8 +36,9 @@ def require(
     if role is None:
         raise refusal
     trust = policy.parse(role.trust, policy.Kind.TRUST, name=f"trust policy of {role.name}")
+    known = {**keys, **resource_tags(role.tags)}
     for action in actions:
-        asked = Asked(action, names.arn(role), keys)
+        asked = Asked(action, names.arn(role), known)
         if not decide(asked, caller, grants, resource_policy=trust, owner_account=role.account).allowed:
             raise refusal
     return role
