@@ -107,6 +107,11 @@ def test_a_policy_in_place_of_another(day: Day, tmp_path: Path) -> None:
         *[(day.user, "s3:GetObject", False)] * 3,
         (day.user, "s3:PutObject", True),
     ]
+    for managed in ("lists", day.managed):
+        assert replayed(day, tmp_path, put, day.user, "--instead", managed) == [
+            (day.user, "s3:ListBucket", False),
+            (day.user, "s3:PutObject", True),
+        ]
     assert replayed(day, tmp_path, document(Action="s3:GetObject"), day.managed) == [(day.user, "s3:ListBucket", False)]
 
 

@@ -184,10 +184,15 @@ def _grants(context: Context, changed: Changed, principal: Principal) -> Grants 
         return None
     if not changed.instead:
         return Grants((*present.identity, changed.policy), present.boundary, present.session)
-    named = next((one.name for one in present.identity if one.name in changed.instead), None)
+    named = next((one.name for one in present.identity if _goes_by(one.name, changed.instead)), None)
     if named is None:
         raise Untold(f"there is no policy {changed.instead[0]} to replace")
     return _replaced(present, named, changed.policy)
+
+
+def _goes_by(name: str, asked: tuple[str, ...]) -> bool:
+    """Whether a policy is meant: an inline one by its name, a managed one by its ARN or the name at the end of that."""
+    return name in asked or (name.startswith("arn:") and name.rpartition("/")[2] in asked)
 
 
 def _holds(tx: Transaction, holder: str | None, principal: Principal) -> bool:
