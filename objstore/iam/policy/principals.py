@@ -20,6 +20,10 @@ EVERYBODY: Final = "*"
 TYPES: Final = ("AWS", "CanonicalUser", "Federated", "Service")
 
 
+# The service that a kind of principal belongs to.
+_SERVICES: Final = {"user": "iam", "role": "iam", "assumed-role": "sts", "federated-user": "sts"}
+
+
 class Named(IntEnum):
     """How a statement names a caller, weakest first."""
 
@@ -117,6 +121,7 @@ def add_aws(text: str) -> tuple[str, str] | None:
     if arn.resource == "root":
         return ("account", arn.account) if arn.account else None
     kind, _, name = arn.resource.partition("/")
-    if not name or kind not in ("user", "role", "assumed-role", "federated-user"):
+    if not name or kind not in _SERVICES:
         return None
-    return "arn", text
+    # Ceph's gateway takes sessions as IAM's, too.
+    return "arn", f"arn:{arn.partition}:{_SERVICES[kind]}::{arn.account}:{arn.resource}"

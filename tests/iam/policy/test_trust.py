@@ -87,3 +87,12 @@ def test_names_without_an_account_are_of_the_owners() -> None:
     for caller, outcome in ((ALICE, YES), (elsewhere, NOTHING), (nowhere, YES)):
         request = asked("sts:AssumeRole", ROLE)
         assert decide(request, caller, Grants(), resource_policy=trust, owner_account=HOME).reason is outcome
+
+
+def test_a_session_is_one_of_iam_or_of_sts() -> None:
+    """Ceph's gateway knows the one, AWS the other; a Deny that names a session by either must hold."""
+    session, mine = CALLERS["session"], Grants((policy("Allow * on *"),))
+    for name in (session.arn, session.arn.replace(":sts:", ":iam:")):
+        theirs = policy(f"Deny s3:GetObject on b/* for {name}", Kind.RESOURCE)
+        decision = decide(asked("s3:GetObject", "b/k"), session, mine, resource_policy=theirs, owner_account=HOME)
+        assert decision.reason is DENIED, name
