@@ -8,9 +8,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from botocore.auth import S3SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from tests.front.test_post_object import post
-from tests.front.wire import Answer, Signer, exchange, refused, send
+from tests.front.wire import Answer, Signer, absent, exchange, refused, send
 from tests.harness import Running, serving
 
 
@@ -69,6 +72,30 @@ def test_overrides_in_a_presigned_url(server: Running, s3: Any, bucket: str) -> 
     given = {"Bucket": bucket, "Key": "k", "ResponseContentDisposition": 'attachment; filename="f"'}
     answer = fetch(server, "GET", client.generate_presigned_url("get_object", given))
     assert answer.headers["content-disposition"] == 'attachment; filename="f"'
+
+
+def test_headers_that_were_moved_into_a_presigned_url_count(server: Running, s3: Any, bucket: str) -> None:
+    """As the SDKs for JavaScript and Java do it, so that whoever has the address need not send them."""
+    moved = {"x-amz-meta-colour": "blue", "x-amz-tagging": "a=b", "x-amz-checksum-crc32": "NhCmhg=="}
+    request = AWSRequest("PUT", f"{server.endpoint}/{bucket}/k", params=moved)
+    S3SigV4QueryAuth(Credentials(Signer().access, Signer().secret), "s3", "us-east-1").add_auth(request)
+    url = str(request.prepare().url)
+    assert fetch(server, "PUT", url.replace("=blue", "=green"), b"hello").error == ("SignatureDoesNotMatch", 403)
+    assert fetch(server, "PUT", url, b"other").error == ("BadDigest", 400)
+    assert absent(s3, bucket, "k")
+    assert fetch(server, "PUT", url, b"hello").status == 200
+    head = s3.head_object(Bucket=bucket, Key="k", ChecksumMode="ENABLED")
+    assert (head["Metadata"], head["TagCount"], head["ChecksumCRC32"]) == ({"colour": "blue"}, 1, "NhCmhg==")
+
+
+def test_a_part_may_be_presigned(server: Running, s3: Any, bucket: str) -> None:
+    client = server.client(signature_version="s3v4")
+    known = {"Bucket": bucket, "Key": "k", "UploadId": s3.create_multipart_upload(Bucket=bucket, Key="k")["UploadId"]}
+    answer = fetch(server, "PUT", client.generate_presigned_url("upload_part", known | {"PartNumber": 1}), b"hello")
+    assert answer.status == 200, answer.body
+    parts = {"Parts": [{"PartNumber": 1, "ETag": answer.headers["etag"]}]}
+    s3.complete_multipart_upload(**known, MultipartUpload=parts)
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"hello"
 
 
 @pytest.fixture(scope="module")

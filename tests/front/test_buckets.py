@@ -31,6 +31,7 @@ ILLEGAL = [
     "name--ol-s3",
     "name.mrap",
     "name--x-s3",
+    "name--table-s3",
     "spa%20ce",
     "exclam%21",
     "%C3%A9t%C3%A9",
