@@ -17,8 +17,10 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import FrameType
+from typing import NamedTuple
 
 from rich.console import Console
+from rich.markup import escape
 
 from objstore.catalog.catalog import Catalog, attach
 from objstore.catalog.errors import CatalogError
@@ -51,7 +53,7 @@ def run(settings: Settings) -> int:
         with runtime.directory() as (folder, lock), contextlib.ExitStack() as stack:
             _make_folders(settings)
             locks = [stack.enter_context(_descriptor(fd)) for fd in _lock_drives(settings)]
-            parity, generated = _prepare(settings, folder)
+            begun = _prepare(settings, folder)
             sockets = [stack.enter_context(one) for one in listen(settings)]
             port = sockets[0].getsockname()[1]
             inherit = [lock, *locks]
@@ -62,7 +64,7 @@ def run(settings: Settings) -> int:
             children.append(Child(Orders("jobs", 0, settings, str(folder)), inherit))
             for child in children:
                 child.start()
-            _announce(settings, port, parity, generated)
+            _announce(settings, port, begun)
             _supervise(children, settings.limits.drain_seconds + 5.0)
     except (CatalogError, DriveError, master.MasterKeyError) as error:
         raise SettingsError(str(error)) from None
@@ -136,8 +138,17 @@ def _lives(process: int | None) -> bool:
     return True
 
 
-def _prepare(settings: Settings, folder: Path) -> tuple[int, tuple[str, str] | None]:
-    """Format what is new, start the catalog, settle root's credentials: the parity, and those generated now."""
+class _Begun(NamedTuple):
+    """What a start found and made: the parity, the drives that are not online with what is wrong, and credentials that
+    were generated now."""
+
+    parity: int
+    away: dict[str, str]
+    generated: tuple[str, str] | None
+
+
+def _prepare(settings: Settings, folder: Path) -> _Begun:
+    """Format what is new, start the catalog, settle root's credentials."""
     paths = [Path(path) for path in settings.drives]
     strict = settings.durability == "strict"
     found = inspect(paths, deadline=settings.drive_deadline)
@@ -147,7 +158,9 @@ def _prepare(settings: Settings, folder: Path) -> tuple[int, tuple[str, str] | N
     try:
         _refuse_foreign(pool.drives)
         start(pool, folder, strict=strict, accept_loss=settings.accept_loss)
-        return pool.parity, _secrets(settings, pool, folder, strict=strict)
+        secrets = _secrets(settings, pool, folder, strict=strict)
+        away = [drive for drive in pool.drives if drive.state not in (DriveState.ONLINE, DriveState.NEW)]
+        return _Begun(pool.parity, {str(drive.path): drive.problem or drive.state.value for drive in away}, secrets)
     finally:
         pool.close()
 
@@ -201,21 +214,25 @@ def _prepare_keys(catalog: Catalog, key: master.MasterKey, settings: Kms) -> Non
         asyncio.run(catalog.write(keyring.prepare(key, time.time_ns() // 1000)))
 
 
-def _announce(settings: Settings, port: int, parity: int, generated: tuple[str, str] | None) -> None:
+def _announce(settings: Settings, port: int, begun: _Begun) -> None:
     host = settings.host
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
     shown = f"[{shown}]" if ":" in shown else shown
     drives = len(settings.drives)
     console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
     console.print(f"[bold]objstore[/] serves S3 at [bold]{settings.scheme}://{shown}:{port}[/]")
-    console.print(f"  drives      {drives}: {', '.join(settings.drives)}")
-    console.print(f"  parity      {parity}: any {parity} of {drives} drives may fail")
+    console.print(f"  drives      {drives}: {escape(', '.join(settings.drives))}")
+    away = f"; [red]{len(begun.away)} not there now[/]" if begun.away else ""
+    may = f"any {begun.parity} of {drives} drives" if begun.parity else "no drive"
+    console.print(f"  parity      {begun.parity}: {may} may fail{away}")
+    for path, problem in begun.away.items():
+        console.print(f"  [red]missing[/]     {escape(path)}: {escape(problem)}")
     fsync = "on the platter before an answer" if settings.durability == "strict" else "no fsync: power cuts lose data"
     console.print(f"  durability  {settings.durability} ({fsync})")
-    if generated:
+    if begun.generated:
         console.print("  root credentials, shown this once (they are kept in the catalog):")
-        console.print(f"    OBJSTORE_ROOT_USER={generated[0]}")
-        console.print(f"    OBJSTORE_ROOT_PASSWORD={generated[1]}")
+        console.print(f"    OBJSTORE_ROOT_USER={begun.generated[0]}")
+        console.print(f"    OBJSTORE_ROOT_PASSWORD={begun.generated[1]}")
     sys.stdout.flush()
 
 

@@ -70,6 +70,9 @@ def test_two_may_be_gone_at_a_start(tmp_path: Path) -> None:
                 for number in pair:
                     server.drives[number].rename(away[number])
             check(server, keys)
+            said = server.output().rpartition("serves S3 at")[2]
+            assert "2 not there now" in said
+            assert all((f"{server.drives[number]}: the folder" in said) == (number in pair) for number in range(4))
             assert not info(server)["writable"]
             assert [state == "online" for state in states(server)] == [number not in pair for number in range(4)]
         for number in range(4):
