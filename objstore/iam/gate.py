@@ -24,6 +24,7 @@ from objstore.iam.lookup import VERSION, bucket_of
 from objstore.iam.policy import Asked, Policy, decide
 from objstore.iam.refusals import denied
 from objstore.store.errors import NoSuchUpload
+from objstore.store.objects import MARKER_AS_SOURCE
 from objstore.store.types import Bucket
 
 # Decided key by key, by the handler, through `deletions`.
@@ -149,6 +150,8 @@ def _authorise_source(call: Call, context: Context, access: BucketAccess | None)
         for action in wanted:
             from_there.require(Need(on_version(action, source.version_id)), subject)
     except AwsError as error:
+        if error.code == "MethodNotAllowed":
+            raise AwsError("InvalidRequest", MARKER_AS_SOURCE) from None
         if error.code != "NoSuchKey" or not tells:
             raise
     if call.operation.name == "CopyObject" and not (access.own and from_there.own):

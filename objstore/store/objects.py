@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html an
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import msgspec
 
@@ -14,7 +15,7 @@ from objstore.blobs.types import Written
 from objstore.catalog.transaction import Transaction
 from objstore.sealing import Seal
 from objstore.store import buckets, locks, quotas, versions
-from objstore.store.errors import StoreError
+from objstore.store.errors import InvalidRequest, MethodNotAllowed, StoreError
 from objstore.store.events import outbox
 from objstore.store.preconditions import check_delete, check_source, check_write, conditional
 from objstore.store.types import (
@@ -119,10 +120,19 @@ def delete_many(tx: Transaction, name: str, items: Sequence[tuple[DeleteItem, St
     return outcome
 
 
+MARKER_AS_SOURCE: Final = "The source of a copy request may not specifically refer to a delete marker by version id."
+
+
 def source_of(tx: Transaction, source: ObjectName, given: Preconditions) -> tuple[Bucket, Version]:
-    """The whole version that a copy is made of, with its bucket; raises as `versions.require`."""
+    """The whole version that a copy is made of, with its bucket.
+
+    Raises as `versions.require`, but InvalidRequest for the id of a delete marker.
+    """
     bucket = buckets.require(tx, source.bucket)
-    version = versions.require(tx, bucket, source.key, source.version_id)
+    try:
+        version = versions.require(tx, bucket, source.key, source.version_id)
+    except MethodNotAllowed:
+        raise InvalidRequest(MARKER_AS_SOURCE) from None
     check_source(given, version)
     return bucket, versions.whole(tx, version)
 

@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/Versioning.html
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -117,6 +118,29 @@ def test_an_old_version_is_restored_by_a_copy(s3: Any, versioned: str) -> None:
     copied = s3.copy_object(Bucket=versioned, Key="k", CopySource={"Bucket": versioned, "Key": "k", "VersionId": first})
     assert (copied["CopySourceVersionId"], read(s3, versioned)) == (first, b"1" * 100_000)
     assert len(s3.list_object_versions(Bucket=versioned)["Versions"]) == 3
+
+
+def test_a_delete_marker_is_no_source_of_a_copy(s3: Any, alice: Any, versioned: str) -> None:
+    s3.put_object(Bucket=versioned, Key="k", Body=b"1")
+    source = {"Bucket": versioned, "Key": "k", "VersionId": s3.delete_object(Bucket=versioned, Key="k")["VersionId"]}
+    upload = s3.create_multipart_upload(Bucket=versioned, Key="c")["UploadId"]
+    with refused("InvalidRequest", 400):
+        s3.copy_object(Bucket=versioned, Key="c", CopySource=source)
+    with refused("InvalidRequest", 400):
+        s3.upload_part_copy(Bucket=versioned, Key="c", UploadId=upload, PartNumber=1, CopySource=source)
+    with refused("NoSuchKey", 404):
+        s3.copy_object(Bucket=versioned, Key="c", CopySource={"Bucket": versioned, "Key": "k"})
+    mine = f"mine-{versioned}"
+    alice.create_bucket(Bucket=mine)
+    statement = {
+        "Effect": "Allow",
+        "Principal": "*",
+        "Action": ["s3:GetObject*", "s3:ListBucket"],
+        "Resource": [f"arn:aws:s3:::{versioned}", f"arn:aws:s3:::{versioned}/*"],
+    }
+    s3.put_bucket_policy(Bucket=versioned, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    with refused("InvalidRequest", 400):
+        alice.copy_object(Bucket=mine, Key="c", CopySource=source)
 
 
 def test_versions_are_listed_in_pages(s3: Any, versioned: str) -> None:

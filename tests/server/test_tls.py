@@ -24,8 +24,8 @@ from cryptography.x509.oid import NameOID
 
 from tests.faults.cluster import CLI_ENVIRONMENT, command, refused_start
 from tests.front.test_access_logging import parse
-from tests.front.wire import until
-from tests.harness import ROOT_PASSWORD, ROOT_USER, Running
+from tests.front.wire import refused, until
+from tests.harness import ROOT_PASSWORD, ROOT_USER, Running, serving
 
 MIB = 1 << 20
 
@@ -100,7 +100,7 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
     chain, private = certificate(folder)
     drives = [folder / f"drive{number}" for number in range(2)]
     settings = folder / "settings.toml"
-    settings.write_text("log_delivery = 0.0\n")
+    settings.write_text('log_delivery = 0.0\nsse_c_over_http = "never"\n')
     arguments = ("--config", str(settings), "--tls-cert", str(chain), "--tls-key", str(private))
     running = Secure(drives=drives, log=folder / "log", arguments=arguments)
     yield running.start()
@@ -178,3 +178,27 @@ def test_a_certificate_that_cannot_be_used_is_refused_at_the_start(tmp_path: Pat
     )
     assert str(chain) in said and "TLS" in said
     assert not (tmp_path / "drive").exists(), "nothing was made before"
+
+
+def test_keys_of_customers_come_over_tls_alone_where_the_settings_say_so(secure: Secure, tmp_path: Path) -> None:
+    key = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": os.urandom(32)}
+    source = {f"CopySource{name}": value for name, value in key.items()}
+    config = tmp_path / "settings.toml"
+    config.write_text('sse_c_over_http = "never"\n')
+    with serving(tmp_path, drives=1, arguments=("--config", str(config))) as plain:
+        s3, over_tls = plain.client(), secure.client()
+        for one in (s3, over_tls):
+            one.create_bucket(Bucket="keys")
+        s3.put_object(Bucket="keys", Key="plain", Body=b"x")
+        for call in (
+            lambda: s3.put_object(Bucket="keys", Key="k", Body=b"x", **key),
+            lambda: s3.get_object(Bucket="keys", Key="plain", **key),
+            lambda: s3.create_multipart_upload(Bucket="keys", Key="k", **key),
+            lambda: s3.copy_object(Bucket="keys", Key="k", CopySource="keys/plain", **key),
+            lambda: s3.copy_object(Bucket="keys", Key="k", CopySource="keys/plain", **source),
+        ):
+            with refused("InvalidRequest", 400):
+                call()
+        assert s3.list_objects_v2(Bucket="keys")["KeyCount"] == 1
+    over_tls.put_object(Bucket="keys", Key="k", Body=b"x", **key)
+    assert over_tls.get_object(Bucket="keys", Key="k", **key)["Body"].read() == b"x"
