@@ -177,6 +177,65 @@ def test_listings_may_be_limited_to_a_prefix(alice: Any, bob: Any, shelf: str) -
             bob.list_objects_v2(Bucket=shelf, **more)
 
 
+def test_the_shape_of_a_listing_may_be_required(alice: Any, bob: Any, shelf: str) -> None:
+    for condition, good, bad in (
+        ({"StringEquals": {"s3:delimiter": "/"}}, {"Delimiter": "/"}, {"Delimiter": "-"}),
+        ({"NumericLessThanEquals": {"s3:max-keys": "10"}}, {"MaxKeys": 10}, {"MaxKeys": 11}),
+    ):
+        put(alice, shelf, allow(shelf, "s3:ListBucket", who=BOBS, on="", **condition))
+        for listing in (bob.list_objects_v2, bob.list_objects):
+            listing(Bucket=shelf, **good)
+            for members in (bad, {}):
+                with refused("AccessDenied", 403):
+                    listing(Bucket=shelf, **members)
+
+
+def test_tags_and_versions_that_are_there_decide(alice: Any, bob: Any, shelf: str) -> None:
+    alice.put_bucket_versioning(Bucket=shelf, VersioningConfiguration={"Status": "Enabled"})
+    for key in ("open", "closed"):
+        alice.put_object(Bucket=shelf, Key=key, Body=b"", Tagging=f"State={key}")
+    may = ("s3:GetObject", "s3:GetObjectTagging", "s3:PutObjectTagging", "s3:DeleteObjectTagging")
+    put(alice, shelf, allow(shelf, *may, who=BOBS, StringEquals={"s3:ExistingObjectTag/state": "open"}))
+    closed = {"TagSet": [{"Key": "State", "Value": "closed"}]}
+    for call, members in (
+        (bob.get_object, {}),
+        (bob.head_object, {}),
+        (bob.get_object_tagging, {}),
+        (bob.put_object_tagging, {"Tagging": closed}),
+    ):
+        with refused("403" if call == bob.head_object else "AccessDenied", 403):
+            call(Bucket=shelf, Key="closed", **members)
+        call(Bucket=shelf, Key="open", **members)
+    with refused("AccessDenied", 403):
+        bob.get_object(Bucket=shelf, Key="open")
+    one, other = (alice.put_object(Bucket=shelf, Key="v", Body=body)["VersionId"] for body in (b"1", b"2"))
+    put(alice, shelf, allow(shelf, "s3:GetObjectVersion", who=BOBS, StringEquals={"s3:VersionId": one}))
+    assert bob.get_object(Bucket=shelf, Key="v", VersionId=one)["Body"].read() == b"1"
+    for version in (other, "null"):
+        with refused("AccessDenied", 403):
+            bob.get_object(Bucket=shelf, Key="v", VersionId=version)
+
+
+def test_old_signatures_and_ways_to_sign_may_be_refused(alice: Any, bob: Any, server: Running, shelf: str) -> None:
+    alice.put_object(Bucket=shelf, Key="k", Body=b"x")
+    v4 = BOB.client(server, signature_version="s3v4")
+    url = v4.generate_presigned_url("get_object", {"Bucket": shelf, "Key": "k"}).removeprefix(server.endpoint)
+    for condition, by_url, by_header in (
+        ({"NumericLessThan": {"s3:signatureAge": "600000"}}, 200, 200),
+        ({"NumericLessThan": {"s3:signatureAge": "-1"}}, 403, 403),
+        ({"StringEquals": {"s3:authType": "REST-QUERY-STRING"}}, 200, 403),
+        ({"StringEquals": {"s3:authType": "REST-HEADER"}}, 403, 200),
+        ({"StringEquals": {"s3:signatureversion": "AWS"}}, 403, 403),
+    ):
+        put(alice, shelf, allow(shelf, "s3:GetObject", who=BOBS, **condition))
+        assert server.request("GET", url).status == by_url, condition
+        if by_header == 200:
+            v4.get_object(Bucket=shelf, Key="k")
+        else:
+            with refused("AccessDenied", 403):
+                v4.get_object(Bucket=shelf, Key="k")
+
+
 def test_what_a_put_asks_for_may_be_required_and_forbidden(alice: Any, bob: Any, shelf: str) -> None:
     full = {"s3:x-amz-acl": "bucket-owner-full-control"}
     put(alice, shelf, allow(shelf, "s3:PutObject", who=BOBS, StringEquals=full))

@@ -129,6 +129,22 @@ def test_addresses_that_are_signed_name_the_scheme(secure: Secure) -> None:
     assert s3.get_object(Bucket="presigned", Key="key")["Body"].read() == b"body"
 
 
+def test_policies_ask_for_tls_and_its_version(secure: Secure) -> None:
+    s3 = secure.client()
+    s3.create_bucket(Bucket="policies")
+    s3.put_object(Bucket="policies", Key="key", Body=b"body")
+    for condition, status in (
+        ({"Bool": {"aws:SecureTransport": "true"}}, 200),
+        ({"Bool": {"aws:SecureTransport": "false"}}, 403),
+        ({"NumericGreaterThanEquals": {"s3:TlsVersion": "1.2"}}, 200),
+        ({"NumericLessThan": {"s3:TlsVersion": "1.2"}}, 403),
+    ):
+        allow = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::policies/*"}
+        text = json.dumps({"Version": "2012-10-17", "Statement": [allow | {"Condition": condition}]})
+        s3.put_bucket_policy(Bucket="policies", Policy=text)
+        assert secure.request("GET", "/policies/key").status == status, condition
+
+
 def test_access_logs_tell_version_and_cipher(secure: Secure) -> None:
     s3 = secure.client()
     s3.create_bucket(Bucket="logs", ACL="log-delivery-write")
