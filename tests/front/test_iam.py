@@ -158,6 +158,21 @@ def test_keys_are_two_may_be_inactive_and_tell_when_they_were_used(server: Runni
     assert code(client.list_users) == "AccessDenied"
 
 
+def test_uses_of_a_key_are_asked_about_by_its_user(server: Running, iam: Any, user: str) -> None:
+    client = as_user(server, iam, user)
+    (mine,) = iam.list_access_keys(UserName=user)["AccessKeyMetadata"]
+    iam.create_user(UserName=f"{user}-two")
+    theirs = iam.create_access_key(UserName=f"{user}-two")["AccessKey"]["AccessKeyId"]
+    own = {"Effect": "Allow", "Action": "iam:GetAccessKeyLastUsed", "Resource": "arn:aws:iam::*:user/${aws:username}"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": own})
+    iam.put_user_policy(UserName=user, PolicyName="p", PolicyDocument=document)
+    assert client.get_access_key_last_used(AccessKeyId=mine["AccessKeyId"])["UserName"] == user
+    for other in (theirs, "AKIANOBODYHASTHISKEY"):
+        assert code(client.get_access_key_last_used, AccessKeyId=other) == "AccessDenied"
+    iam.delete_access_key(UserName=f"{user}-two", AccessKeyId=theirs)
+    iam.delete_user(UserName=f"{user}-two")
+
+
 def test_a_user_with_anything_left_is_not_deleted(iam: Any, user: str, name: str) -> None:
     iam.create_group(GroupName=name)
     for put, undo in (

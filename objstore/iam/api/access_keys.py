@@ -106,7 +106,21 @@ async def delete_access_key(call: Call, context: Context) -> None:
     await context.identities.write(delete)
 
 
-@operation("GetAccessKeyLastUsed", service="iam", action="iam:GetAccessKeyLastUsed", concerns=subjects.anything)
+def _holder(call: Call, context: Context) -> str:
+    """The ARN of who has the key that is named; `*` for one that is not the account's."""
+    account = subjects.account(call)
+
+    def look(tx: Transaction) -> str:
+        key = keys.find(tx, call["AccessKeyId"])
+        if key is None or key.account != account:
+            return "*"
+        user = entities.by_id(tx, User, key.owner) if key.owner else None
+        return names.arn(user) if user is not None else names.root_arn(account)
+
+    return context.identities.read(look)
+
+
+@operation("GetAccessKeyLastUsed", service="iam", action="iam:GetAccessKeyLastUsed", concerns=_holder)
 async def get_access_key_last_used(call: Call, context: Context) -> dict[str, Any]:
     """When a key of the caller's account was last used; a use is known everywhere a minute later."""
     account, unique = subjects.account(call), call["AccessKeyId"]
