@@ -1,8 +1,8 @@
 """Somebody with as many policies as a person ever has, and an object behind a policy of its bucket, with tags.
 
-Of twenty managed policies ten are attached to a user and ten to its group, as many as IAM attaches to either. Eighteen
-are about other buckets and services, as most of what a user brings is; the one that allows the read asks for a tag of
-the object, and another denies what comes from elsewhere. So a decision has to look at statements of every kind.
+Of twenty managed policies ten are attached to a user and ten to its group, as many as AWS lets one have by default.
+Eighteen are about other buckets and services, as most of what a user brings is; the one that allows the read asks for a
+tag of the object, and another denies what comes from elsewhere. So a decision looks at statements of every kind.
 """
 
 from __future__ import annotations
