@@ -94,13 +94,15 @@ def command(arguments: argparse.Namespace, endpoint: str) -> list[str]:
     if RUNNER.exists():
         line = [sys.executable, str(RUNNER), "--suite", str(arguments.suite), "--endpoint", endpoint]
         line += ["--python", python, "--out", str(arguments.out), "--jobs", str(arguments.jobs)]
+        line += ["--timeout", str(arguments.timeout)]
         line += ["--list", str(arguments.list)] if arguments.list else []
         return line + (["-k", arguments.k] if arguments.k else [])
     tests = ["s3tests/functional/test_s3.py", "s3tests/functional/test_headers.py"]
     if arguments.list:
         lines = arguments.list.read_text().splitlines()
         tests = [line.split()[0] for line in lines if line.strip() and not line.startswith("#")]
-    line = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=120", "-n", str(arguments.jobs), *tests]
+    line = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--timeout={arguments.timeout}"]
+    line += ["-n", str(arguments.jobs), *tests]
     return line + (["-k", arguments.k] if arguments.k else [])
 
 
@@ -118,6 +120,8 @@ def main() -> int:
     parser.add_argument("--out", type=lambda p: Path(p).absolute(), default=Path("conformance.txt").absolute())
     # one at a time: some tests count all buckets of a user
     parser.add_argument("--jobs", type=int, default=1)
+    # one test waits a quarter of an hour until a session has ended
+    parser.add_argument("--timeout", type=int, default=1000, help="seconds for one test (default 1000)")
     parser.add_argument("-k", default="")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="objstore-conformance-") as folder:
