@@ -88,9 +88,11 @@ class Statement:
     principals: Principals | None
     conditions: tuple[Condition, ...]
     keys: tuple[str, ...] = ()
+    beginnings: tuple[str, ...] = field(init=False, repr=False)
     _hold: Callable[[Lookup], bool] | None = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "beginnings", ("",) if self.resources is None else self.resources.beginnings)
         object.__setattr__(self, "_hold", _all_of(self.conditions))
 
     @property
@@ -100,6 +102,8 @@ class Statement:
 
     def applies(self, resource: str, lookup: Lookup) -> bool:
         """Whether it applies to a request whose action and caller it speaks of. Never raises."""
+        if not resource.startswith(self.beginnings):
+            return False
         if self.resources is not None and not self.resources.cover(resource, lookup):
             return False
         return self._hold is None or self._hold(lookup)
@@ -167,12 +171,7 @@ class Speaking:
 
 def _may_be_about(statement: Statement, bucket: str) -> bool:
     """Whether a statement may be about a resource that is `bucket`, or that and a slash and more."""
-    if statement.resources is None:
-        return True
-    return any(
-        bucket.startswith(beginning) or beginning.startswith(f"{bucket}/")
-        for beginning in statement.resources.beginnings
-    )
+    return any(bucket.startswith(beginning) or beginning.startswith(f"{bucket}/") for beginning in statement.beginnings)
 
 
 @lru_cache(maxsize=8192)

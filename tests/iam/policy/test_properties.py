@@ -259,14 +259,16 @@ def test_any_json_is_taken_or_refused(document: Any, kind: Kind) -> None:
 @given(st.lists(documents(Kind.IDENTITY), min_size=1, max_size=3), WHAT, WHO)
 @settings(max_examples=50)
 def test_looking_at_fewer_statements_finds_the_same(listed: list[dict[str, Any]], what: Asked, who: Caller) -> None:
-    """Statements are found by action and bucket; whether one applies is looked at in all of them here."""
+    """Statements are found by action and by what resources begin with; here all of them are asked."""
     found = tuple(parse(json.dumps(document), Kind.IDENTITY) for document in listed)
     lookup = lookup_of(what.keys, who)
     effects = {
         statement.allows
         for policy in found
         for statement in policy.statements
-        if statement.actions.cover(what.action.lower()) and statement.applies(what.resource, lookup)
+        if statement.actions.cover(what.action.lower())
+        and (statement.resources is None or statement.resources.cover(what.resource, lookup))
+        and all(condition.holds(lookup) for condition in statement.conditions)
     }
     chosen = speaking(found, what.action.lower()).about(what.resource)
     assert (first(chosen.allowing, what.resource, lookup) is not None) is (True in effects)
