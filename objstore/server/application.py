@@ -8,9 +8,10 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from objstore.aws.domains import Domains
+from objstore.aws.exchange import new_request_id
 from objstore.s3.website.hosts import Hosts
 from objstore.server import metrics, verifying
 from objstore.server.access import AccessLog
@@ -51,8 +52,10 @@ def application(node: Node, settings: Settings, log: AccessLog) -> ASGIApp:
         return domains.bucket_of(host) is None and sites.bucket_of(host) is None
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
-        own = scope["path"].startswith(_OWN) and _is_ours(_host(scope))
-        await (pages if own else wire)(scope, receive, send)
+        if scope["path"].startswith(_OWN) and _is_ours(_host(scope)):
+            await pages(scope, receive, _identified(send))
+        else:
+            await wire(scope, receive, send)
 
     return dispatch
 
@@ -87,6 +90,17 @@ def admin_routes(node: Node, settings: Settings, domains: Domains) -> list[Route
         Route("/verify", AdminStream(node, settings, domains, lambda _: verifying.online(node)), methods=["POST"]),
         Route("/quota", page(QuotaPages(node)), methods=["GET", "PUT", "DELETE"]),
     ]
+
+
+def _identified(send: Send) -> Send:
+    """An answer with an id of its own, as the wire's have one."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], (b"x-amz-request-id", new_request_id().encode("ascii"))]
+        await send(message)
+
+    return sending
 
 
 def _host(scope: Scope) -> str:

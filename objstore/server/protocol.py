@@ -8,24 +8,32 @@ is paused, so a fast upload costs few system calls; a MiB of an answer may wait 
 from __future__ import annotations
 
 import asyncio
+import logging
+from email.utils import formatdate
 from typing import Any
 
 from httptools import HttpParserError
 from uvicorn.protocols.http import httptools_impl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from objstore.aws.exchange import new_request_id
 from objstore.server.cycle import Cycle
 from objstore.server.settings import Limits
+
+log = logging.getLogger(__name__)
 
 CONNECTION = "objstore.connection"
 _BODY_HIGH_WATER = 1 << 20
 _TLS_VERSIONS = {"TLSv1": 0x0301, "TLSv1.1": 0x0302, "TLSv1.2": 0x0303, "TLSv1.3": 0x0304}
 _ANSWER_HIGH_WATER = 1 << 20
 _REFUSAL = (
-    "HTTP/1.1 {status}\r\ncontent-type: application/xml\r\nserver: objstore\r\nconnection: close\r\n"
-    "content-length: {length}\r\n\r\n{body}"
+    "HTTP/1.1 {status}\r\nx-amz-request-id: {request_id}\r\ncontent-type: application/xml\r\nserver: objstore\r\n"
+    "date: {date}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
 )
-_DOCUMENT = '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>'
+_DOCUMENT = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>{message}</Message>'
+    "<RequestId>{request_id}</RequestId></Error>"
+)
 _MALFORMED = ("400 Bad Request", "BadRequest", "This is not an HTTP/1.1 request.")
 _TOO_LARGE = (
     "400 Bad Request",
@@ -119,8 +127,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stop_timer()
         if self.transport.is_closing():
             return
-        body = _DOCUMENT.format(code=code, message=message)
-        self.transport.write(_REFUSAL.format(status=status, length=len(body), body=body).encode())
+        request_id, date = new_request_id(), formatdate(usegmt=True)
+        log.info("%s: %s", code, message, extra={"request_id": request_id})
+        body = _DOCUMENT.format(code=code, message=message, request_id=request_id)
+        head = {"status": status, "request_id": request_id, "date": date, "length": len(body)}
+        self.transport.write(_REFUSAL.format(**head, body=body).encode())
         self.transport.close()
 
     def _start_timer(self) -> None:

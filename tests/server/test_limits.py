@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.front.test_bad_bodies import start_put
-from tests.front.wire import Signer, absent, connect, head_of, read_all, send
+from tests.front.wire import UNSIGNED, Signer, absent, connect, head_of, read_all, send
 from tests.harness import Running, serving
 
 LIMITS = """
@@ -40,8 +41,12 @@ def test_headers_beyond_the_limit_are_refused(tight: Running) -> None:
     assert answer.error == ("RequestHeaderSectionTooLarge", 400)
     connection = connect(tight)
     connection.sendall(b"GET /" + b"a" * 40_000)
-    assert b"RequestHeaderSectionTooLarge" in read_all(connection)
+    answer = read_all(connection).decode()
     connection.close()
+    assert "<Code>RequestHeaderSectionTooLarge</Code>" in answer
+    head, _, document = answer.partition("\r\n\r\n")
+    request_id = head.partition("x-amz-request-id: ")[2][:16]
+    assert f"<RequestId>{request_id}</RequestId>" in document and request_id in tight.output()
 
 
 def test_headers_that_come_too_slowly_are_not_waited_for(tight: Running) -> None:
@@ -90,12 +95,22 @@ def test_a_connection_serves_many_requests(tight: Running) -> None:
     connection.close()
 
 
+def begun_put(server: Running, path: str, length: int) -> socket.socket:
+    """A PUT that the server has begun: it said so, and waits for the body."""
+    headers = Signer().headers("PUT", f"127.0.0.1:{server.port}", path, UNSIGNED)
+    connection = connect(server)
+    connection.sendall(head_of("PUT", path, headers | {"content-length": str(length), "expect": "100-continue"}))
+    assert connection.recv(1000).startswith(b"HTTP/1.1 100")
+    return connection
+
+
 def test_sigterm_lets_what_runs_come_to_its_end(tmp_path: Any) -> None:
     with serving(tmp_path, workers=2) as server:
         server.client().create_bucket(Bucket="drain")
         body = os.urandom(400_000)
-        connections = [start_put(server, f"/drain/k{n}", len(body), cut=body[:100_000]) for n in range(4)]
-        time.sleep(0.3)
+        connections = [begun_put(server, f"/drain/k{n}", len(body)) for n in range(4)]
+        for connection in connections:
+            connection.sendall(body[:100_000])
         assert server.process is not None
         server.process.send_signal(signal.SIGTERM)
         time.sleep(0.5)

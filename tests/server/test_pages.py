@@ -34,6 +34,12 @@ def test_metrics_count_over_all_workers(server: Running, s3: Any, bucket: str) -
     assert bucket not in text
 
 
+def test_every_page_has_a_request_id(server: Running) -> None:
+    paths = ("/-/health/live", "/-/health/ready", "/-/metrics", "/-/admin/v1/info", "/-/nothing")
+    ids = [server.request("GET", path).headers["x-amz-request-id"] for path in paths]
+    assert all(ids) and len(set(ids)) == len(ids)
+
+
 def test_an_unknown_page_is_not_found(server: Running) -> None:
     assert server.request("GET", "/-/nothing").status == 404
 
