@@ -55,9 +55,11 @@ class Blobs:
 
     # --- write
 
-    def writer(self, parity: int, size: int | None = None) -> Writer:
-        """Begin a write with `parity` shards to spare; `size` in bytes when it is known. Nothing happens yet."""
-        return Writer(self, self._packer(parity), parity, size)
+    def writer(self, parity: int, size: int | None = None, *, alone: bool = False) -> Writer:
+        """Begin a write with `parity` shards to spare; `size` in bytes when it is known. Nothing happens yet.
+
+        What is to be `alone` gets a blob of its own however small it is."""
+        return Writer(self, self._packer(parity), parity, size, alone=alone)
 
     async def discard(self, written: Written) -> None:
         """Leave nothing of a write that was finished and will not be published."""

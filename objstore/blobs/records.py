@@ -21,8 +21,12 @@ _PAD = 64
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True):
-    """What an append is: enough to list the object again without a catalog. `size` in bytes, `checksum` may be
-    empty."""
+    """What an append is: enough to list the object again without a catalog. `size` in bytes, `checksum` may be empty.
+
+    `stored` is how many bytes the append holds (-1: not told), `at` where in the object they stand. `origin` names the
+    place (`place_of`) at which bytes that were moved here were written. `about` is whatever else the rooms above want
+    to find again.
+    """
 
     bucket: str
     key: bytes
@@ -30,10 +34,33 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
     size: int
     etag: str
     checksum: str = ""
+    stored: int = -1
+    at: int = 0
+    origin: bytes = b""
+    about: bytes = b""
+
+
+_PLACE = struct.Struct(">16sQ")
+
+
+def place_of(blob: bytes, offset: int) -> bytes:
+    """A place as `Record.origin` has it."""
+    return _PLACE.pack(blob, offset)
+
+
+def place_in(origin: bytes) -> tuple[bytes, int]:
+    """The blob and offset that `place_of` packed."""
+    blob, offset = _PLACE.unpack(origin)
+    return blob, offset
 
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Record)
+
+
+def fits(record: Record) -> bool:
+    """Whether the record fits in a page."""
+    return _HEAD.size + len(_encoder.encode(record)) <= PAGE
 
 
 def pack_record(record: Record) -> bytes:

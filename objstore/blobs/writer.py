@@ -25,11 +25,12 @@ class Writer:
     """Made by `Blobs.writer`. `write` in order, then `finish`; `abort` instead of it, or after it when the bytes are
     not to be published. Buffers given to `write` must not change until `finish` returns. One task at a time."""
 
-    def __init__(self, blobs: "Blobs", packer: "Packer", parity: int, size: int | None) -> None:
+    def __init__(self, blobs: "Blobs", packer: "Packer", parity: int, size: int | None, *, alone: bool = False) -> None:
         self._blobs = blobs
         self._packer = packer
         self._parity = parity
         self._size = size
+        self._pack_max = 0 if alone else PACK_MAX
         self._held: list[Buffer] = []
         self._bytes = 0
         self._stream: Stream | None = None
@@ -52,7 +53,7 @@ class Writer:
             return
         self._held.append(data)
         self._bytes += len(data)
-        if self._stream is None and self._bytes <= PACK_MAX and (self._size or 0) <= PACK_MAX:
+        if self._stream is None and self._bytes <= self._pack_max and (self._size or 0) <= self._pack_max:
             return
         if self._bytes < STEP:
             return
@@ -72,7 +73,7 @@ class Writer:
         size = self._bytes
         if not size:
             return Written()
-        if size > PACK_MAX:
+        if size > self._pack_max:
             return await self._finish_stream(await self._streaming(size), record)
         blob, offset = await self._packer.append(record, self._take(), size)
         span = Span(blob.id, offset, span_of(blob.layout, len(record), size))

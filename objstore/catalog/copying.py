@@ -8,6 +8,7 @@ that is safe: its drive is not a member while it is being copied, or will be fou
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 
 import apsw
@@ -26,17 +27,36 @@ _SEQUENCE = "sqlite_sequence"  # what SQLite itself keeps for AUTOINCREMENT
 
 def create(drive: Drive) -> None:
     """Put an empty mirror on `drive`, durably. Raises MirrorFailed."""
-    beside = _beside(drive)
-    try:
-        connection = _open(beside, drive.system)
+
+    def fill(connection: apsw.Connection) -> bool:
         for migration in MIGRATIONS:
             for sql in migration:
                 connection.execute(sql)
         connection.execute("INSERT INTO mirror VALUES (1, 0, 0, ?, 0, '')", (redo.ORIGIN,))
         connection.pragma("user_version", VERSION)
-        _install(connection, beside, drive.path / FILE, drive.system)
+        return True
+
+    build(drive, fill)
+
+
+def build(drive: Drive, fill: Callable[[apsw.Connection], bool]) -> None:
+    """Put a mirror that `fill` made of an empty database on `drive`, durably; nothing where it says False or raises.
+
+    Raises MirrorFailed, and what `fill` raises of its own."""
+    beside = _beside(drive)
+    connection: apsw.Connection | None = None
+    try:
+        connection = _open(beside, drive.system)
+        if fill(connection):
+            _install(connection, beside, drive.path / FILE, drive.system)
+            return
     except (apsw.Error, OSError) as error:
         raise MirrorFailed(drive.id or str(drive.path), f"cannot be created: {error}") from error
+    finally:
+        if connection is not None:
+            connection.close()
+    with contextlib.suppress(OSError):
+        _clear(beside, drive.system)
 
 
 def copy(source: Mirror, drive: Drive) -> None:
@@ -103,10 +123,14 @@ def _beside(drive: Drive) -> Path:
     return drive.path / f"{FILE}.new"
 
 
-def _open(beside: Path, system: System) -> apsw.Connection:
+def _clear(beside: Path, system: System) -> None:
     for suffix in ("", "-wal", "-shm", "-journal"):
         with contextlib.suppress(FileNotFoundError):
             system.unlink(f"{beside}{suffix}")
+
+
+def _open(beside: Path, system: System) -> apsw.Connection:
+    _clear(beside, system)
     connection = pages.create(beside)
     connection.pragma("synchronous", "off")  # nothing counts before it is synced as a whole
     return connection

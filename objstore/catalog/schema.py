@@ -111,6 +111,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX subscriptions_account ON subscriptions (account, arn)",
         "CREATE TABLE settings (name TEXT PRIMARY KEY, value BLOB) STRICT, WITHOUT ROWID",
         "CREATE TABLE kms_keys (name BLOB PRIMARY KEY, record BLOB NOT NULL) STRICT, WITHOUT ROWID",
+        # Of the catalog itself, by the time (microseconds since 1970) at which they were taken.
+        "CREATE TABLE catalog_snapshots (taken INTEGER PRIMARY KEY, record BLOB NOT NULL) STRICT",
         "CREATE TABLE drives (id TEXT PRIMARY KEY, record BLOB NOT NULL) STRICT, WITHOUT ROWID",
         # Lists of buckets that are made again and again; `due` is in microseconds, NULL while none is wanted.
         """CREATE TABLE inventories (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import apsw
@@ -30,8 +30,28 @@ class Reading:
         rows: list[Row] = self._execute(sql, params).fetchall()
         return rows
 
+    def rows(self, sql: str, *params: Value) -> Iterator[Row]:
+        """The rows one by one, however many there are."""
+        yield from self._execute(sql, params)
+
     def run(self, sql: str, *params: Value) -> int:
         raise CatalogError("a function given to Catalog.read must not write")
+
+
+class Writing(Reading):
+    """A `Transaction` over a database that is nobody else's yet: nothing is recorded, and its maker commits."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        super().__init__(connection)
+        self._connection = connection
+
+    def run(self, sql: str, *params: Value) -> int:
+        before = self._connection.total_changes()
+        self._execute(sql, params)
+        changed: int = self._connection.total_changes() - before
+        return changed
 
 
 class Recorder(Reading):

@@ -26,7 +26,7 @@ from objstore.catalog.shared import File, Shared, State
 from objstore.catalog.upkeep import recruit, wanted
 from objstore.drives.drive import Drive
 from objstore.drives.errors import DriveError
-from objstore.drives.format import Ballot
+from objstore.drives.format import SHARDS, Ballot
 from objstore.drives.pool import Pool
 
 _LEAST_FREE = 1 << 20
@@ -124,6 +124,18 @@ def _require_new(pool: Pool, mirrors: Mapping[str, Position]) -> None:
             f"there are catalogs on {', '.join(paths)} and no drive has a ballot that says which one is the latest; "
             "if you accept that the latest changes may be lost, start with the flag that says so"
         )
+    if used := [str(drive.path) for drive in pool.online() if _holds_shards(drive)]:
+        raise StartRefused(
+            f"no drive has a catalog or a ballot, and yet there are objects' bytes on {', '.join(used)}: make the "
+            "catalog again by `objstore admin catalog restore`, or name empty folders"
+        )
+
+
+def _holds_shards(drive: Drive) -> bool:
+    """Whether there is any shard file; a start with an empty catalog would collect it as an orphan."""
+    with contextlib.suppress(FileNotFoundError):
+        return any(folder.is_dir() and any(folder.iterdir()) for folder in (drive.path / SHARDS).iterdir())
+    return False
 
 
 def _require_voices(pool: Pool, votes: Mapping[Drive, Vote], ballot: Ballot) -> None:
@@ -151,7 +163,11 @@ def _led(pool: Pool, ballot: Ballot, mirrors: Mapping[str, Position]) -> Ballot:
     if not present:
         missing = [*ballots.away(pool), *(one for one in _unknown(pool, ballot) if one.split()[1] in ballot.members)]
         named = ", ".join(_place(pool, member) for member in ballot.members)
-        raise StartRefused(f"no mirror of the catalog can be opened; the latest are on {named}", missing)
+        raise StartRefused(
+            f"no mirror of the catalog can be opened; the latest are on {named}. If all are lost: `objstore admin "
+            "catalog restore`",
+            missing,
+        )
     present.sort(key=lambda member: mirrors[member].seq, reverse=True)
     return msgspec.structs.replace(ballot, members=tuple(present))
 
@@ -172,7 +188,11 @@ def _whatever_is_left(pool: Pool, ballot: Ballot | None, mirrors: Mapping[str, P
     A member of the latest ballot goes before a mirror that was left out of it."""
     if not mirrors:
         if ballot is not None:
-            raise StartRefused("no mirror of the catalog is left on any drive", ballots.away(pool))
+            raise StartRefused(
+                "no mirror of the catalog is left on any drive: make it again by `objstore admin catalog restore`",
+                ballots.away(pool),
+            )
+        _require_new(pool, mirrors)
         return None
     members = set(ballot.members) & set(mirrors) if ballot else set()
     best = max(members or mirrors, key=lambda member: (mirrors[member].epoch, mirrors[member].seq))

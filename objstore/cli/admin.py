@@ -18,6 +18,7 @@ from rich.table import Table
 
 from objstore.cli import (
     accounts,
+    catalog,
     groups,
     inventories,
     keys,
@@ -77,6 +78,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     info.set_defaults(run=_info)
     for name, family, help_text in _FAMILIES:
         family(commands.add_parser(name, help=help_text))
+    catalog.arguments(commands.add_parser("catalog", help="snapshots of the catalog, and its restore"))
     inventories.arguments(commands.add_parser("inventory", help="lists of what is in a bucket"))
     kms.arguments(commands.add_parser("kms", help="keys of server-side encryption"))
     verify.arguments(commands.add_parser("verify", help="look whether everything is there and whole"))

@@ -13,10 +13,13 @@ from __future__ import annotations
 import asyncio
 import logging
 
+import msgspec
+
 from erasure import SHARD_HEADER
 from objstore.blobs import Blobs
 from objstore.blobs.errors import BlobError
 from objstore.blobs.ids import created_ms
+from objstore.blobs.records import pack_record, place_of, unpack_record
 from objstore.blobs.types import Append, BlobInfo, Extent, Written
 from objstore.catalog.catalog import Catalog
 from objstore.drives.errors import DriveError
@@ -78,12 +81,13 @@ async def _move(catalog: Catalog, blobs: Blobs, info: BlobInfo) -> bool:
 
 async def _copy(blobs: Blobs, info: BlobInfo, append: Append) -> Written:
     """Write the bytes of an append once more, with its record and with the parity that they had."""
-    record = await blobs.record(info, append)
+    record = unpack_record(await blobs.record(info, append))
+    origin = record.origin or place_of(info.id, append.offset)
     writer = blobs.writer(info.layout.parity, append.size)
     try:
         async for piece in blobs.read([Extent(info.id, *append, 0, append.size)], 0, append.size):
             await writer.write(piece)
-        return await writer.finish(record)
+        return await writer.finish(pack_record(msgspec.structs.replace(record, origin=origin)))
     except BaseException:
         await writer.abort()
         raise

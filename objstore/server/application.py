@@ -73,10 +73,17 @@ def admin_routes(node: Node, settings: Settings, domains: Domains) -> list[Route
             return {"asked_us": await inventories.ask(bucket, ident)}
         return {"last": inventories.find(bucket, ident)[1]}
 
+    async def catalog_snapshots(method: str, _: Parameters) -> dict[str, Any]:
+        """Snapshots of the catalog: GET lists them, POST has one taken at once."""
+        if method == "POST":
+            return {"asked_us": await node.ask_for_snapshot()}
+        return {"snapshots": node.catalog.read(node.snapshots)}
+
     async def inventory(_: str, __: Parameters) -> Inventory:
         return await node.inventory()
 
     return [
+        Route("/catalog/snapshots", page(catalog_snapshots), methods=["GET", "POST"]),
         Route("/info", page(inventory), methods=["GET"]),
         Route("/accounts", page(AccountPages(node)), methods=["GET", "POST", "PUT", "DELETE"]),
         Route("/users", page(UserPages(node)), methods=["GET", "PUT"]),

@@ -11,12 +11,14 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from objstore.blobs import running
+from objstore.blobs.errors import BlobError
+from objstore.catalog.errors import CatalogError
 from objstore.drives.drive import Drive
 from objstore.drives.errors import DriveError
 from objstore.drives.lock import lock_drive
 from objstore.drives.state import DriveState
 from objstore.iam import service_access
-from objstore.jobs import inventory, lifecycle, log_delivery
+from objstore.jobs import catalog_snapshots, inventory, lifecycle, log_delivery
 from objstore.jobs.compact import compact
 from objstore.jobs.deliver import Deliveries
 from objstore.jobs.heal import heal, queue_lost
@@ -26,6 +28,7 @@ from objstore.jobs.seal import collect_orphans, seal_abandoned
 from objstore.server.children import Orders
 from objstore.server.node import Node, open_node
 from objstore.server.runtime import hold_instance, instance_lives, reads
+from objstore.store.catalog_snapshots import Schedule, asked
 from objstore.store.events.cause import Caused
 from objstore.store.store import now_us
 from objstore.store.types import Bucket, Owner
@@ -35,6 +38,7 @@ _log = logging.getLogger(__name__)
 _WATCH, _REAP, _LIFECYCLE, _COUNT, _DELIVER = 1.0, 5.0, 2.0, 1.0, 0.25
 _INVENTORY, _LOGS, _SCRUB = 1.0, 1.0, 5.0
 _SCRUB_REST = 19  # so many times as long as it took to look through a blob
+_SNAPSHOT, _SNAPSHOT_REST = 0.5, 60.0
 _LONGEST_WAIT = 10  # rounds of watching
 
 
@@ -47,6 +51,8 @@ class Janitor:
         self._grace = grace
         self._locks: dict[Path, int] = {}
         self._waited = 0
+        # a start, or what made a snapshot fail, has other things to do first than what can wait a minute
+        self._quiet_until = time.monotonic() + min(_SNAPSHOT_REST, node.settings.catalog_snapshots.interval)
         self._compacted = b""  # the blob that the walk over all of them has come to
         self._placing = asyncio.Lock()  # a heal places a shard before it records it: no orphan until then
         settings = node.settings
@@ -125,6 +131,20 @@ class Janitor:
         if self._node.read_only_reason() is None and await scrub(self._node.catalog, self._node.blobs, now_us()):
             await asyncio.sleep((time.monotonic() - began) * _SCRUB_REST)
 
+    async def snapshot(self) -> None:
+        """Take a snapshot of the catalog where one is due."""
+        node, kept = self._node, self._node.settings.catalog_snapshots
+        if node.read_only_reason() is not None:
+            return
+        if time.monotonic() < self._quiet_until and not node.catalog.read(asked):
+            return
+        self._quiet_until = time.monotonic() + min(_SNAPSHOT_REST, kept.interval)
+        try:
+            await catalog_snapshots.run(node.catalog, node.blobs, Schedule(kept.interval, kept.hourly, kept.daily))
+            self._quiet_until = 0.0
+        except (BlobError, CatalogError, DriveError) as error:
+            _log.warning("no snapshot of the catalog was taken: %s", error)
+
     async def lifecycle(self) -> None:
         """Do what the rules of buckets let become due."""
         if self._node.read_only_reason() is None:
@@ -186,6 +206,7 @@ async def work(orders: Orders) -> None:
             _forever(janitor.watch, _WATCH),
             _forever(janitor.sweep, _REAP),
             _forever(janitor.scrub, _SCRUB),
+            _forever(janitor.snapshot, _SNAPSHOT),
             _forever(janitor.lifecycle, _LIFECYCLE),
             _forever(janitor.count, _COUNT),
             _forever(janitor.deliver, _DELIVER),

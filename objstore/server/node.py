@@ -17,6 +17,7 @@ from objstore.blobs import Blobs
 from objstore.blobs.ids import new_instance
 from objstore.blobs.running import Running
 from objstore.catalog.catalog import Catalog, attach
+from objstore.catalog.transaction import Transaction
 from objstore.drives.drive import Drive
 from objstore.drives.pool import Pool
 from objstore.drives.state import DriveState
@@ -41,12 +42,12 @@ from objstore.server.inventory import DriveView, Healing, Inventory
 from objstore.server.recorder import Recorder
 from objstore.server.runtime import reads
 from objstore.server.settings import Settings, SettingsError
-from objstore.store import extents, repair
+from objstore.store import catalog_snapshots, extents, repair
 from objstore.store.events import outbox
 from objstore.store.events.cause import CAUSE, Cause
 from objstore.store.repair import most_lacking
 from objstore.store.reports import Reports
-from objstore.store.store import Store
+from objstore.store.store import Store, now_us
 
 import objstore.iam.sts.operations  # isort: skip - importing them registers the operations
 import objstore.s3.operations
@@ -133,6 +134,16 @@ class Node:
             self.identities.used(who.access_key, exchange.service, self.settings.region)
         self.recorder.note(exchange)
         _record(exchange, log)
+
+    async def ask_for_snapshot(self) -> int:
+        """Have the jobs process take a snapshot of the catalog soon; the time of asking, in microseconds."""
+        now = now_us()
+        await self.catalog.write(lambda tx: catalog_snapshots.ask(tx, now))
+        return now
+
+    def snapshots(self, tx: Transaction) -> list[dict[str, int]]:
+        """The snapshots of the catalog, newest first."""
+        return [{"taken_us": one.taken_us, "seq": one.seq, "size": one.size} for one in catalog_snapshots.listed(tx)]
 
     def read_only_reason(self) -> str | None:
         """Why nothing can be written now; None when all is well."""

@@ -56,6 +56,14 @@ class Kms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     vault: VaultSettings | None = None
 
 
+class CatalogSnapshots(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How often the catalog is dumped into a blob of its own, and how many of these are kept."""
+
+    interval: float = 3_600.0
+    hourly: int = 24
+    daily: int = 7
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Everything a server process needs to know; `drives` are absolute paths in slot order."""
 
@@ -92,6 +100,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     limits: Limits = Limits()
     kms: Kms = Kms()
     sse_c_over_http: str = customer_keys.LOOPBACK
+    catalog_snapshots: CatalogSnapshots = CatalogSnapshots()
 
     @property
     def host(self) -> str:
@@ -221,6 +230,10 @@ def _check(s: Settings) -> None:
     if s.sse_c_over_http not in customer_keys.OVER_HTTP:
         raise SettingsError(f"sse_c_over_http: one of {', '.join(customer_keys.OVER_HTTP)}")
     _check_kms(s.kms)
+    if s.catalog_snapshots.interval <= 0:
+        raise SettingsError("catalog_snapshots.interval: seconds, more than 0")
+    if min(s.catalog_snapshots.hourly, s.catalog_snapshots.daily) < 0:
+        raise SettingsError("catalog_snapshots: hourly and daily are numbers of snapshots, 0 or more")
     split_address(s.address)
 
 

@@ -79,7 +79,9 @@ async def append(
     storage_class = asked.seen.storage_class if asked.seen is not None else new.storage_class
     stamp = content.stamp()
     describe = (bucket, key, stamp.version_id)
-    stored = await content.take(_some(asked.source), storage_class, describe, limit=MAX_PART, seal=new.seal)
+    stored = await content.take(
+        _some(asked.source), storage_class, describe, limit=MAX_PART, seal=new.seal, new=new, at=asked.offset
+    )
     stored = await _behind(content, asked.seen, stored, storage_class, describe)
     now_us = content.clock()
 
@@ -90,7 +92,7 @@ async def append(
         shared: tuple[Extent, ...] = ()
         if there.current is not None:
             old = versions.whole(tx, there.current)
-            draft, shared = _longer(old, new, stored, stamp, now_us, asked.combine), old.extents
+            draft, shared = longer(old, new, stored, stamp, now_us, asked.combine), old.extents
         made = versions.put(tx, known, key.encode(), there, draft, written=stored.written, shared=shared)
         outbox.created(tx, known, key, made)
         return objects.shown(known, made)
@@ -154,8 +156,9 @@ async def _behind(
     if stored.written is None and len(small) <= INLINE:
         return replace(stored, content=small)
     body = Source(_once(small), len(small), lambda _: None, lambda: Digest(""))
+    at = (old.size if old is not None else 0) - len(tail)
     try:
-        before = (await content.take(body, storage_class, describe, limit=MAX_PART, inline=-1)).written
+        before = (await content.take(body, storage_class, describe, limit=MAX_PART, inline=-1, at=at)).written
     except BaseException:
         await content.give_back(stored.written)
         raise
@@ -169,8 +172,8 @@ async def _once(data: bytes) -> AsyncIterator[Buffer]:
     yield data
 
 
-def _longer(old: Version, new: NewObject, stored: Stored, stamp: Stamp, now_us: int, combine: Combine) -> Version:
-    """The draft of the old version with what was stored behind it."""
+def longer(old: Version, new: NewObject, stored: Stored, stamp: Stamp, now_us: int, combine: Combine) -> Version:
+    """The draft of the whole version `old` with what was stored behind it."""
     if old.size + stored.size > MAX_OBJECT:
         raise EntityTooLarge(ProposedSize=str(old.size + stored.size), MaxSizeAllowed=str(MAX_OBJECT))
     key, record = new.seal.key if new.seal is not None else None, old.encryption

@@ -20,7 +20,7 @@ from objstore.blobs.types import BlobInfo, Extent, layout_of, span_of
 from objstore.catalog.errors import CorruptRecord
 from objstore.catalog.records import unpack
 from objstore.catalog.transaction import Row, Transaction, Value
-from objstore.store import quotas, versions
+from objstore.store import catalog_snapshots, quotas, versions
 from objstore.store.quotas import Position, Target
 from objstore.store.sealed import stored_size
 from objstore.store.types import Bucket, Part, Upload, Version
@@ -68,6 +68,8 @@ class Audit:
             yield from self._walk_versions("objects")
             yield from self._walk_versions("versions")
             yield from self._walk_parts()
+            for one in catalog_snapshots.listed(self._snapshot):
+                yield from self._note_extents(f"catalog snapshot {one.taken_us}", one.extents)
             yield from self._compare_references()
             yield from self._compare_payloads()
             yield from self._check_blobs()

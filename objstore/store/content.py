@@ -12,11 +12,10 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from objstore.blobs.geometry import reduced_parity
-from objstore.blobs.records import Record, pack_record
 from objstore.blobs.types import Extent, Written
 from objstore.catalog.transaction import Transaction
-from objstore.sealing import DataKey, Seal
-from objstore.store import extents, sealed
+from objstore.sealing import DataKey, Seal, Stream
+from objstore.store import described, extents, sealed
 from objstore.store.errors import StoreError
 from objstore.store.ingest import Stored, ingest
 from objstore.store.types import (
@@ -28,6 +27,7 @@ from objstore.store.types import (
     NewObject,
     Source,
     Stamp,
+    Upload,
     Version,
 )
 
@@ -68,19 +68,20 @@ class Content:
         limit: int,
         inline: int = INLINE,
         seal: Seal | None = None,
+        new: NewObject | Upload | None = None,
+        at: int = 0,
     ) -> Stored:
         """Make a body durable, sealed if there is a `seal`.
 
-        `describe` is bucket, key and version id (or upload and part) for its record.
+        `describe` is bucket, key and version id (or upload and part) for its record, `new` what else it tells, and `at`
+        where in the object the bytes will stand.
         """
-        bucket, key, version_id = describe
 
         def writer(length: int | None) -> Writer:
             return self._blobs.writer(self.parity(storage_class), length)
 
-        def record(size: int, digest: Digest) -> bytes:
-            checksum = f"{digest.checksum.algorithm}:{digest.checksum.value}" if digest.checksum is not None else ""
-            return pack_record(Record(bucket, key.encode(), version_id, size, digest.etag, checksum))
+        def record(size: int, digest: Digest, streams: tuple[Stream, ...] = ()) -> bytes:
+            return described.packed(describe, size, digest, at=at, new=new, seal=seal, streams=streams)
 
         if seal is not None:
             return await sealed.take(seal, source, writer, record, limit=limit, inline=inline)

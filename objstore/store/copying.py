@@ -117,7 +117,9 @@ async def _rewritten(
     uncovers = version.encryption is not None and version.encryption.opaque and not version.parts
     digests = wanted or (_md5() if uncovers else Digester(_ignore, lambda: Digest(version.etag)))
     body = _body(content, version, 0, version.size, digests, held.source)
-    stored = await content.take(body, new.storage_class, (bucket, key, stamp.version_id), limit=MAX_OBJECT, seal=seal)
+    stored = await content.take(
+        body, new.storage_class, (bucket, key, stamp.version_id), limit=MAX_OBJECT, seal=seal, new=new
+    )
     draft = msgspec.structs.replace(
         objects.drafted_copy(sealed.laid_open(version, held.source), new, stamp),
         modified_us=content.clock(),
@@ -253,7 +255,7 @@ async def _made(
     digest: Digest | None
     if listed and content.parity(upload.storage_class) != content.parity(version.storage_class):
         body = _body(content, version, start, length, wanted or _md5())
-        stored = await content.take(body, upload.storage_class, describe, limit=MAX_PART)
+        stored = await content.take(body, upload.storage_class, describe, limit=MAX_PART, new=upload)
         digest, listed = stored.digest, ()
     else:
         digest = await content.digest(version, start, length, wanted) if wanted is not None else None
@@ -261,7 +263,10 @@ async def _made(
         if tail:
             body = _body(content, version, start + length - len(tail), len(tail), _md5())
             inline = INLINE if not listed else -1
-            stored = await content.take(body, upload.storage_class, describe, limit=MAX_PART, inline=inline)
+            at = length - len(tail)
+            stored = await content.take(
+                body, upload.storage_class, describe, limit=MAX_PART, inline=inline, new=upload, at=at
+            )
     own = stored.written.extents if stored is not None and stored.written is not None else ()
     return Part(number, length, digest.etag, content.clock(), digest.checksum, (*listed, *own)), stored
 
@@ -279,7 +284,7 @@ async def _recoded(
 ) -> tuple[Part, Stored]:
     """A part of a range that is opened, or sealed, or both."""
     body = _body(content, version, start, length, digester, held.source)
-    stored = await content.take(body, upload.storage_class, describe, limit=MAX_PART, seal=held.seal)
+    stored = await content.take(body, upload.storage_class, describe, limit=MAX_PART, seal=held.seal, new=upload)
     extents = stored.written.extents if stored.written is not None else ()
     digest = stored.digest
     made = Part(number, length, digest.etag, content.clock(), digest.checksum, extents, streams=stored.streams)

@@ -86,7 +86,7 @@ class Multipart:
             lambda tx: uploads.open_for(tx, buckets.require(tx, bucket), key, upload_id, source.length)
         )
         describe = (bucket, key, f"{upload_id}.{number}")
-        stored = await self._content.take(source, upload.storage_class, describe, limit=MAX_PART, seal=seal)
+        stored = await self._content.take(source, upload.storage_class, describe, limit=MAX_PART, seal=seal, new=upload)
         now_us, written, digest = self._clock(), stored.written, stored.digest
         extents = written.extents if written is not None else ()
         part = Part(number, stored.size, digest.etag, now_us, digest.checksum, extents, streams=stored.streams)

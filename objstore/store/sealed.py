@@ -1,8 +1,8 @@
 """Encrypted objects: sealed as their bytes are taken in, opened as they are read.
 
 Digests are of the plaintext, blobs and payloads get what is sealed. What the digests would tell of the plaintext is
-kept from whoever has the drives: checksums are hidden under the data key, the ETag is no MD5 unless the scheme is
-SSE-S3, and the record on the drives has neither.
+kept from whoever has the drives, in the catalog as in the records: checksums are hidden under the data key, and the
+ETag is no MD5 unless the scheme is SSE-S3.
 """
 
 from __future__ import annotations
@@ -42,7 +42,11 @@ class SealingWriter:
     @property
     def stream(self) -> Stream:
         """What was sealed so far."""
-        return Stream(self._wrapped, self._size)
+        return self.stream_of(self._size)
+
+    def stream_of(self, size: int) -> Stream:
+        """What will have been sealed when `size` bytes were written."""
+        return Stream(self._wrapped, size)
 
     async def write(self, data: Buffer) -> None:
         """Take the next bytes; all buffers but the last hold whole segments."""
@@ -75,7 +79,7 @@ async def take(
     seal: Seal,
     source: Source,
     writer: Callable[[int | None], Writer],
-    record: Callable[[int, Digest], bytes],
+    record: Callable[[int, Digest, tuple[Stream, ...]], bytes],
     *,
     limit: int,
     inline: int,
@@ -87,8 +91,8 @@ async def take(
         made.append(SealingWriter(writer(None if length is None else sealed_size(length)), seal.key))
         return made[0]
 
-    def told(size: int, _: Digest) -> bytes:
-        return record(size, Digest(""))
+    def told(size: int, digest: Digest) -> bytes:
+        return record(size, _covered(seal, digest), (made[0].stream_of(size),))
 
     stored = await ingest(source, sealing, told, limit=limit, inline=inline, step=STEP)
     content, streams = stored.content, tuple(one.stream for one in made)

@@ -178,7 +178,7 @@ class Store:
         self._catalog.read(lambda tx: objects.check(tx, bucket, key, conditions, new, source.length))
         stamp = self._content.stamp()
         stored = await self._content.take(
-            source, new.storage_class, (bucket, key, stamp.version_id), limit=MAX_OBJECT, seal=new.seal
+            source, new.storage_class, (bucket, key, stamp.version_id), limit=MAX_OBJECT, seal=new.seal, new=new
         )
         draft = drafted(new, stored, stamp, self._clock())
         written = stored.written

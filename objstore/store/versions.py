@@ -250,6 +250,11 @@ def remove(
     Raises ObjectLocked for a version that object lock protects now, with nothing written.
     """
     locks.check_removal(version, now_us, bypass=bypass_governance)
+    forget(tx, bucket, key, version, now_us)
+
+
+def forget(tx: Transaction, bucket: Bucket, key: bytes, version: Version, now_us: int) -> None:
+    """As `remove`, whatever protects the version: its bytes are no more."""
     quotas.enter(tx, quotas.changes(tx, bucket, _steps(key, None, version)))
     objects = archived = 0
     now = current(tx, bucket.id, key)

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
+from objstore.catalog import pages
 from tests.front.wire import send, until
 from tests.harness import ROOT_PASSWORD, ROOT_USER, Running
 
@@ -186,3 +187,13 @@ def mounted(folder: Path, *arguments: str) -> Iterator[None]:
         yield
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def sql(server: Running, query: str) -> list[Any]:
+    """Rows of the catalog, read from whichever mirror is there."""
+    path = next(drive / "catalog.db" for drive in server.drives if (drive / "catalog.db").exists())
+    connection = pages.connect(path)
+    try:
+        return connection.execute(query).fetchall()
+    finally:
+        connection.close()

@@ -1,0 +1,130 @@
+"""Snapshots of the catalog itself: which there are, when the next is due, and which are no longer kept.
+
+A snapshot is a dump of the catalog (`catalog/dumping.py`) in a blob of its own, erasure-coded like any other; a row
+refers to its bytes, so heal and scrub see to them. It is found without any catalog too: the record in front of it names
+no bucket and the key `catalog`, as no object can. https://www.sqlite.org/howtocorrupt.html says why one is wanted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+import msgspec
+from xxhash import xxh3_64_digest
+
+from objstore.blobs.records import Record
+from objstore.blobs.types import Extent, Written
+from objstore.catalog.records import pack, unpack
+from objstore.catalog.transaction import Transaction
+from objstore.store import extents
+
+KEY: Final = b"catalog"
+_ASKED: Final = "catalog_snapshot_asked"
+_HOUR, _DAY = 3_600_000_000, 86_400_000_000
+
+
+class Schedule(NamedTuple):
+    """One every `interval` seconds; of those, the newest of the latest `hourly` hours and `daily` days are kept."""
+
+    interval: float
+    hourly: int
+    daily: int
+
+
+class CatalogSnapshot(msgspec.Struct, frozen=True, array_like=True):
+    """One snapshot: the catalog after transaction `seq`, at `taken_us`, in `size` bytes.
+
+    `keys` is a digest of the store's keys then: a key that no snapshot has would be lost with the catalog, and with it
+    all that it seals."""
+
+    taken_us: int
+    seq: int
+    size: int
+    extents: tuple[Extent, ...]
+    keys: bytes = b""
+
+
+def record_of(taken_us: int, size: int) -> Record:
+    """The record in front of a snapshot's bytes."""
+    return Record("", KEY, f"{taken_us:016x}", size, "", stored=size)
+
+
+def is_snapshot(record: Record) -> bool:
+    """Whether an append is a snapshot of the catalog."""
+    return not record.bucket and record.key == KEY
+
+
+def taken_us(record: Record) -> int:
+    """When a snapshot was taken, of which an append's record tells."""
+    return int(record.version, 16)
+
+
+def listed(tx: Transaction) -> list[CatalogSnapshot]:
+    """All snapshots, newest first."""
+    rows = tx.all("SELECT record FROM catalog_snapshots ORDER BY taken DESC")
+    return [unpack(record, CatalogSnapshot) for (record,) in rows]
+
+
+def ask(tx: Transaction, now_us: int) -> None:
+    """Have one taken soon, whatever the schedule says."""
+    tx.run(
+        "INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        _ASKED,
+        now_us.to_bytes(8, "big"),
+    )
+
+
+def asked(tx: Transaction) -> bool:
+    """Whether somebody asked for one that was not taken yet."""
+    row = tx.one("SELECT value FROM settings WHERE name = ?", _ASKED)
+    newest = tx.one("SELECT max(taken) FROM catalog_snapshots")
+    latest = newest[0] if newest is not None else None
+    return row is not None and (latest is None or int.from_bytes(row[0], "big") > latest)
+
+
+def keys_of(tx: Transaction) -> bytes:
+    """A digest of the keys that the catalog keeps."""
+    rows = tx.all("SELECT name, record FROM kms_keys ORDER BY name")
+    return xxh3_64_digest(msgspec.msgpack.encode(rows))
+
+
+def due(tx: Transaction, now_us: int, schedule: Schedule) -> bool:
+    """Whether one is to be taken now: it is time, somebody asked, or a key is in no snapshot yet."""
+    newest = next(iter(listed(tx)), None)
+    if newest is None or now_us >= newest.taken_us + int(schedule.interval * 1_000_000):
+        return True
+    return asked(tx) or keys_of(tx) != newest.keys
+
+
+def enter(tx: Transaction, made: CatalogSnapshot, written: Written) -> None:
+    """Enter a snapshot whose bytes are durable."""
+    extents.record(tx, written)
+    note(tx, made)
+
+
+def note(tx: Transaction, made: CatalogSnapshot) -> None:
+    """Enter a snapshot to whose bytes there are references already."""
+    tx.run("INSERT INTO catalog_snapshots (taken, record) VALUES (?, ?)", made.taken_us, pack(made))
+
+
+def drop_expired(tx: Transaction, now_us: int, schedule: Schedule) -> int:
+    """Let go of snapshots that are no longer kept; how many. Their bytes become garbage."""
+    known = {one.taken_us: one for one in listed(tx)}
+    gone = expired(known, schedule)
+    for taken in gone:
+        extents.release(tx, known[taken].extents, now_us)
+        tx.run("DELETE FROM catalog_snapshots WHERE taken = ?", taken)
+    return len(gone)
+
+
+def expired(taken: Iterable[int], schedule: Schedule) -> list[int]:
+    """Of snapshots by the time at which they were taken, those that are not kept. The newest one always is."""
+    times = sorted(taken, reverse=True)
+    kept = set(times[:1])
+    for period, number in ((_HOUR, schedule.hourly), (_DAY, schedule.daily)):
+        newest: dict[int, int] = {}
+        for one in times:
+            newest.setdefault(one // period, one)
+        kept.update(sorted(newest.values(), reverse=True)[:number])
+    return [one for one in times if one not in kept]
