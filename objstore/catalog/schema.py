@@ -28,7 +28,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             id INTEGER PRIMARY KEY AUTOINCREMENT, name BLOB NOT NULL UNIQUE, owner BLOB NOT NULL, record BLOB NOT NULL
         ) STRICT""",
         """CREATE TABLE objects (
-            bucket INTEGER NOT NULL, key BLOB NOT NULL, ord INTEGER NOT NULL, record BLOB NOT NULL,
+            bucket INTEGER NOT NULL, key BLOB NOT NULL, ord INTEGER NOT NULL, era INTEGER NOT NULL DEFAULT 0,
+            record BLOB NOT NULL,
             PRIMARY KEY (bucket, key)
         ) STRICT, WITHOUT ROWID""",
         """CREATE TABLE versions (
@@ -36,6 +37,20 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             record BLOB NOT NULL,
             PRIMARY KEY (bucket, key, ord DESC)
         ) STRICT, WITHOUT ROWID""",
+        # Snapshots of buckets, and what was current for them: see store/snapshots.py.
+        """CREATE TABLE snapshots (
+            bucket INTEGER NOT NULL, era INTEGER NOT NULL, name TEXT NOT NULL, record BLOB NOT NULL,
+            PRIMARY KEY (bucket, era)
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE UNIQUE INDEX snapshots_name ON snapshots (bucket, name)",
+        """CREATE TABLE retained (
+            bucket INTEGER NOT NULL, key BLOB NOT NULL, from_era INTEGER NOT NULL, until_era INTEGER NOT NULL,
+            ord INTEGER NOT NULL, size INTEGER NOT NULL, record BLOB NOT NULL,
+            PRIMARY KEY (bucket, key, from_era)
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE snapshot_purges (
+            bucket INTEGER PRIMARY KEY, key BLOB NOT NULL, from_era INTEGER NOT NULL
+        ) STRICT""",
         "CREATE INDEX versions_null ON versions (bucket, key) WHERE is_null = 1",
         "CREATE TABLE payloads (id INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT",
         """CREATE TABLE uploads (

@@ -27,6 +27,7 @@ from objstore.cli import (
     quotas,
     roles,
     service_accounts,
+    snapshots,
     users,
     verify,
 )
@@ -81,6 +82,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     catalog.arguments(commands.add_parser("catalog", help="snapshots of the catalog, and its restore"))
     inventories.arguments(commands.add_parser("inventory", help="lists of what is in a bucket"))
     kms.arguments(commands.add_parser("kms", help="keys of server-side encryption"))
+    snapshots.arguments(commands.add_parser("snapshot", help="named, immutable views of buckets"))
     verify.arguments(commands.add_parser("verify", help="look whether everything is there and whole"))
     quotas.arguments(commands.add_parser("quota", help="how much accounts, users, buckets and prefixes may hold"))
 

@@ -212,7 +212,7 @@ class BucketAccess:
         return subject.version
 
     def _resource(self, subject: Subject) -> str:
-        name = f"arn:aws:s3:::{self._bucket.name}"
+        name = f"arn:aws:s3:::{self._bucket.source or self._bucket.name}"  # a snapshot is under its bucket's policies
         return name if subject.key is None else f"{name}/{subject.key}"
 
     def _denied(self, action: str, subject: Subject, decision: Decision) -> AwsError:

@@ -33,6 +33,22 @@ _PER_KEY: Final = frozenset({"DeleteObjects"})
 _OPEN_TO_NOBODY: Final = frozenset({"ListBuckets"})
 # A bucket's policy is for its own account alone to see and change, whoever it lets in.
 _OF_OWN_ACCOUNT: Final = frozenset({"s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy"})
+# What can be done with a view of a snapshot.
+_OF_SNAPSHOTS: Final = frozenset(
+    {
+        "GetBucketLocation",
+        "GetBucketVersioning",
+        "GetObject",
+        "GetObjectAcl",
+        "GetObjectAttributes",
+        "GetObjectTagging",
+        "HeadBucket",
+        "HeadObject",
+        "ListObjectVersions",
+        "ListObjects",
+        "ListObjectsV2",
+    }
+)
 _SOURCE_HEADERS: Final = {"CopySource": "x-amz-copy-source", "RenameSource": "x-amz-rename-source"}
 # Tells itself of a source that is in another bucket, and of one that is gone: an earlier attempt may have renamed it.
 _TELLS_OF_SOURCE: Final = frozenset({"RenameObject"})
@@ -62,6 +78,8 @@ async def authorise(call: Call, context: Context) -> None:
         _authorise_in_account(call, context)
         return
     bucket = bucket_of(call, context)
+    if bucket.source and call.operation.name not in _OF_SNAPSHOTS:
+        raise AwsError("MethodNotAllowed", "This is a snapshot of a bucket, which nothing changes.")
     _admit(call, context, bucket, call.get("ExpectedBucketOwner"))
     if call.principal.is_root:
         access = None
@@ -140,7 +158,7 @@ def _authorise_source(call: Call, context: Context, access: BucketAccess | None)
     tells = call.operation.name in _TELLS_OF_SOURCE
     if tells and source.bucket != call.bucket:
         return
-    bucket = context.store.bucket(source.bucket)
+    bucket = context.store.seen(source.bucket)
     _admit(call, context, bucket, call.get("ExpectedSourceBucketOwner"))
     if access is None:
         return

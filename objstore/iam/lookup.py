@@ -23,7 +23,7 @@ def bucket_of(call: Call, context: Context) -> Bucket:
     """The bucket that the call names. Raises NoSuchBucket."""
     found: Bucket | None = call.notes.get(BUCKET)
     if found is None:
-        found = call.notes[BUCKET] = context.store.bucket(call.bucket)
+        found = call.notes[BUCKET] = context.store.seen(call.bucket)
     return found
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 
 from objstore.aws.errors import AwsError
+from objstore.store import snapshots
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
 _ADDRESS = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
-# Taken by AWS for access points, Object Lambda, S3 Express and S3 Tables.
+# Taken by AWS for access points, Object Lambda, S3 Express and S3 Tables; the last one for views of snapshots.
 _PREFIXES = ("xn--", "sthree-", "amzn-s3-demo-")
-_SUFFIXES = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
+_SUFFIXES = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3", snapshots.SUFFIX)
 
 
 def is_valid(name: str) -> bool:

@@ -35,7 +35,7 @@ def answering(store: Store) -> Callable[[Request], dict[str, str]]:
         if request.method == "OPTIONS":
             return preflight(request, store)
         try:
-            cors = of(store.bucket(request.bucket)) if request.bucket is not None else None
+            cors = of(store.seen(request.bucket)) if request.bucket is not None else None
         except NoSuchBucket:
             return {}
         return actual(request, cors)
@@ -52,7 +52,7 @@ def preflight(request: Request, store: Store) -> dict[str, str]:
         raise AwsError("BadRequest", "Invalid Access-Control-Request-Method: null")
     kind = "SERVICE" if request.bucket is None else "BUCKET" if request.key is None else "OBJECT"
     try:
-        cors = of(store.bucket(request.bucket)) if request.bucket is not None else None
+        cors = of(store.seen(request.bucket)) if request.bucket is not None else None
     except NoSuchBucket:
         raise AwsError("AccessForbidden", "CORSResponse: Bucket not found", Method=method, ResourceType=kind) from None
     if cors is None:

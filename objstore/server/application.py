@@ -25,6 +25,7 @@ from objstore.server.node import Node
 from objstore.server.quotas import QuotaPages
 from objstore.server.service_accounts import ServiceAccountPages
 from objstore.server.settings import Settings
+from objstore.server.snapshots import SnapshotPages
 
 _OWN = "/-/"
 
@@ -95,6 +96,7 @@ def admin_routes(node: Node, settings: Settings, domains: Domains) -> list[Route
         Route("/policy/explain", explaining(node, settings, domains), methods=["POST"]),
         Route("/policy/replay", replaying(node, settings, domains), methods=["POST"]),
         Route("/verify", AdminStream(node, settings, domains, lambda _: verifying.online(node)), methods=["POST"]),
+        Route("/snapshots", page(SnapshotPages(node)), methods=["GET", "PUT", "POST", "DELETE"]),
         Route("/quota", page(QuotaPages(node)), methods=["GET", "PUT", "DELETE"]),
     ]
 

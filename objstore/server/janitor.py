@@ -160,8 +160,11 @@ class Janitor:
         await self._deliveries.close()
 
     async def count(self) -> None:
-        """Count what there is for quotas that are new, some at a time beside all other commits."""
+        """Count what there is for quotas that are new, and give back what deleted snapshots kept, some at a time beside
+        all other commits."""
         while self._node.read_only_reason() is None and await self._node.store.count_quotas():
+            pass
+        while self._node.read_only_reason() is None and await self._node.store.views.purge():
             pass
 
     async def inventory(self) -> None:

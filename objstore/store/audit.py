@@ -20,7 +20,7 @@ from objstore.blobs.types import BlobInfo, Extent, layout_of, span_of
 from objstore.catalog.errors import CorruptRecord
 from objstore.catalog.records import unpack
 from objstore.catalog.transaction import Row, Transaction, Value
-from objstore.store import catalog_snapshots, quotas, versions
+from objstore.store import catalog_snapshots, quotas, snapshots, versions
 from objstore.store.quotas import Position, Target
 from objstore.store.sealed import stored_size
 from objstore.store.types import Bucket, Part, Upload, Version
@@ -68,6 +68,7 @@ class Audit:
             yield from self._walk_versions("objects")
             yield from self._walk_versions("versions")
             yield from self._walk_parts()
+            yield from self._walk_retained()
             for one in catalog_snapshots.listed(self._snapshot):
                 yield from self._note_extents(f"catalog snapshot {one.taken_us}", one.extents)
             yield from self._compare_references()
@@ -109,6 +110,18 @@ class Audit:
                 continue
             yield from self._note_version(table, bucket, key, ord_, stored, version)
         self._progress(count % PROGRESS)
+
+    def _walk_retained(self) -> Iterator[Fault]:
+        for bucket, key, from_era, record in snapshots.retained(self._snapshot):
+            where = f"{self._bucket(bucket)}/{_text(key)} (kept of era {from_era})"
+            try:
+                stored = unpack(record, Version)
+                version = versions.whole(self._snapshot, stored)
+            except (CorruptRecord, AssertionError) as error:
+                yield Fault("record", where, str(error))
+                continue
+            yield from self._note_extents(where, version.extents)
+            self._note_payloads(stored.payload, stored.manifest)
 
     def _note_version(
         self, table: str, bucket: int, key: bytes, ord_: int, stored: Version, version: Version

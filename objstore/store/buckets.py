@@ -8,7 +8,7 @@ import msgspec
 
 from objstore.catalog.records import pack, unpack
 from objstore.catalog.transaction import Transaction
-from objstore.store import configuration, locks, quotas, uploads
+from objstore.store import configuration, locks, quotas, snapshots, uploads
 from objstore.store.errors import (
     BucketAlreadyExists,
     BucketAlreadyOwnedByYou,
@@ -35,6 +35,17 @@ def by_id(tx: Transaction, bucket: int) -> Bucket | None:
     """The bucket of that id."""
     row = tx.one("SELECT record FROM buckets WHERE id = ?", bucket)
     return unpack(row[0], Bucket) if row is not None else None
+
+
+def seen(tx: Transaction, name: str) -> Bucket:
+    """The bucket of that name, or the view of a snapshot, for whoever only reads; raises NoSuchBucket."""
+    parts = snapshots.split(name)
+    if parts is None:
+        return require(tx, name)
+    source = find(tx, parts[0])
+    if source is None:
+        raise NoSuchBucket(BucketName=name)
+    return snapshots.view(tx, source, parts[1])
 
 
 def require(tx: Transaction, name: str) -> Bucket:
@@ -113,7 +124,9 @@ def delete(tx: Transaction, name: str, now_us: int) -> bool:
             raise BucketNotEmpty(BucketName=name)
     if uploads.purge(tx, bucket.id, _PURGE, now_us):
         return False
-    if queue.forget(tx, bucket.id, _PURGE):
+    if snapshots.listed(tx, bucket.id):
+        raise BucketNotEmpty("The bucket has snapshots. You must delete them first.", BucketName=name)
+    if queue.forget(tx, bucket.id, _PURGE) or snapshots.clear(tx, bucket.id, _PURGE, now_us):
         return False
     quotas.forget(tx, bucket.id)
     tx.run("DELETE FROM inventories WHERE bucket = ?", bucket.id)

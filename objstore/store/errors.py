@@ -43,6 +43,12 @@ class BucketAlreadyOwnedByYou(StoreError):
     code = "BucketAlreadyOwnedByYou"
 
 
+class SnapshotAlreadyExists(StoreError):
+    """The bucket has a snapshot of that name. Detail: BucketName."""
+
+    code = "BucketAlreadyExists"
+
+
 class BucketNotEmpty(StoreError):
     """A bucket with versions or delete markers is not deleted. Detail: BucketName."""
 

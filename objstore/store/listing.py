@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from objstore.catalog.records import unpack
 from objstore.catalog.transaction import Transaction
-from objstore.store import versions
+from objstore.store import snapshots, versions
 from objstore.store.errors import NoSuchUpload
 from objstore.store.types import NULL, Bucket, Entry, Listed, MarkedPage, Page, Upload, VersionEntry
 from objstore.store.uploads import raw_id
@@ -35,7 +35,10 @@ def list_objects(tx: Transaction, bucket: Bucket, prefix: str, delimiter: str, a
 
     def fetch(position: Position, end: bytes, count: int) -> list[Row]:
         key, sub = position
-        return tx.all(_OBJECTS, bucket.id, key if sub is None else key + b"\0", end, count)
+        start = key if sub is None else key + b"\0"
+        if bucket.source:
+            return snapshots.rows(tx, bucket, start, end, count)
+        return tx.all(_OBJECTS, bucket.id, start, end, count)
 
     start = beginning(prefix.encode(), delimiter.encode(), after.encode(), None)
     found = walk(fetch, start, prefix.encode(), delimiter.encode(), limit)
@@ -57,6 +60,9 @@ def list_versions(
     def fetch(position: Position, end: bytes, count: int) -> list[Row]:
         key, ord_ = position
         rows: list[Row] = []
+        if bucket.source:  # a view of a snapshot has one version of each key
+            start = key if ord_ is None else key + b"\0"
+            return [(*row, 1) for row in snapshots.rows(tx, bucket, start, end, count)]
         if ord_ is not None:
             rows = tx.all(_OF_KEY, bucket.id, key, ord_, bucket.id, key, ord_, count)
             key += b"\0"

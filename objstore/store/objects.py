@@ -128,7 +128,7 @@ def source_of(tx: Transaction, source: ObjectName, given: Preconditions) -> tupl
 
     Raises as `versions.require`, but InvalidRequest for the id of a delete marker.
     """
-    bucket = buckets.require(tx, source.bucket)
+    bucket = buckets.seen(tx, source.bucket)
     try:
         version = versions.require(tx, bucket, source.key, source.version_id)
     except MethodNotAllowed:
@@ -193,7 +193,7 @@ def update(
     old = versions.require(tx, bucket, key, version_id)
     new = change(old)
     if new != old:
-        versions.rewrite(tx, bucket, key.encode(), old, new)
+        versions.rewrite(tx, bucket, key.encode(), old, new, now_us)
         outbox.changed(tx, bucket, key, old, new, now_us)
     return new
 

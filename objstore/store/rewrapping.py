@@ -25,6 +25,7 @@ _TABLES: tuple[tuple[str, str, str, type[Version] | type[Upload]], ...] = (
     ("objects", "ord", "ASC", Version),
     ("versions", "ord", "DESC", Version),
     ("uploads", "id", "ASC", Upload),
+    ("retained", "from_era", "ASC", Version),
 )
 
 

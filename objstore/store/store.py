@@ -70,6 +70,7 @@ from objstore.store.types import (
     Version,
     VersionEntry,
 )
+from objstore.store.views import Views
 
 if TYPE_CHECKING:
     from objstore.blobs.blobs import Blobs
@@ -101,6 +102,7 @@ class Store:
         self.inventories = Inventories(catalog, clock)
         self._pages = Pages(self._catalog)
         self.multipart = Multipart(self._catalog, self._content, self._pages, clock)
+        self.views = Views(self._catalog, self._content, self._pages, clock)
 
     @property
     def storage_classes(self) -> Mapping[str, int]:
@@ -130,6 +132,10 @@ class Store:
     def bucket(self, name: str) -> Bucket:
         """The bucket; raises NoSuchBucket."""
         return self._catalog.read(lambda tx: buckets.require(tx, name))
+
+    def seen(self, name: str) -> Bucket:
+        """The bucket, or the view of a snapshot (which has a `source`), to read from; raises NoSuchBucket."""
+        return self._catalog.read(lambda tx: buckets.seen(tx, name))
 
     async def delete_bucket(self, name: str) -> None:
         """Delete an empty bucket and its uploads. Raises NoSuchBucket, BucketNotEmpty."""
@@ -206,7 +212,7 @@ class Store:
         """
 
         def look(tx: Transaction) -> Version:
-            return versions.whole(tx, versions.require(tx, buckets.require(tx, bucket), key, version_id))
+            return versions.whole(tx, versions.require(tx, buckets.seen(tx, bucket), key, version_id))
 
         return self._catalog.read(look)
 
@@ -327,7 +333,7 @@ class Store:
     ) -> Page[Entry]:
         """Keys behind `after` (a key, or a prefix given before), keys with the delimiter behind `prefix` rolled up."""
         return await self._pages.read(
-            lambda tx: listing.list_objects(tx, buckets.require(tx, bucket), prefix, delimiter, after, limit)
+            lambda tx: listing.list_objects(tx, buckets.seen(tx, bucket), prefix, delimiter, after, limit)
         )
 
     async def list_versions(
@@ -343,7 +349,7 @@ class Store:
         """All versions and delete markers by key, newest first, behind the markers. Raises InvalidArgument."""
         return await self._pages.read(
             lambda tx: listing.list_versions(
-                tx, buckets.require(tx, bucket), prefix, delimiter, key_marker, version_id_marker, limit
+                tx, buckets.seen(tx, bucket), prefix, delimiter, key_marker, version_id_marker, limit
             )
         )
 

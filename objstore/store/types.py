@@ -57,7 +57,9 @@ Acl = tuple[Grant, ...]
 class Bucket(msgspec.Struct, frozen=True, array_like=True):
     """A bucket. `versioning` is "", "Enabled" or "Suspended"; once set it is never "" again. `id` never comes back.
 
-    `configuration` holds what the bucket is configured to do, by subject: see `store/configuration.py`.
+    `configuration` holds what the bucket is configured to do, by subject: see `store/configuration.py`. `era` counts
+    its snapshots. A view of a snapshot (`store/snapshots.py`), which is never stored, names the bucket that is its
+    `source`.
     """
 
     id: int
@@ -69,6 +71,8 @@ class Bucket(msgspec.Struct, frozen=True, array_like=True):
     acl: Acl = ()
     ownership: str = ""
     configuration: dict[str, str] = msgspec.field(default_factory=dict)
+    era: int = 0
+    source: str = ""
 
 
 class Checksum(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -17,22 +17,12 @@ import msgspec
 from objstore.blobs.types import Extent, Written
 from objstore.catalog.records import pack, unpack
 from objstore.catalog.transaction import Transaction
-from objstore.sealing import Stream
-from objstore.store import extents, locks, payloads, quotas, usage
+from objstore.store import extents, locks, payloads, quotas, snapshots, usage
 from objstore.store.errors import InvalidArgument, MethodNotAllowed, NoSuchKey, NoSuchVersion
 from objstore.store.lifecycle import queue
-from objstore.store.types import ENABLED, NULL, SUSPENDED, Bucket, PartInfo, Version
-
-_LONG = 8
-"""A record lists so many extents or parts itself; more go to a manifest, so that listings stay light."""
-
-
-class Manifest(msgspec.Struct, frozen=True, array_like=True):
-    """The extents, parts and sealed streams of a version that has many."""
-
-    extents: tuple[Extent, ...]
-    parts: tuple[PartInfo, ...] | None
-    streams: tuple[Stream, ...] = ()
+from objstore.store.manifests import LONG, Manifest
+from objstore.store.manifests import whole as whole  # of versions, for whoever has one
+from objstore.store.types import ENABLED, NULL, SUSPENDED, Bucket, Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +102,8 @@ def recent_upload(tx: Transaction, bucket: int, key: bytes, upload_id: str) -> V
 
 def require(tx: Transaction, bucket: Bucket, key: str, version_id: str | None) -> Version:
     """The current object, or the version of that id; raises NoSuchKey, NoSuchVersion, MethodNotAllowed."""
+    if bucket.source:
+        return _seen(tx, bucket, key, version_id)
     if version_id is not None:
         version = by_id(tx, bucket, key.encode(), version_id)
         if version is None:
@@ -125,17 +117,14 @@ def require(tx: Transaction, bucket: Bucket, key: str, version_id: str | None) -
     return there.current
 
 
-def whole(tx: Transaction, version: Version) -> Version:
-    """A version with its extents, parts and inline bytes, wherever they are kept."""
-    if version.manifest is None and version.payload is None:
-        return version
-    listed, parts, encryption = version.extents, version.parts, version.encryption
-    if version.manifest is not None:
-        manifest = unpack(payloads.get(tx, version.manifest), Manifest)
-        listed, parts = manifest.extents, manifest.parts
-        encryption = encryption and msgspec.structs.replace(encryption, streams=manifest.streams)
-    content = payloads.get(tx, version.payload) if version.payload is not None else None
-    return msgspec.structs.replace(version, extents=listed, parts=parts, content=content, encryption=encryption)
+def _seen(tx: Transaction, view: Bucket, key: str, version_id: str | None) -> Version:
+    """The object that a view of a snapshot shows: it is the null version, and has the id that it had."""
+    found = snapshots.current(tx, view, key.encode())
+    if found is None:
+        raise NoSuchVersion(Key=key, VersionId=version_id) if version_id is not None else NoSuchKey(Key=key)
+    if version_id not in (None, NULL, found.version_id):
+        raise NoSuchVersion(Key=key, VersionId=version_id)
+    return found
 
 
 # writing
@@ -171,6 +160,7 @@ def put(
     if not admitted:
         _check(bucket, draft, changes)
 
+    snapshots.retain(tx, bucket, key, now_us)
     if written is not None:
         extents.record(tx, written)
     extents.acquire(tx, shared)
@@ -182,7 +172,7 @@ def put(
         _archive(tx, bucket.id, key, version)
         archived += 1
     else:
-        _make_current(tx, bucket.id, key, version)
+        _make_current(tx, bucket, key, version)
         objects += 1
     size = version.size - (replaced.size if replaced is not None else 0)
     usage.add(tx, bucket.id, objects=objects, versions=archived, size=size)
@@ -259,6 +249,7 @@ def forget(tx: Transaction, bucket: Bucket, key: bytes, version: Version, now_us
     objects = archived = 0
     now = current(tx, bucket.id, key)
     if now is not None and now.ord == version.ord:
+        snapshots.retain(tx, bucket, key, now_us)
         tx.run("DELETE FROM objects WHERE bucket = ? AND key = ?", bucket.id, key)
         objects -= 1
         now = None
@@ -269,7 +260,7 @@ def forget(tx: Transaction, bucket: Bucket, key: bytes, version: Version, now_us
         next_ = newest_archived(tx, bucket.id, key)
         if next_ is not None and not next_.delete_marker:
             _unarchive(tx, bucket.id, key, next_)
-            _make_current(tx, bucket.id, key, next_)
+            _make_current(tx, bucket, key, next_)
             objects += 1
             archived -= 1
         elif next_ is not None:
@@ -278,7 +269,7 @@ def forget(tx: Transaction, bucket: Bucket, key: bytes, version: Version, now_us
     usage.add(tx, bucket.id, objects=objects, versions=archived, size=-version.size)
 
 
-def rewrite(tx: Transaction, bucket: Bucket, key: bytes, old: Version, new: Version) -> None:
+def rewrite(tx: Transaction, bucket: Bucket, key: bytes, old: Version, new: Version, now_us: int) -> None:
     """Replace the record of a version in its place; what it refers to stays."""
     assert (old.ord, old.version_id, old.extents, old.payload, old.manifest, old.size) == (
         new.ord,
@@ -288,24 +279,34 @@ def rewrite(tx: Transaction, bucket: Bucket, key: bytes, old: Version, new: Vers
         new.manifest,
         new.size,
     ), "only what a version says of itself changes in its place"
-    _rerecord(tx, bucket.id, key, new)
+    _leave(tx, bucket, key, old, now_us)
+    _rerecord(tx, bucket, key, new)
     queue.changed(tx, bucket, key)
 
 
 def exchange(tx: Transaction, bucket: Bucket, key: bytes, old: Version, new: Version, now_us: int) -> None:
     """Replace the bytes of a whole version in its place by the same bytes elsewhere, which it refers to already."""
     assert (old.ord, old.version_id, old.size, old.payload) == (new.ord, new.version_id, new.size, new.payload)
+    _leave(tx, bucket, key, old, now_us)
     if new.extents != old.extents:
         extents.release(tx, old.extents, now_us)
     if old.manifest is not None:
         payloads.drop(tx, old.manifest)
-    _rerecord(tx, bucket.id, key, _store(tx, msgspec.structs.replace(new, content=None), now_us))
+    _rerecord(tx, bucket, key, _store(tx, msgspec.structs.replace(new, content=None), now_us))
 
 
-def _rerecord(tx: Transaction, bucket: int, key: bytes, version: Version) -> None:
+def _leave(tx: Transaction, bucket: Bucket, key: bytes, version: Version, now_us: int) -> None:
+    """Keep a version that is about to change in its place, if it is current and a snapshot shows it."""
+    now = current(tx, bucket.id, key) if bucket.era else None
+    if now is not None and now.ord == version.ord:
+        snapshots.retain(tx, bucket, key, now_us)
+
+
+def _rerecord(tx: Transaction, bucket: Bucket, key: bytes, version: Version) -> None:
     """Write the record of a version where it stands."""
-    record, place = pack(version), (bucket, key, version.ord)
-    if not tx.run("UPDATE objects SET record = ? WHERE bucket = ? AND key = ? AND ord = ?", record, *place):
+    record, place = pack(version), (bucket.id, key, version.ord)
+    sql = "UPDATE objects SET record = ?, era = ? WHERE bucket = ? AND key = ? AND ord = ?"
+    if not tx.run(sql, record, bucket.era, *place):
         tx.run("UPDATE versions SET record = ? WHERE bucket = ? AND key = ? AND ord = ?", record, *place)
 
 
@@ -321,7 +322,7 @@ def _store(tx: Transaction, version: Version, now_us: int) -> Version:
     """The version as its record has it: inline bytes and long lists in payloads."""
     payload = payloads.add(tx, version.content, now_us) if version.content else version.payload
     listed, parts, manifest, encryption = version.extents, version.parts, None, version.encryption
-    if len(listed) > _LONG or len(parts or ()) > _LONG:
+    if len(listed) > LONG or len(parts or ()) > LONG:
         streams = encryption.streams if encryption is not None else ()
         manifest = payloads.add(tx, pack(Manifest(listed, parts, streams)), now_us)
         listed, parts = (), None
@@ -337,14 +338,11 @@ def _store(tx: Transaction, version: Version, now_us: int) -> Version:
     )
 
 
-def _make_current(tx: Transaction, bucket: int, key: bytes, version: Version) -> None:
+def _make_current(tx: Transaction, bucket: Bucket, key: bytes, version: Version) -> None:
     tx.run(
-        "INSERT INTO objects (bucket, key, ord, record) VALUES (?, ?, ?, ?)"
-        " ON CONFLICT (bucket, key) DO UPDATE SET ord = excluded.ord, record = excluded.record",
-        bucket,
-        key,
-        version.ord,
-        pack(version),
+        "INSERT INTO objects (bucket, key, ord, era, record) VALUES (?, ?, ?, ?, ?) ON CONFLICT (bucket, key)"
+        " DO UPDATE SET ord = excluded.ord, era = excluded.era, record = excluded.record",
+        *(bucket.id, key, version.ord, bucket.era, pack(version)),
     )
 
 

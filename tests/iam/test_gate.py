@@ -111,6 +111,8 @@ class Case:
             made = configuration.changed(made, public_access.SUBJECT, self.block)
         return self._with_policy(made, self.policy)
 
+    seen = bucket
+
     @staticmethod
     def _with_policy(bucket: Bucket, text: str | None) -> Bucket:
         return bucket if text is None else configuration.changed(bucket, bucket_policy.SUBJECT, BucketPolicy(text))

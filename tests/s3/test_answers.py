@@ -49,6 +49,8 @@ class Recorder:
     def bucket(self, name: str) -> Bucket:
         return self._bucket
 
+    seen = bucket
+
     def current(self, bucket: str, key: str, version_id: str | None = None) -> Version:
         if key != "key":
             raise NoSuchKey(Key=key)

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from objstore.catalog.records import unpack
-from objstore.store import versions
+from objstore.store import catalog_snapshots, versions
 from objstore.store.quotas import Position, Target
 from objstore.store.types import Part, Version
 from tests.store.fakes import MemoryBlobs, MemoryCatalog
@@ -51,6 +51,10 @@ def rows(catalog: Any) -> None:
         part = unpack(record, Part)
         refs.update((extent.blob, extent.offset) for extent in part.extents)
         payloads.update([part.payload] if part.payload is not None else [])
+    for (record,) in catalog.all("SELECT record FROM retained"):
+        _count(catalog, unpack(record, Version), refs, payloads)
+    for snapshot in catalog_snapshots.listed(catalog):
+        refs.update((extent.blob, extent.offset) for extent in snapshot.extents)
     _compare(catalog, refs, payloads)
     for row in catalog.all("SELECT scope, bucket, name, objects, bytes, at_bucket, at_key, at_ord FROM quotas"):
         counted = Position(*row[5:]) if row[5] is not None else None

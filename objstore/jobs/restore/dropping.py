@@ -10,31 +10,32 @@ from collections.abc import Sequence
 
 from objstore.blobs.types import Extent
 from objstore.catalog.records import unpack
-from objstore.catalog.transaction import Row, Transaction
+from objstore.catalog.session import Writing
+from objstore.catalog.transaction import Transaction
 from objstore.jobs.restore.reconciling import Place, Standing
 from objstore.jobs.restore.report import Item, Report
-from objstore.store import buckets, catalog_snapshots, extents, locks, uploads, versions
+from objstore.store import buckets, catalog_snapshots, extents, locks, snapshots, uploads, versions
 from objstore.store.errors import ObjectLocked
 from objstore.store.types import Part, Upload, Version
 
-_PAGE = 1_000
 _GONE = "deleted or replaced after the snapshot, and its bytes were given back"
 _AWAY = "too few of its shards are there"
 
 
-def drop_gone(tx: Transaction, standing: Standing, report: Report, now_us: int) -> None:
+def drop_gone(tx: Writing, standing: Standing, report: Report, now_us: int) -> None:
     """Drop what is gone, and tell of what cannot be read."""
     gone, unreadable = _names(tx, standing.gone), _names(tx, standing.unreadable)
     if not gone and not unreadable:
         return
     for table in ("objects", "versions"):
-        for bucket, key, record in _rows(tx, table):
-            version = unpack(record, Version)
-            places = _places(versions.whole(tx, version).extents)
-            if places & gone:
+        for bucket, key, version in _hits(tx, table, gone | unreadable):
+            if _places(versions.whole(tx, version).extents) & gone:
                 _drop(tx, bucket, key, version, report, now_us)
-            elif places & unreadable:
+            else:
                 report.unreadable.append(_item(tx, bucket, key, version, _AWAY))
+    for bucket, key, from_era, record in list(snapshots.retained(tx)):
+        if _places(versions.whole(tx, unpack(record, Version)).extents) & gone:
+            snapshots.forget(tx, bucket, key, from_era, record, now_us)
     _drop_parts(tx, gone, report, now_us)
     for one in catalog_snapshots.listed(tx):
         if _places(one.extents) & gone:
@@ -55,20 +56,14 @@ def _places(listed: Sequence[Extent]) -> set[Place]:
     return {(extent.blob, extent.offset) for extent in listed}
 
 
-def _rows(tx: Transaction, table: str) -> list[Row]:
-    """All rows (bucket, key, record) that have extents, page by page, read before anything is dropped."""
-    found: list[Row] = []
-    after: Row = (-1, b"", 0)
-    sql = f"SELECT bucket, key, ord, record FROM {table} WHERE (bucket, key, -ord) > (?, ?, ?) ORDER BY 1, 2, 3 DESC"
-    while page := tx.all(f"{sql} LIMIT {_PAGE}", *after):
-        found += [(bucket, key, record) for bucket, key, _, record in page if _has_bytes(record)]
-        after = (page[-1][0], page[-1][1], -page[-1][2])
+def _hits(tx: Writing, table: str, places: set[Place]) -> list[tuple[int, bytes, Version]]:
+    """The versions of a table that refer to any of these places."""
+    found = []
+    for bucket, key, record in tx.rows(f"SELECT bucket, key, record FROM {table}"):
+        version = unpack(record, Version)
+        if (version.extents or version.manifest is not None) and _places(versions.whole(tx, version).extents) & places:
+            found.append((bucket, key, version))
     return found
-
-
-def _has_bytes(record: bytes) -> bool:
-    version = unpack(record, Version)
-    return bool(version.extents) or version.manifest is not None
 
 
 def _item(tx: Transaction, bucket: int, key: bytes, version: Version, why: str) -> Item:

@@ -1,0 +1,98 @@
+"""Mirrors of a server's catalog deleted, cut, flipped or replaced by an old one, at rest and while clients are served:
+noticed, left out, made again, and no client hears of it."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.faults.cluster import CLI_ENVIRONMENT, Load, check, command, fill, info, stopped
+from tests.front.wire import until
+from tests.harness import Running, serving
+
+
+def deleted(mirror: Path, old: Path) -> None:
+    mirror.unlink()
+
+
+def cut(mirror: Path, old: Path) -> None:
+    with mirror.open("r+b") as file:
+        file.truncate(mirror.stat().st_size // 2)
+
+
+def flipped(mirror: Path, old: Path) -> None:
+    """A bit in every page but the first, which says what the file is."""
+    chance = random.Random(7)
+    with mirror.open("r+b") as file:
+        for page in range(4_096, mirror.stat().st_size, 4_096):
+            file.seek(page + chance.randrange(4_096))
+            byte = file.read(1)
+            file.seek(-1, 1)
+            file.write(bytes((byte[0] ^ 1 << chance.randrange(8),)))
+
+
+def old_one(mirror: Path, old: Path) -> None:
+    beside = mirror.with_name("beside")
+    shutil.copy(old, beside)
+    beside.rename(mirror)
+
+
+def mirrors(server: Running) -> list[Path]:
+    """The mirrors that are in use."""
+    return [Path(drive["path"], "catalog.db") for drive in info(server)["drives"] if drive["mirror"]]
+
+
+def made_again(server: Running, mirror: Path, harmed: int) -> None:
+    """Wait until there are as many mirrors as there should be, and the harmed file is none of them."""
+
+    def whole() -> bool:
+        now = info(server)
+        if now["healing"]["mirrors"] or not now["writable"]:
+            return False
+        return mirror not in mirrors(server) or mirror.stat().st_ino != harmed
+
+    until(whole, f"{mirror} is made again", 60)
+
+
+def looked_through(server: Running) -> None:
+    """What is in a page that nobody has read since is found by whoever looks, which is not always a client."""
+    command("admin", "--endpoint", server.endpoint, "verify", environment=CLI_ENVIRONMENT)
+
+
+@pytest.mark.parametrize("harm", [deleted, cut, flipped, old_one], ids=lambda harm: harm.__name__)
+def test_no_client_hears_of_it(tmp_path: Path, harm: Callable[[Path, Path], None]) -> None:
+    old = tmp_path / "old.db"
+    with serving(tmp_path / "pool", workers=2) as server:
+        keys = fill(server, 6)
+        server.stop()
+        shutil.copy(server.drives[0] / "catalog.db", old)
+        server.start()
+        with Load(server, "load", keys, writers=2) as load:
+            load.progress(10, 10)
+            mirror = mirrors(server)[0]
+            harm(mirror, old)
+            harmed = mirror.stat().st_ino if mirror.exists() else 0
+            load.progress(10, 10)
+            if harm is flipped:
+                looked_through(server)
+            made_again(server, mirror, harmed)
+            load.progress(5, 5)
+        assert load.failed_reads == []
+        assert all("ServiceUnavailable" in one for one in load.failed_writes), load.failed_writes
+        for which in (0, -1):
+            mirror = mirrors(server)[which]
+            with stopped(server):
+                harm(mirror, old)
+                harmed = mirror.stat().st_ino if mirror.exists() else 0
+            if harm is flipped:
+                looked_through(server)
+            if harm is not old_one:  # one that only lags is caught up, and stays
+                made_again(server, mirror, harmed)
+            check(server, keys + load.acknowledged)
+        server.stop()
+        verified = command("admin", "verify", *map(str, server.drives), environment=CLI_ENVIRONMENT)
+        assert verified.returncode == 0, verified.stdout + verified.stderr
