@@ -1,0 +1,178 @@
+"""What may have happened between the snapshot and the loss: appends moved, shards lost, views kept, records forged."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from objstore.blobs.records import Record, pack_record
+from objstore.catalog.catalog import attach
+from objstore.catalog.startup import start
+from objstore.drives.pool import Pool
+from objstore.jobs import catalog_snapshots
+from objstore.jobs.heal import heal
+from objstore.jobs.reap import reap
+from objstore.jobs.restore.report import Report
+from objstore.jobs.restore.restore import Wishes, restore
+from objstore.jobs.seal import seal_abandoned
+from objstore.store.audit import Audit
+from objstore.store.catalog_snapshots import Schedule
+from objstore.store.errors import NoSuchKey
+from tests.jobs.house import BUCKET, House, play
+from tests.jobs.test_compact import BODIES, check, fill, moved, unpunchable
+
+SCHEDULE = Schedule(1e9, 24, 7)
+
+
+def paths(folder: Path) -> list[Path]:
+    return [folder / f"drive{number}" for number in range(4)]
+
+
+async def taken(house: House) -> None:
+    assert await catalog_snapshots.run(house.catalog, house.blobs, SCHEDULE) is not None
+
+
+def lose(folder: Path) -> None:
+    for drive in paths(folder):
+        for path in drive.glob("catalog.db*"):
+            path.unlink()
+
+
+def again(folder: Path, scene: Callable[[House], Awaitable[None]]) -> Report:
+    """Lose the catalog, restore it, and play another scene in the same house; its catalog agrees with itself."""
+    lose(folder)
+    report = restore(paths(folder), Wishes())
+    runtime = folder / "again"
+    runtime.mkdir()
+    pool = Pool.open(paths(folder), strict=False)
+    start(pool, runtime, strict=False)
+    catalog = attach(pool, runtime, strict=False)
+
+    async def main() -> None:
+        house = House(pool, catalog, folder / "reads-again")
+        assert list(catalog.read(lambda tx: list(Audit(tx).faults()))) == []  # type: ignore[arg-type]
+        await scene(house)
+        await house.blobs.close()
+
+    try:
+        asyncio.run(main())
+    finally:
+        catalog.close()
+        pool.close()
+    return report
+
+
+def test_appends_that_were_moved_are_found_where_they_are(tmp_path: Path) -> None:
+    kept = ("key2", "key5")
+
+    async def before(house: House) -> None:
+        await fill(house)
+        await taken(house)
+        await house.delete(*(key for key in BODIES if key not in kept))
+        assert await moved(house) == 1
+        await reap(house.catalog, house.blobs, 0.0)
+
+    async def after(house: House) -> None:
+        await check(house, *kept)
+
+    play(tmp_path, before, system=unpunchable())
+    report = again(tmp_path, after)
+    assert report.moved == len(kept)
+    assert {item.key for item in report.gone} == set(BODIES) - set(kept)
+    assert report.complete
+
+
+def test_shards_that_are_missing_or_damaged_are_healed(tmp_path: Path) -> None:
+    bodies = {f"k{number}": bytes([number]) * 400_000 for number in range(4)}
+
+    async def before(house: House) -> None:
+        for key in ("k0", "k1"):
+            await house.put(key, bodies[key])
+        await taken(house)
+        for key in ("k2", "k3"):
+            await house.put(key, bodies[key])
+        info = house.info(house.blob_of("k0"))
+        await house.blobs.seal_open()
+        house.file(info, 1).unlink()
+
+    async def after(house: House) -> None:
+        for key, body in bodies.items():
+            assert await house.get(key) == body
+        await seal_abandoned(house.catalog, house.blobs, lambda instance: instance == house.instance)
+        assert (await heal(house.pool, house.catalog, house.blobs)).failed == 0
+
+    play(tmp_path, before)
+    report = again(tmp_path, after)
+    assert {item.key for item in report.recovered} == {"k2", "k3"}
+    assert report.complete and report.shards_to_heal == 1
+
+
+def test_views_of_snapshots_are_restored_too(tmp_path: Path) -> None:
+    async def before(house: House) -> None:
+        await house.put("k", b"old" * 5_000)
+        await house.store.views.create(BUCKET, "one")
+        await house.put("k", b"new" * 5_000)
+        await taken(house)
+
+    async def after(house: House) -> None:
+        view = house.store.current(f"{BUCKET}--one--snap", "k")
+        assert b"".join([bytes(piece) async for piece in house.store.read(view)]) == b"old" * 5_000
+        assert await house.get("k") == b"new" * 5_000
+
+    play(tmp_path, before)
+    assert again(tmp_path, after).complete
+
+
+def test_bytes_of_an_object_that_look_like_a_record_are_no_object(tmp_path: Path) -> None:
+    forged = pack_record(Record(BUCKET, b"forged", "%032x" % (1 << 60), 4, "0" * 32, stored=4))
+    body = (forged.ljust(4_096, b"\0") + b"evil".ljust(4_096, b"\0")) * 400
+
+    async def before(house: House) -> None:
+        await taken(house)
+        await house.put("honest", body)
+        info = house.info(house.blob_of("honest"))
+        await house.blobs.seal_open()
+        for shard in range(4):  # its own record is gone, so that all of it is looked through
+            with house.file(info, shard).open("r+b") as file:
+                file.seek(4_096)
+                file.write(bytes(64))
+
+    async def after(house: House) -> None:
+        with pytest.raises(NoSuchKey):
+            house.store.current(BUCKET, "forged")
+
+    play(tmp_path, before)
+    assert again(tmp_path, after).recovered == []
+
+
+def test_an_old_mirror_that_turns_up_again_leads_nobody(tmp_path: Path) -> None:
+    async def before(house: House) -> None:
+        await house.put("k", b"x" * 20_000)
+        shutil.copy(house.pool.drives[0].path / "catalog.db", tmp_path / "old.db")
+        await taken(house)
+        await house.put("later", b"y" * 20_000)
+
+    async def after(house: House) -> None:
+        assert await house.get("later") == b"y" * 20_000
+
+    play(tmp_path, before)
+    lose(tmp_path)
+    restore(paths(tmp_path), Wishes())
+    for drive in paths(tmp_path):
+        if not (drive / "catalog.db").exists():
+            shutil.copy(tmp_path / "old.db", drive / "catalog.db")
+    runtime = tmp_path / "again"
+    runtime.mkdir()
+    pool = Pool.open(paths(tmp_path), strict=False)
+    start(pool, runtime, strict=False)
+    catalog = attach(pool, runtime, strict=False)
+    try:
+        names = catalog.read(lambda tx: tx.all("SELECT key FROM objects ORDER BY key"))
+        assert names == [(b"k",), (b"later",)]
+    finally:
+        catalog.close()
+        pool.close()
