@@ -21,10 +21,12 @@ from objstore.store.errors import (
     StoreError,
 )
 from objstore.store.renaming import Renaming
+from objstore.store.rewrapping import Cursor
 from objstore.store.store import Store
 from objstore.store.types import ENABLED, SUSPENDED, NewObject, ObjectName, Version
 from tests.store import soundness
 from tests.store.fakes import OWNER, MemoryBlobs, MemoryCatalog, make_store, source
+from tests.store.test_sealed import new as encrypted
 
 KEYS = ("a", "b", "c/d")
 Shown = dict[str, tuple[bytes, dict[str, str]]]
@@ -202,6 +204,31 @@ def test_what_was_changed_is_kept_once_and_only_for_who_shows_it() -> None:
         await store.delete_bucket("bucket")  # what is still kept goes with it
         assert catalog.all("SELECT * FROM retained") == catalog.all("SELECT * FROM snapshot_purges") == []
         soundness.check(catalog, blobs)
+
+    asyncio.run(run())
+
+
+def test_what_is_kept_is_sealed_under_a_rotated_key_too() -> None:
+    async def run() -> None:
+        store, _, _ = make_store()
+        await store.create_bucket("bucket", OWNER)
+        new = await encrypted()
+        assert new.seal is not None
+        await store.put("bucket", "k", source(b"old" * 5_000), new)
+        await store.views.create("bucket", "one")
+        await store.put("bucket", "k", source(b"new"), NewObject(owner=OWNER))
+
+        async def anew(_: bytes) -> bytes:
+            return b"anew"
+
+        after: Cursor | None = Cursor()
+        record = new.seal.record
+        while after is not None:
+            after = (await store.rewrap(record.engine, record.key_id, anew, after, 10)).next
+        kept = store.current("bucket--one--snap", "k")
+        assert kept.encryption is not None and kept.encryption.wrapping_key == b"anew"
+        opened = b"".join([bytes(piece) async for piece in store.read(kept, key=new.seal.key)])
+        assert opened == b"old" * 5_000
 
     asyncio.run(run())
 
