@@ -27,9 +27,7 @@ def create(path: Path) -> apsw.Connection:
     _register()
     connection = apsw.Connection(str(path), flags=_READ_WRITE | apsw.SQLITE_OPEN_CREATE, vfs=_VFS)
     connection.reserve_bytes("main", _CHECKSUM_BYTES)
-    connection.pragma(
-        "user_version", 0
-    )  # writes the first page, from which the shim learns to give checksums to others
+    connection.pragma("user_version", 0)  # writes the first page: from it the shim learns to give others checksums
     return connection
 
 

@@ -20,7 +20,7 @@ from tests.torture.history import Keys, Record
 from tests.torture.model import MARKER, OK, UNKNOWN, Entry, Listed, Op
 
 PART = 5 << 20
-SMALL, PACKED, OWN = (0, 8192), (8193, 1_500_000), (4_200_000, 6_000_000)
+SMALL, PACKED, OWN = (0, 8192), (8193, 300_000), (4_200_000, 6_000_000)
 NOT_DONE = frozenset({"SlowDown"})  # refused before anything was done
 SHUT = (BotoCoreError, HTTPError, OSError)
 
@@ -79,7 +79,7 @@ class Client:
     # writing
 
     def _value(self) -> tuple[str, bytes]:
-        low, high = self._chance.choices((SMALL, PACKED, OWN), (6, 5, 1))[0]
+        low, high = self._chance.choices((SMALL, PACKED, OWN), (14, 10, 1))[0]
         etag, pieces = self._record.values.new(f"{self._seed}-{self._count}", [self._chance.randint(low, high)])
         return etag, pieces[0]
 
