@@ -88,12 +88,15 @@ class Mirror:
         self._opened: apsw.Connection | None = None
         with self.failures():
             before = File.at(path)
+            stood = _without_log(path)
             self._opened = connect(self.path, strict=strict, cache_kib=_CACHE_KIB, log_pages=_log_pages(drive))
         try:
             self._files = self._identity()
             if before != self.file:
                 raise MirrorFailed(self.id, "was replaced while it was opened")
-            self.position()
+            if stood > (now := self.position().seq):
+                self._opened.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # what tells of it is to stay
+                raise MirrorFailed(self.id, f"its log ends at transaction {now}, its file has pages of {stood}")
         except (apsw.Error, OSError) as error:
             self.close()
             raise self.failure(error) from error
@@ -298,6 +301,18 @@ class Mirror:
                 self.connection.close()
         if self._hand is not None:
             self._hand.dismiss()
+
+
+def _without_log(path: Path) -> int:
+    """Up to which transaction pages of the log were moved into the file; 0 where that cannot be told.
+
+    A log that ends before is damaged, and would put older pages over some of them."""
+    try:
+        with contextlib.closing(pages.without_log(path)) as connection:
+            row = connection.execute("SELECT seq FROM mirror").fetchone()
+    except apsw.Error:
+        return 0
+    return int(row[0]) if row is not None else 0
 
 
 def _log_pages(drive: Drive | None) -> int:

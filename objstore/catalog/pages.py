@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 import apsw
 import apsw.sqlite_extra
@@ -45,6 +46,13 @@ def connect(path: Path, *, statements: int = 100) -> apsw.Connection:
         connection.close()
         raise
     return connection
+
+
+def without_log(path: Path) -> apsw.Connection:
+    """Open a file for reading as it is without its write-ahead log, and leave both as they are. Raises apsw.Error."""
+    _register()
+    flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+    return apsw.Connection(f"file:{quote(str(path))}?immutable=1", flags=flags, vfs=_VFS)
 
 
 def is_damage(error: Exception) -> bool:

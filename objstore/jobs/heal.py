@@ -6,6 +6,7 @@ damaged, and `queue_lost` everything of a drive that is gone for good. A shard o
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Collection
 from typing import NamedTuple
@@ -105,4 +106,7 @@ async def _heal_one(catalog: Catalog, blobs: Blobs, info: BlobInfo, missing: Mis
     offsets = {append.offset for append in appends}
     done = await catalog.write(lambda tx: repair.healed(tx, info.id, missing.shard, drive, offsets))
     blobs.directory.forget(info.id)
+    if not done and catalog.read(lambda tx: repair.blob(tx, info.id)) is None:
+        with contextlib.suppress(DriveError):  # it was reaped meanwhile: no row leads to what was just placed
+            await target.unlink(info.id, missing.shard)
     return done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import shutil
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from objstore.catalog import upkeep
 from objstore.catalog.errors import CorruptRecord
 from objstore.catalog.records import pack, unpack
 from objstore.catalog.transaction import Transaction
@@ -223,3 +225,34 @@ def test_a_reader_never_opens_an_old_copy(tmp_path: Path) -> None:
         deployment.notice()
         assert_whole(deployment)
         deployment.assert_equal()
+
+
+@pytest.mark.parametrize("harm", ["cut", "flipped"])
+def test_a_log_that_lost_what_is_in_the_file_already(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: str
+) -> None:
+    """Killed after a checkpoint, and the middle of one log is bad: the file is then newer than the rest of its log."""
+    monkeypatch.setattr(upkeep, "CHECKPOINT_BYTES", 1_000)
+    deployment = Deployment(tmp_path, 4)
+    with deployment.running():
+        deployment.write(lambda tx: tx.run("INSERT INTO usage (bucket) VALUES (1)"))
+    with deployment.running() as catalog:
+        for number in range(20):
+            deployment.put(f"row{number}", bytes(3_000))
+        for _ in range(20):
+            deployment.write(lambda tx: tx.run("UPDATE usage SET objects = objects + 1 WHERE bucket = 1"))
+        asyncio.run(catalog.maintain())
+        for path in deployment.paths:
+            shutil.copytree(path, tmp_path / "killed" / path.name)
+    for path in deployment.paths:
+        shutil.rmtree(path)
+        (tmp_path / "killed" / path.name).rename(path)
+    log = deployment.file(0).with_name("catalog.db-wal")
+    data = bytearray(log.read_bytes())
+    data[len(data) // 4] ^= 1
+    log.write_bytes(data[: len(data) // 4] if harm == "cut" else data)
+    for _ in range(2):
+        with deployment.running() as catalog:
+            assert catalog.read(lambda tx: tx.one("SELECT objects FROM usage WHERE bucket = 1")) == (20,)
+            assert deployment.names() == {f"row{number}" for number in range(20)}
+            deployment.assert_equal()
