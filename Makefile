@@ -8,7 +8,7 @@ DRIVES ?= ./data/drive{1...4}
 IMAGE ?= objstore:latest
 ENGINE ?= $(firstword $(foreach e,podman docker buildah,$(if $(shell command -v $(e) 2>/dev/null),$(e))))
 
-.PHONY: help setup setup-dev run test torture faults lint format bench soak conformance image lock clean
+.PHONY: help setup setup-dev run test torture faults mutations lint format bench soak conformance image lock clean
 
 help:
 	@grep -E '^## ' Makefile | cut -c4-
@@ -44,6 +44,10 @@ torture: setup-dev
 ## faults       power loss and failing drives in one process, seed by seed: make faults [SEEDS=200 or FROM-TO]
 faults: setup-dev
 	OBJSTORE_FAULT_SEEDS=$(or $(SEEDS),200) $(BIN)/python -m pytest -n 2 --dist worksteal tests/faults/test_power_loss.py
+
+## mutations    would the tests notice? deliberate bugs, one by one: make mutations [ONLY=PATTERN]
+mutations: setup-dev
+	$(BIN)/python -m tests.faults.mutations --only "$(ONLY)"
 
 ## lint         ruff, strict types, import contracts
 lint: setup-dev

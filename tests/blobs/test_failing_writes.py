@@ -36,6 +36,20 @@ def test_a_drive_failing_during_packed_writes_is_recorded_and_the_blob_sealed(tm
     run(tmp_path / "pool", scene)
 
 
+def test_what_a_drive_did_not_take_of_a_batch_is_missing_from_its_first_append_on(tmp_path: Path) -> None:
+    async def scene(setting: Setting) -> None:
+        put_between(setting.pool, 1, ["append"], failing_after(1))
+        first = await setting.put(os.urandom(50_000))
+        extents = await asyncio.gather(*(setting.put(os.urandom(50_000)) for _ in range(6)))
+        info = setting.info(first)
+        (shard,) = info.missing
+        lacking = sorted(extent.offset for extent in extents if extent.blob == first.blob)
+        assert len(lacking) > 2, "they share batches"
+        assert info.missing[shard] == lacking[0]
+
+    run(tmp_path / "pool", scene)
+
+
 def test_a_drive_failing_during_a_stream_is_left_out(tmp_path: Path) -> None:
     data = os.urandom(20 * MIB)
 

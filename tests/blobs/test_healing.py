@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,6 +17,7 @@ from objstore.blobs.coding import encode
 from objstore.blobs.errors import Unreadable
 from objstore.blobs.records import unpack_record
 from objstore.blobs.types import Extent, span_of
+from objstore.drives.drive import Drive
 from tests.blobs.setting import RECORD, Setting, failing_after, flip, put_between, run
 
 MIB = 1 << 20
@@ -75,6 +78,35 @@ def test_a_rebuilt_shard_is_the_same_file(tmp_path: Path) -> None:
                 assert count == frames
                 assert setting.file(extent, shard).read_bytes() == before
                 assert not await setting.blobs.verify_shard(setting.info(extent), shard, setting.appends[extent.blob])
+
+    run(tmp_path / "pool", scene)
+
+
+class Spoiling:
+    """A drive that stores something else than what it is given."""
+
+    def __init__(self, drive: Drive) -> None:
+        self._drive = drive
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._drive, name)
+
+    def write(self, blob: bytes, index: int, offset: int, buffers: Sequence[Any], **named: Any) -> Any:
+        data = bytearray(b"".join(map(bytes, buffers)))
+        data[-1] ^= 1
+        return self._drive.write(blob, index, offset, [data], **named)
+
+
+def test_what_does_not_read_back_as_it_was_written_is_not_placed(tmp_path: Path) -> None:
+    async def scene(setting: Setting) -> None:
+        extent = await setting.put(os.urandom(5 * MIB))
+        info, files = setting.info(extent), setting.files()
+        before = setting.file(extent, 0).read_bytes()
+        target: Any = Spoiling(setting.drive(extent, 0))
+        with pytest.raises(Unreadable, match="rebuilt, but"):
+            await setting.blobs.rebuild(info, 0, target, setting.appends[extent.blob])
+        assert setting.files() == files
+        assert setting.file(extent, 0).read_bytes() == before
 
     run(tmp_path / "pool", scene)
 

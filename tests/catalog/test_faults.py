@@ -12,7 +12,7 @@ from typing import Any
 import apsw
 import pytest
 
-from objstore.catalog import ballots
+from objstore.catalog import ballots, pages
 from objstore.catalog.errors import CatalogFull, MirrorFailed, ReadOnly, Undecided
 from objstore.catalog.members import Members
 from objstore.catalog.mirror import Mirror
@@ -130,6 +130,46 @@ def test_one_mirror_fails_and_the_vote_fails_too(
         names = deployment.names() - ({"after"} if not restart else set())
         # what failed in the middle of its commit may be there or not; what was refused before must not be
         assert names - ({"during"} if step == "commit" else set()) == {"before", "last"}
+
+
+@pytest.mark.parametrize("slot", [0, 1, 2])
+def test_a_file_that_is_replaced_while_it_commits_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slot: int
+) -> None:
+    deployment = Deployment(tmp_path, 4)
+    real: Step = Mirror.publish
+    done: list[Path] = []
+
+    def publish(mirror: Mirror, *arguments: Any) -> Any:
+        if mirror.path == deployment.file(slot) and not done:
+            done.append(mirror.path.rename(tmp_path / "aside"))
+        return real(mirror, *arguments)
+
+    with deployment.running():
+        deployment.put("before")
+        with monkeypatch.context() as patch:
+            patch.setattr(Mirror, "publish", publish)
+            deployment.put("during")
+        assert done and slot not in deployment.members()
+        deployment.notice()
+        deployment.assert_equal()
+        assert deployment.names() == {"before", "during"}
+
+
+@pytest.mark.parametrize("slot", [1, 2])
+def test_a_member_that_stands_elsewhere_is_noticed_by_the_next_commit(tmp_path: Path, slot: int) -> None:
+    deployment = Deployment(tmp_path, 4)
+    with deployment.running():
+        deployment.put("before")
+        connection = pages.connect(deployment.file(slot))
+        with connection:
+            connection.execute("DELETE FROM settings WHERE name = 'before'")
+            connection.execute("UPDATE mirror SET seq = seq - 1, chain = zeroblob(8)")
+        connection.close()
+        deployment.put("after")
+        deployment.notice()
+        deployment.assert_equal()
+        assert deployment.names() == {"before", "after"}
 
 
 @pytest.mark.parametrize(

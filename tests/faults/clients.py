@@ -58,10 +58,11 @@ class Client:
     # --- operations
 
     async def _put(self, store: Store, key: str) -> None:
-        data = self._data()
+        data, known = self._data(), self._chance.random() < 0.7
 
         async def put() -> None:
-            made = await store.put(self.bucket, key, source(data, chunk=1 << 16), NEW)
+            body = source(data, chunk=1 << 16, length="true" if known else None)
+            made = await store.put(self.bucket, key, body, NEW)
             self._keep(key, made.version.version_id, data)
 
         await self._try({key: data}, put)

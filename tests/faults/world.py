@@ -6,8 +6,9 @@ Each start is on a folder of its own, which holds what the power loss before lef
 from __future__ import annotations
 
 import contextlib
+import itertools
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 from objstore.blobs import Blobs, packing, running
@@ -16,6 +17,7 @@ from objstore.blobs.running import Running
 from objstore.blobs.types import BlobInfo
 from objstore.catalog.catalog import Catalog, attach
 from objstore.catalog.startup import start
+from objstore.drives.format import BALLOT_FILE
 from objstore.drives.inspection import inspect
 from objstore.drives.pool import Pool, format_new_drives
 from objstore.drives.state import DriveState
@@ -44,12 +46,12 @@ class World:
         self.parity = parity
         self.size = drives
         self.lives = 0
+        self.days = itertools.count(1)
         self.system = FaultySystem(board)
         self.root = folder / "life0"
         for path in self.paths:
             path.mkdir(parents=True)
         self.medium = self._plug()
-        format_new_drives(inspect(self.paths, system=self.system), self.system)
 
     @property
     def paths(self) -> list[Path]:
@@ -79,6 +81,9 @@ class World:
         self.medium = self._plug()
         shutil.rmtree(old, ignore_errors=True)
 
+    def _has_run(self) -> bool:
+        return any((path / BALLOT_FILE).exists() for path in self.paths)
+
     @contextlib.asynccontextmanager
     async def life(
         self, faults: Faults | None = None, off_at: int | None = None, *, deadline: float = 10.0
@@ -89,6 +94,8 @@ class World:
         runtime = self.folder / f"runtime{self.lives}"
         shutil.rmtree(runtime, ignore_errors=True)
         runtime.mkdir()
+        if not self._has_run():
+            format_new_drives(inspect(self.paths, system=self.system), self.system)
         pool = Pool.open(self.paths, parity=self.parity, strict=self.strict, deadline=deadline, system=self.system)
         try:
             start(pool, runtime, strict=self.strict)
@@ -96,7 +103,7 @@ class World:
         except BaseException:
             pool.close()
             raise
-        house = House(pool, catalog, runtime)
+        house = House(pool, catalog, runtime, self.days)
         self.board.faults = faults or Faults("none")
         try:
             yield house
@@ -113,7 +120,7 @@ class World:
 class House:
     """What one process has open, and the jobs of the jobs process."""
 
-    def __init__(self, pool: Pool, catalog: Catalog, runtime: Path) -> None:
+    def __init__(self, pool: Pool, catalog: Catalog, runtime: Path, days: Iterator[int]) -> None:
         self.pool = pool
         self.catalog = catalog
         self.reads = runtime / "reads"
@@ -130,6 +137,7 @@ class House:
             moved=lambda extent: catalog.read(lambda tx: extents.moved(tx, extent)),
         )
         self.store = Store(catalog, self.blobs)
+        self._days = days
 
     async def close(self) -> None:
         for info in await self.blobs.seal_open():
@@ -165,10 +173,12 @@ class House:
     def lives(self, instance: bytes) -> bool:
         return instance == self.instance
 
-    async def scrub(self, round_: int) -> None:
-        """A whole round of scrubbing, `round_` days from now."""
-        while await scrub(self.catalog, self.blobs, now_us() + round_ * 100_000_000_000):
-            pass
+    async def scrub(self) -> None:
+        """To the end of the round that is under way, and a whole one: what was looked at before may be bad by now."""
+        for _ in range(2):
+            now = now_us() + next(self._days) * 100_000_000_000
+            while await scrub(self.catalog, self.blobs, now):
+                pass
 
     async def recover(self) -> None:
         """Until all drives are online again, the catalog is mirrored, and nothing waits to be healed."""
