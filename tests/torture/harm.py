@@ -18,6 +18,7 @@ from tests.torture.plan import Action
 DRIVE_MIB = 1_024
 PAUSE_SECONDS = 3.0
 CRASHES = frozenset({"kill worker", "kill jobs", "kill supervisor", "kill all"})
+MENDED = frozenset({"put back", "make room", "nothing", "restart", "swapped"})  # what is no fault
 
 
 class Disks:

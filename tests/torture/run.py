@@ -20,7 +20,7 @@ from tests.faults.cluster import info
 from tests.harness import Running
 from tests.torture import offline
 from tests.torture.clients import Client, Row, all_versions, listed
-from tests.torture.harm import CRASHES, Disks, Harm
+from tests.torture.harm import CRASHES, MENDED, Disks, Harm
 from tests.torture.history import Keys, Record, judge
 from tests.torture.linearizable import TooHard
 from tests.torture.model import MARKER, OK, Listed, Op, empty
@@ -64,7 +64,7 @@ class Run:
 
     @property
     def faults(self) -> int:
-        return sum(self.harm.done.values()) - sum(self.harm.done[what] for what in CRASHES)
+        return sum(count for what, count in self.harm.done.items() if what not in CRASHES | MENDED)
 
     _killed = 0
 
