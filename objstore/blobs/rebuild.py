@@ -63,6 +63,7 @@ async def verify(shards: Shards, info: BlobInfo, shard: int, appends: Sequence[A
     drive = shards.pool.by_id(info.drives[shard])
     if drive is None:
         return [Problem(0, f"drive {info.drives[shard]} is not in the pool")]
+    drive.forget(info.id, shard)  # what counts is the file of that name, not one that was open before
     present = [append for append in appends if info.has(shard, append.offset)]
     problems, _ = await _look_through(info, shard, drive, present)
     return problems

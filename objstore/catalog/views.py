@@ -154,20 +154,20 @@ def continues(leader: View, other: View) -> bool:
 def odd_ones(looks: dict[str, Look]) -> dict[str, list[str]]:
     """Of mirrors at one position (leader first), those that hold something else than most, with the tables concerned.
 
-    Where as many say the one as the other, those go first in which nothing else is wrong, and then the leader."""
+    Only mirrors in which nothing is wrong by itself are compared: however many are damaged, they are never believed
+    against one that is whole. Where as many say the one as the other, the leader is believed."""
+    whole = {drive: one.digests for drive, one in looks.items() if not one.problems}
     groups: list[list[str]] = []
-    for drive, one in looks.items():
-        same = next((group for group in groups if looks[group[0]].digests == one.digests), None)
+    for drive, digests in whole.items():
+        same = next((group for group in groups if whole[group[0]] == digests), None)
         if same is None:
             groups.append([drive])
         else:
             same.append(drive)
-    groups.sort(key=lambda group: (-len(group), any(looks[drive].problems for drive in group)))
-    right = looks[groups[0][0]].digests if groups else {}
+    groups.sort(key=lambda group: -len(group))
+    right = whole[groups[0][0]] if groups else {}
     return {
-        drive: sorted(
-            table for table in {*right, *looks[drive].digests} if right.get(table) != looks[drive].digests.get(table)
-        )
+        drive: sorted(table for table in {*right, *whole[drive]} if right.get(table) != whole[drive].get(table))
         for group in groups[1:]
         for drive in group
     }

@@ -26,6 +26,7 @@ from objstore.cli import (
     policies,
     quotas,
     roles,
+    scrub,
     service_accounts,
     snapshots,
     users,
@@ -84,6 +85,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     kms.arguments(commands.add_parser("kms", help="keys of server-side encryption"))
     snapshots.arguments(commands.add_parser("snapshot", help="named, immutable views of buckets"))
     verify.arguments(commands.add_parser("verify", help="look whether everything is there and whole"))
+    scrub.arguments(commands.add_parser("scrub", help="read and verify everything that is stored"))
     quotas.arguments(commands.add_parser("quota", help="how much accounts, users, buckets and prefixes may hold"))
 
 
@@ -126,6 +128,11 @@ def _show(info: dict[str, Any], console: Console) -> None:
         f" {info['versions']:,} older versions, {size(info['bytes'])}"
     )
     _show_healing(info["healing"], len(away), console)
+    problem = info["redundancy"]["problem"]
+    console.print(
+        f"[red]below what is promised[/]: {escape(problem)}" if problem else "[green]all is as safe as promised[/]"
+    )
+    scrub.show(info["scrub"], console)
 
 
 def _may_fail(info: dict[str, Any], away: int) -> str:

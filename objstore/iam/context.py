@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
     from objstore.iam.identities.resolver import Identities
     from objstore.iam.users import Users
     from objstore.kms.envelopes import Envelopes
+    from objstore.store.redundancy import Redundancy
     from objstore.store.store import Store
+    from objstore.store.types import Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +33,4 @@ class Context:
     lifecycle_day: float = DAY  # seconds
     events: Destinations = field(default_factory=Destinations)
     federation: Federation = None  # type: ignore[assignment]
+    redundancy: Callable[[Version], Redundancy] | None = None  # how safe the bytes of a whole version are now

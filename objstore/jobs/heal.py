@@ -2,13 +2,17 @@
 
 The queue is the `missing` column of `shards`. Writes put there what a failing drive did not take, reads what they found
 damaged, and `queue_lost` everything of a drive that is gone for good. A shard on a drive that is merely away waits.
+
+A heal goes on beside requests, so it works for a share of the time only and rests for the other.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
-from collections.abc import Collection
+import time
+from collections.abc import Awaitable, Callable, Collection
 from typing import NamedTuple
 
 from objstore.blobs import Blobs
@@ -66,21 +70,34 @@ def to_heal(tx: Transaction, known: Collection[str]) -> tuple[int, int]:
     return (int(row[0]), int(row[1])) if row is not None else (0, 0)
 
 
-async def heal(pool: Pool, catalog: Catalog, blobs: Blobs) -> Healed:
-    """One pass over the queue."""
+async def heal(
+    pool: Pool,
+    catalog: Catalog,
+    blobs: Blobs,
+    *,
+    placing: asyncio.Lock | None = None,
+    rest: Callable[[float], Awaitable[None]] | None = None,
+) -> Healed:
+    """One pass over the queue. `placing` is held while a shard is placed and not yet recorded; `rest` is awaited behind
+    each shard, with the seconds that it took."""
     whole = failed = waiting = 0
     after = (b"", -1)
     while page := catalog.read(lambda tx, after=after: repair.missing_shards(tx, after, _PAGE)):  # type: ignore[misc]
         for missing in page:
             after = (missing.blob, missing.shard)
-            info = catalog.read(lambda tx, blob=missing.blob: repair.blob(tx, blob))  # type: ignore[misc]
-            target = None if info is None else choose_target(pool, info, missing)
-            if info is None or target is None:
-                waiting += 1
-            elif await _heal_one(catalog, blobs, info, missing, target):
-                whole += 1
-            else:
-                failed += 1
+            began = time.monotonic()
+            async with placing or contextlib.nullcontext():
+                info = catalog.read(lambda tx, blob=missing.blob: repair.blob(tx, blob))  # type: ignore[misc]
+                if info is None or missing.shard not in info.missing:
+                    continue  # it was healed beside us, or is no more
+                target = choose_target(pool, info, missing)
+                if target is None:
+                    waiting += 1
+                    continue
+                done = await _heal_one(catalog, blobs, info, missing, target)
+            whole, failed = whole + done, failed + (not done)
+            if rest is not None:
+                await rest(time.monotonic() - began)
     return Healed(whole, failed, waiting)
 
 

@@ -1,13 +1,16 @@
 """Scrub: look through all that is stored, whether anybody reads it or not: damage is found while it can be healed.
 
-A round goes over all sealed blobs by age, one at a time. Each shard file on a drive that is there is read and verified,
-header, records and frames; one with anything wrong is queued for healing. Where a round stands is a row of the catalog,
-so it goes on after a restart; after its end the next one begins when a day has passed since its beginning.
+A round compares the catalog's mirrors, then goes over all blobs by age, one at a time. Each shard file on a drive that
+is there is read and verified, header, records and frames; one with anything wrong is queued for healing. Where a round
+stands is a row of the catalog, so it goes on after a restart. At its end what it found is mended, and what could not be
+is told. The next one begins a period after its beginning, or when somebody asks for it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -15,70 +18,170 @@ from objstore.blobs import Blobs
 from objstore.catalog.catalog import Catalog
 from objstore.catalog.records import pack, unpack
 from objstore.catalog.transaction import Transaction
+from objstore.jobs import mirror_checks
 from objstore.jobs.shard_checks import look_at
 from objstore.store import repair
 from objstore.store.extents import mark_missing
 
-ROUND_SECONDS = 86_400.0
-_ROW = "scrub"
+PERIOD_SECONDS = 30 * 86_400.0
+_ROW, _WANTED = "scrub", "scrub-now"
+_MOST = 1_000  # findings that a round remembers; more are queued all the same
 _log = logging.getLogger(__name__)
 
 
 class Round(msgspec.Struct, frozen=True, array_like=True):
-    """Where a round stands: behind the blob `after`, or at its end; `began_us` is when it began."""
+    """Where a round stands: behind the blob `after`, or at its end; `began_us` is when it began.
+
+    `done` of `total` bytes of blobs are looked through. `found`: damaged shards; `mirrors`: drives whose mirrors were
+    damaged; `away`: shards that were not looked at, their drives not being there; `left`: at the end, what could not be
+    mended, for people."""
 
     began_us: int
     after: bytes = b""
     ended: bool = False
+    done: int = 0
+    total: int = 0
+    found: tuple[tuple[bytes, int], ...] = ()
+    mirrors: tuple[str, ...] = ()
+    away: int = 0
+    left: tuple[str, ...] = ()
+
+    def due(self, period: float) -> float:
+        """When it should be where it is, to take just a period; seconds since 1970."""
+        return self.began_us / 1_000_000 + period * self.done / max(self.total, 1)
 
 
-async def scrub(catalog: Catalog, blobs: Blobs, now_us: int) -> bytes | None:
-    """Look through the next blob: its id, or None where there is nothing to do now."""
-    standing = catalog.read(_standing)
-    if standing is None or (standing.ended and now_us >= standing.began_us + int(ROUND_SECONDS * 1_000_000)):
-        standing = Round(now_us)
+async def _no_mending() -> None:
+    return None
+
+
+async def scrub(
+    catalog: Catalog,
+    blobs: Blobs,
+    now_us: int,
+    period: float = PERIOD_SECONDS,
+    mend: Callable[[], Awaitable[None]] = _no_mending,
+) -> bytes | None:
+    """Look through the next blob: its id, or None where there is nothing to do now. `mend` is called at the end of a
+    round that found something."""
+    standing = catalog.read(_next)
+    if standing is None or (standing.ended and now_us >= standing.began_us + int(period * 1_000_000)):
+        standing = await _begin(catalog, now_us)
     elif standing.ended:
         return None
     begun = standing
     found = catalog.read(lambda tx: repair.blob_ids(tx, begun.after, 1))
     if not found:
-        await catalog.write(lambda tx: _note(tx, msgspec.structs.replace(begun, ended=True)))
+        await _end(catalog, begun, mend)
         return None
     (blob,) = found
-    bad = await _bad_shards(catalog, blobs, blob)
+    length, bad, away = await _look(catalog, blobs, blob)
 
     def enter(tx: Transaction) -> None:
         for shard in bad:
             mark_missing(tx, blob, shard)
-        _note(tx, Round(begun.began_us, blob))
+        worse = (*begun.found, *((blob, shard) for shard in bad))[:_MOST]
+        done = min(begun.done + length, begun.total)
+        _note(tx, msgspec.structs.replace(begun, after=blob, done=done, found=worse, away=begun.away + away))
 
     await catalog.write(enter)
     return blob
 
 
-async def _bad_shards(catalog: Catalog, blobs: Blobs, blob: bytes) -> list[int]:
-    """The shards of a blob in which something is wrong; none of one that is still written to."""
+async def order(catalog: Catalog, now_us: int) -> int:
+    """Ask for a round now: when it begins, microseconds since 1970; a later order takes an earlier one's place."""
+    last = catalog.read(standing)
+    begin = max(now_us, last.began_us + 1 if last is not None else 0)
+    await catalog.write(lambda tx: _put(tx, _WANTED, pack(begin)))
+    return begin
+
+
+def standing(tx: Transaction) -> Round | None:
+    """Where the latest round stands; None before the first."""
+    row = tx.one("SELECT value FROM settings WHERE name = ?", _ROW)
+    return None if row is None else unpack(row[0], Round)
+
+
+def wanted(tx: Transaction) -> int:
+    """When the last round that was asked for begins, or began; 0 where none ever was."""
+    row = tx.one("SELECT value FROM settings WHERE name = ?", _WANTED)
+    return 0 if row is None else unpack(row[0], int)
+
+
+def _next(tx: Transaction) -> Round | None:
+    """The round to go on with; None where one is to be begun at once."""
+    last = standing(tx)
+    return None if last is None or wanted(tx) > last.began_us else last
+
+
+async def _begin(catalog: Catalog, now_us: int) -> Round:
+    wrong = await asyncio.to_thread(mirror_checks.wrong_now, catalog)
+    whole = set(catalog.status().members) - set(wrong)
+    for drive, problems in wrong.items():
+        _log.error("the catalog mirror on drive %s is damaged: %s", drive, "; ".join(problems))
+        if whole:  # else each may hold what the others have lost: none is given up
+            catalog.suspect(drive)
+
+    def enter(tx: Transaction) -> Round:
+        row = tx.one("SELECT sum(length) FROM blobs")
+        last, want = standing(tx), wanted(tx)
+        at = want if want > (last.began_us if last is not None else 0) else now_us
+        began = Round(at, total=int(row[0] or 0) if row is not None else 0, mirrors=tuple(wrong))
+        _note(tx, began)
+        return began
+
+    return await catalog.write(enter)
+
+
+async def _end(catalog: Catalog, begun: Round, mend: Callable[[], Awaitable[None]]) -> None:
+    if begun.found or begun.mirrors:
+        await mend()
+    left = [f"shard {shard} of blob {blob.hex()}" for blob, shard in begun.found if _lacks(catalog, blob, shard)]
+    status = catalog.status()
+    if begun.mirrors and (short := status.wanted - len(set(status.members) - await _still_wrong(catalog))) > 0:
+        left.append(f"{short} mirrors of the catalog")
+    if begun.away:
+        left.append(f"{begun.away} shards were not looked at: their drives are not there")
+    ended = msgspec.structs.replace(begun, ended=True, done=begun.total, left=tuple(left))
+    await catalog.write(lambda tx: _note(tx, ended))
+
+
+async def _still_wrong(catalog: Catalog) -> set[str]:
+    return set(await asyncio.to_thread(mirror_checks.wrong_now, catalog))
+
+
+def _lacks(catalog: Catalog, blob: bytes, shard: int) -> bool:
+    """Whether a shard of which something is alive is still queued for healing."""
+    sql = (
+        "SELECT 1 FROM shards WHERE blob = ? AND idx = ? AND missing IS NOT NULL"
+        " AND EXISTS (SELECT 1 FROM extents WHERE extents.blob = shards.blob)"
+    )
+    return catalog.read(lambda tx: tx.one(sql, blob, shard)) is not None
+
+
+async def _look(catalog: Catalog, blobs: Blobs, blob: bytes) -> tuple[int, list[int], int]:
+    """The length of a blob, its shards in which something is wrong, and how many could not be looked at."""
     info = catalog.read(lambda tx: repair.blob(tx, blob))
-    if info is None or not info.sealed:
-        return []
-    bad = []
+    if info is None:
+        return 0, [], 0
+    bad, away = [], 0
     for shard in range(len(info.drives)):
         appends = catalog.read(lambda tx: repair.appends(tx, blob))
         found = await look_at(catalog.read, blobs, info, shard, appends)
         if found and found[0].kind == "shard":
             _log.warning("shard %d of blob %s is damaged: %s", shard, blob.hex(), found[0].reason)
             bad.append(shard)
-    return bad
+        away += bool(found and found[0].kind == "drive" and appends)
+    return info.length, bad, away
 
 
-def _standing(tx: Transaction) -> Round | None:
-    row = tx.one("SELECT value FROM settings WHERE name = ?", _ROW)
-    return None if row is None else unpack(row[0], Round)
+def _note(tx: Transaction, begun: Round) -> None:
+    _put(tx, _ROW, pack(begun))
 
 
-def _note(tx: Transaction, standing: Round) -> None:
+def _put(tx: Transaction, name: str, value: bytes) -> None:
     tx.run(
         "INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        _ROW,
-        pack(standing),
+        name,
+        value,
     )

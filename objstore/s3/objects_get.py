@@ -54,6 +54,9 @@ class Selection:
     parts_count: int | None = None
 
 
+_REDUNDANCY = "x-objstore-redundancy"
+
+
 @operation("GetObject", action="s3:GetObject", supports=_SUPPORTS)
 async def get_object(call: Call, context: Context) -> Reply:
     version = version_of(call, context)
@@ -78,7 +81,11 @@ async def head_object(call: Call, context: Context) -> Reply:
     version = version_of(call, context)
     chosen = _chosen(call, context, version)
     key = await _data_key(call, context, version, needed=_shows_checksum(call))
-    return _answer(call, context, version, chosen, key)
+    reply = _answer(call, context, version, chosen, key)
+    if call.principal.is_root and context.redundancy is not None:
+        told = {_REDUNDANCY: str(context.redundancy(version))}
+        return Reply(reply.members, reply.status, {**reply.headers, **told})
+    return reply
 
 
 async def _data_key(call: Call, context: Context, version: Version, *, needed: bool) -> DataKey | None:

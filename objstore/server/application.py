@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from starlette.applications import Starlette
@@ -41,6 +42,7 @@ def application(node: Node, settings: Settings, log: AccessLog) -> ASGIApp:
                 routes=[
                     Route("/health/live", _live, methods=["GET"]),
                     Route("/health/ready", _Ready(node), methods=["GET"]),
+                    Route("/health/redundancy", _Redundancy(node), methods=["GET"]),
                     Route("/metrics", _Metrics(node), methods=["GET"]),
                     Mount("/admin/v1", routes=admin_routes(node, settings, domains)),
                 ],
@@ -95,6 +97,7 @@ def admin_routes(node: Node, settings: Settings, domains: Domains) -> list[Route
         Route("/kms/rewrap", page(RewrapPages(node)), methods=["POST"]),
         Route("/policy/explain", explaining(node, settings, domains), methods=["POST"]),
         Route("/policy/replay", replaying(node, settings, domains), methods=["POST"]),
+        Route("/scrub", AdminStream(node, settings, domains, lambda _: verifying.scrub_now(node)), methods=["POST"]),
         Route("/verify", AdminStream(node, settings, domains, lambda _: verifying.online(node)), methods=["POST"]),
         Route("/snapshots", page(SnapshotPages(node)), methods=["GET", "PUT", "POST", "DELETE"]),
         Route("/quota", page(QuotaPages(node)), methods=["GET", "PUT", "DELETE"]),
@@ -130,6 +133,17 @@ class _Ready:
         reason = self._node.read_only_reason()
         answer = PlainTextResponse(f"{reason or 'ready'}\n", 503 if reason else 200)
         await answer(scope, receive, send)
+
+
+class _Redundancy:
+    """200 while everything is stored as safely as promised, and verified; 503 with what is below it otherwise."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        problem = (await asyncio.to_thread(self._node.redundancy)).problem
+        await PlainTextResponse(f"{problem or 'as promised'}\n", 503 if problem else 200)(scope, receive, send)
 
 
 class _Metrics:

@@ -25,6 +25,29 @@ class Healing(msgspec.Struct, frozen=True):
     mirrors: int
 
 
+class RedundancyView(msgspec.Struct, frozen=True):
+    """What is below its promise, exactly: blobs, and the shards they lack; drives that came back and are being looked
+    through. `problem` is for people, None when all that is promised is there and verified."""
+
+    blobs_below: int
+    shards_lacking: int
+    drives_unverified: tuple[str, ...]
+    problem: str | None = None
+
+
+class ScrubView(msgspec.Struct, frozen=True):
+    """The latest round of looking through everything: `done` of `total` bytes; what it found damaged, and at its end
+    could not mend. Times are seconds since 1970."""
+
+    began: float
+    ended: bool
+    done: int
+    total: int
+    damaged_shards: int
+    damaged_mirrors: int
+    left: tuple[str, ...]
+
+
 class Inventory(msgspec.Struct, frozen=True):
     """The whole store at a glance; `read_only_reason` says why it is not `writable`.
 
@@ -44,4 +67,6 @@ class Inventory(msgspec.Struct, frozen=True):
     versions: int
     bytes: int
     healing: Healing
+    redundancy: RedundancyView
+    scrub: ScrubView | None
     events: dict[str, int]  # waiting, by target

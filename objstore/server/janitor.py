@@ -18,16 +18,16 @@ from objstore.drives.errors import DriveError
 from objstore.drives.lock import lock_drive
 from objstore.drives.state import DriveState
 from objstore.iam import service_access
-from objstore.jobs import catalog_snapshots, inventory, lifecycle, log_delivery
+from objstore.jobs import catalog_snapshots, census, inventory, lifecycle, log_delivery, scrub
 from objstore.jobs.compact import compact
 from objstore.jobs.deliver import Deliveries
 from objstore.jobs.heal import heal, queue_lost
 from objstore.jobs.reap import clear, reap
-from objstore.jobs.scrub import scrub
 from objstore.jobs.seal import collect_orphans, seal_abandoned
 from objstore.server.children import Orders
 from objstore.server.node import Node, open_node
-from objstore.server.runtime import hold_instance, instance_lives, reads
+from objstore.server.runtime import dead_instances, hold_instance, instance_lives, reads
+from objstore.store import repair
 from objstore.store.catalog_snapshots import Schedule, asked
 from objstore.store.events.cause import Caused
 from objstore.store.store import now_us
@@ -36,9 +36,11 @@ from objstore.targets.opening import open_target
 
 _log = logging.getLogger(__name__)
 _WATCH, _REAP, _LIFECYCLE, _COUNT, _DELIVER = 1.0, 5.0, 2.0, 1.0, 0.25
-_INVENTORY, _LOGS, _SCRUB = 1.0, 1.0, 5.0
-_SCRUB_REST = 19  # so many times as long as it took to look through a blob
 _SNAPSHOT, _SNAPSHOT_REST = 0.5, 60.0
+_INVENTORY, _LOGS, _SCRUB, _HEAL = 1.0, 1.0, 1.0, 1.0
+_SCRUB_REST = 4  # so many times as long as it took to look through a blob, at least
+_CENSUS_SECONDS = 1.0
+_MENDING = 8  # attempts to mend what a scrub found
 _LONGEST_WAIT = 10  # rounds of watching
 
 
@@ -64,6 +66,7 @@ class Janitor:
             region=settings.region,
             keep=settings.events_kept,
         )
+        self._dead: set[bytes] = set()
         self._unswept: set[Drive] = set(node.pool.online())
         node.pool.on_change(self._drive_changed)
         for drive in node.pool.online():
@@ -87,7 +90,7 @@ class Janitor:
         self._locks[drive.path] = fd
 
     async def watch(self) -> None:
-        """Drives: take in new ones. Catalog: recruit mirrors, move logs. Queue what lost drives held, and heal."""
+        """Drives: take in new ones. Catalog: recruit mirrors, move logs. Queue what lost drives held."""
         node = self._node
         await node.pool.probe()
         await node.reports.flush()
@@ -99,10 +102,19 @@ class Janitor:
         await node.catalog.maintain()
         if node.read_only_reason() is None:
             await queue_lost(node.pool, node.catalog)
-            if self._mirrors_come_first():
-                return
-            async with self._placing:
-                await heal(node.pool, node.catalog, node.blobs)
+            await node.note_returned()
+
+    async def heal(self) -> None:
+        """Make again what shards lack, and look through drives that came back, for a share of the time."""
+        node = self._node
+        if node.read_only_reason() is None and not self._mirrors_come_first():
+            await heal(node.pool, node.catalog, node.blobs, placing=self._placing, rest=self._rest)
+            while await census.look_through(node.catalog, node.blobs, _CENSUS_SECONDS):
+                await self._rest(_CENSUS_SECONDS)
+
+    async def _rest(self, worked: float) -> None:
+        """Leave the drives to requests, so that work takes the configured share of the time."""
+        await asyncio.sleep(worked * (1 / self._node.settings.heal_share - 1))
 
     def _mirrors_come_first(self) -> bool:
         """Whether healing waits: the catalog is mirrored again first, unless that takes long."""
@@ -116,7 +128,7 @@ class Janitor:
         node = self._node
         if node.read_only_reason() is not None:
             return
-        if await seal_abandoned(node.catalog, node.blobs, self._lives):
+        if await seal_abandoned(node.catalog, node.blobs, self._lives) or self._somebody_died():
             self._unswept.update(node.pool.online())
         drives, self._unswept = self._unswept, set()
         async with self._placing:
@@ -125,11 +137,38 @@ class Janitor:
         await clear(node.catalog, node.pool)
         self._compacted, _ = await compact(node.pool, node.catalog, node.blobs, self._compacted)
 
+    def _somebody_died(self) -> bool:
+        """Whether an instance has ended since the last call: what it never published is left on the drives."""
+        before, self._dead = self._dead, dead_instances(self._runtime)
+        return bool(self._dead - before)
+
     async def scrub(self) -> None:
-        """Look through the next blob, then rest for a multiple of the time that it took."""
-        began = time.monotonic()
-        if self._node.read_only_reason() is None and await scrub(self._node.catalog, self._node.blobs, now_us()):
-            await asyncio.sleep((time.monotonic() - began) * _SCRUB_REST)
+        """Look through one blob after the other, so that a round takes its period, or at once where that is wanted."""
+        node, period = self._node, self._node.settings.scrub_period
+        while node.read_only_reason() is None:
+            began = time.monotonic()
+            if await scrub.scrub(node.catalog, node.blobs, now_us(), period, self._mend) is None:
+                return
+            earliest = began + (time.monotonic() - began) * (1 + _SCRUB_REST)
+            while (rest := self._ahead(earliest, period)) > 0:  # noqa: ASYNC110 - an order in the catalog ends it
+                await asyncio.sleep(min(rest, _SCRUB))
+
+    def _ahead(self, earliest: float, period: float) -> float:
+        """Seconds for which a scrub has time; none where a round is wanted now."""
+        at, want = self._node.catalog.read(lambda tx: (scrub.standing(tx), scrub.wanted(tx)))
+        if at is None or want >= at.began_us:
+            return 0.0
+        return max(earliest - time.monotonic(), at.due(period) - time.time())
+
+    async def _mend(self) -> None:
+        """Mend what a scrub found: mirrors, and shards. A blob that is open is sealed by its worker first, soon."""
+        node = self._node
+        for _ in range(_MENDING):
+            await node.catalog.maintain()
+            await heal(node.pool, node.catalog, node.blobs, placing=self._placing)
+            if not node.catalog.read(lambda tx: repair.missing_shards(tx, limit=1, sealed=False)):
+                break
+            await asyncio.sleep(_WATCH)
 
     async def snapshot(self) -> None:
         """Take a snapshot of the catalog where one is due."""
@@ -207,6 +246,7 @@ async def work(orders: Orders) -> None:
     try:
         await asyncio.gather(
             _forever(janitor.watch, _WATCH),
+            _forever(janitor.heal, _HEAL),
             _forever(janitor.sweep, _REAP),
             _forever(janitor.scrub, _SCRUB),
             _forever(janitor.snapshot, _SNAPSHOT),

@@ -49,6 +49,7 @@ class _Inventory:
         yield GaugeMetricFamily("objstore_bytes", "Bytes of all object versions.", value=now.bytes)
         yield GaugeMetricFamily("objstore_buckets", "Buckets.", value=now.buckets)
         yield GaugeMetricFamily("objstore_shards_to_heal", "Shards waiting to be rebuilt.", value=now.healing.shards)
+        yield from _safety(now)
         yield GaugeMetricFamily("objstore_writable", "1 while the write quorum holds.", value=int(now.writable))
         events = GaugeMetricFamily("objstore_events_waiting", "Events not yet delivered.", labels=["target"])
         for target, waiting in now.events.items():
@@ -62,6 +63,22 @@ class _Inventory:
             used.add_metric([drive.path], drive.used)
             free.add_metric([drive.path], drive.free)
         yield from (online, used, free)
+
+
+def _safety(now: Inventory) -> Iterable[Metric]:
+    """How much is below its promise, and how far everything was looked through."""
+    state = now.redundancy
+    yield GaugeMetricFamily("objstore_blobs_below_promise", "Blobs that lack shards.", value=state.blobs_below)
+    yield GaugeMetricFamily("objstore_shards_lacking", "Shards that these blobs lack.", value=state.shards_lacking)
+    yield GaugeMetricFamily(
+        "objstore_redundancy_verified", "1 while all is as safe as promised.", value=int(state.problem is None)
+    )
+    if now.scrub is not None:
+        total, done = now.scrub.total, now.scrub.done
+        yield GaugeMetricFamily("objstore_scrub_bytes", "Bytes of blobs that the round looks through.", value=total)
+        yield GaugeMetricFamily("objstore_scrub_done_bytes", "Bytes that it has looked through.", value=done)
+        found = now.scrub.damaged_shards
+        yield GaugeMetricFamily("objstore_scrub_damaged_shards", "Shards that it found damaged.", value=found)
 
 
 def exposition(inventory: Inventory) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from objstore.blobs import Blobs
 from objstore.blobs.ids import new_instance
 from objstore.blobs.running import Running
 from objstore.catalog.catalog import Catalog, attach
+from objstore.catalog.errors import CatalogError
 from objstore.catalog.transaction import Transaction
 from objstore.drives.drive import Drive
 from objstore.drives.pool import Pool
@@ -30,6 +32,7 @@ from objstore.iam.federation.ldap import Directory
 from objstore.iam.gate import authorise
 from objstore.iam.identities.resolver import Identities
 from objstore.iam.users import Users
+from objstore.jobs import census, scrub
 from objstore.jobs.heal import to_heal
 from objstore.kms import keyring, master
 from objstore.outbound.addresses import AllowList
@@ -38,16 +41,18 @@ from objstore.s3.website.hosts import Hosts
 from objstore.s3.website.site import Site
 from objstore.server import credentials, engines, metrics
 from objstore.server.access import AccessLog
-from objstore.server.inventory import DriveView, Healing, Inventory
+from objstore.server.inventory import DriveView, Healing, Inventory, RedundancyView, ScrubView
 from objstore.server.recorder import Recorder
 from objstore.server.runtime import reads
 from objstore.server.settings import Settings, SettingsError
-from objstore.store import catalog_snapshots, extents, repair
+from objstore.store import catalog_snapshots, extents, redundancy, repair
 from objstore.store.events import outbox
 from objstore.store.events.cause import CAUSE, Cause
+from objstore.store.redundancy import Redundancy
 from objstore.store.repair import most_lacking
 from objstore.store.reports import Reports
 from objstore.store.store import Store, now_us
+from objstore.store.types import Version
 
 import objstore.iam.sts.operations  # isort: skip - importing them registers the operations
 import objstore.s3.operations
@@ -69,6 +74,7 @@ class Node:
         self.runtime = runtime
         self.instance = new_instance()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._returned: set[str] = set()  # drives that are back, which the catalog does not know yet
         self.reports = Reports(catalog)
         self.blobs = Blobs(
             pool,
@@ -110,6 +116,7 @@ class Node:
             envelopes=self.envelopes,
             keys_over_http=settings.sse_c_over_http,
             federation=self.federation,
+            redundancy=self.redundancy_of,
         )
 
     def endpoint(self, settings: Settings, log: AccessLog) -> Endpoint:
@@ -187,12 +194,53 @@ class Node:
             bytes=counters.bytes,
             events=await asyncio.to_thread(self.catalog.read, outbox.waiting),
             healing=Healing(*healing, max(0, status.wanted - len(status.members))),
+            redundancy=await asyncio.to_thread(self.redundancy),
+            scrub=_scrubbed(self.catalog.read(scrub.standing)),
         )
 
+    def redundancy(self) -> RedundancyView:
+        """What is below its promise now. Blocks, for as long as what is missing takes to count."""
+        there = {drive.id for drive in self.pool.online() if drive.id is not None}
+        below, unverified = self.catalog.read(lambda tx: (redundancy.below(tx, there), census.waiting(tx)))
+        status = self.catalog.status()
+        problems = []
+        if below.blobs:
+            problems.append(f"{below.blobs} blobs lack {below.shards} shards")
+        if (short := status.wanted - len(status.members)) > 0:
+            problems.append(f"the catalog lacks {short} mirrors")
+        paths = []
+        for name in sorted({*unverified, *self._returned}):
+            drive = self.pool.by_id(name)
+            paths.append(str(drive.path) if drive is not None else f"drive {name}")
+        if paths:
+            problems.append(f"what is on {', '.join(paths)} is being verified")
+        return RedundancyView(below.blobs, below.shards, tuple(paths), "; ".join(problems) or None)
+
+    def redundancy_of(self, version: Version) -> Redundancy:
+        """How safe the bytes of a whole version are now."""
+        there = {drive.id for drive in self.pool.online() if drive.id is not None}
+        status = self.catalog.status()
+        mirrors = sum(mirror.problem is None for mirror in status.mirrors)
+        catalog = Redundancy(mirrors - 1, status.wanted - 1, mirrors, status.wanted)
+        stored = self.catalog.read(lambda tx: redundancy.of_extents(tx, version.extents, there))
+        if stored is None:
+            return catalog
+        return min(stored, catalog) if version.content else stored
+
+    async def note_returned(self) -> None:
+        """Have drives that are back looked through."""
+        for name in list(self._returned):
+            await self.catalog.write(lambda tx, name=name: census.begin(tx, name))  # type: ignore[misc]
+            self._returned.discard(name)
+
     async def watch(self, seconds: float) -> None:
-        """Look at the drives again and again, and enter what waits to be reported of blobs."""
+        """Look at the drives again and again, enter what waits to be reported of blobs, and let go of damaged ones."""
         while True:
             await self.pool.probe()
+            with contextlib.suppress(CatalogError):  # it is tried again in the next round
+                if self.catalog.read(lambda tx: repair.open_and_damaged(tx, self.instance)):
+                    await self._seal()
+                await self.note_returned()
             await self.reports.flush()
             await self.identities.flush()
             await asyncio.sleep(seconds)
@@ -210,7 +258,10 @@ class Node:
         self.pool.close()
 
     def _drive_changed(self, drive: Drive, old: DriveState, new: DriveState) -> None:
-        """Open blobs end with the drive that failed, so that their shards can be healed."""
+        """Open blobs end with the drive that failed, so that their shards can be healed. One that was away is to be
+        looked through: who knows what became of it."""
+        if new is DriveState.ONLINE and old is not DriveState.FAULTY and drive.id is not None:
+            self._returned.add(drive.id)
         if old is DriveState.ONLINE:
             task = asyncio.get_running_loop().create_task(self._seal())
             self._tasks.add(task)
@@ -219,6 +270,14 @@ class Node:
     async def _seal(self) -> None:
         for info in await self.blobs.seal_open():
             self.reports.sealed(info)
+
+
+def _scrubbed(at: scrub.Round | None) -> ScrubView | None:
+    if at is None:
+        return None
+    return ScrubView(
+        at.began_us / 1_000_000, at.ended, at.done, at.total, len(at.found), len(at.mirrors), tuple(at.left)
+    )
 
 
 def _federation(settings: Settings) -> Federation:

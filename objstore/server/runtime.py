@@ -61,6 +61,12 @@ def instance_lives(runtime: Path, tag: bytes) -> bool:
     return False
 
 
+def dead_instances(runtime: Path) -> set[bytes]:
+    """The instances of this server whose process has ended."""
+    tags = [bytes.fromhex(path.name) for path in (runtime / "instances").iterdir()]
+    return {tag for tag in tags if not instance_lives(runtime, tag)}
+
+
 def _lock(path: Path) -> int | None:
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

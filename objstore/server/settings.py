@@ -88,6 +88,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     log_delivery: float = 300.0
     drive_deadline: float = 10.0
     reap_grace: float = 900.0
+    scrub_period: float = 2_592_000.0
+    heal_share: float = 0.5
     accept_loss: bool = False
     outbound_allow: tuple[str, ...] = ()
     targets: tuple[TargetEntry, ...] = ()
@@ -225,6 +227,10 @@ def _check(s: Settings) -> None:
     _check_federation(s)
     if s.log_delivery < 0:
         raise SettingsError("log_delivery: seconds, 0 or more")
+    if s.scrub_period <= 0:
+        raise SettingsError("scrub_period: seconds, more than 0")
+    if not 0 < s.heal_share <= 1:
+        raise SettingsError("heal_share: more than 0, up to 1")
     if s.lifecycle_day <= 0:
         raise SettingsError("lifecycle_day: seconds, more than 0")
     if s.sse_c_over_http not in customer_keys.OVER_HTTP:

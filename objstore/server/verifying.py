@@ -1,4 +1,4 @@
-"""Verifying a store: one that runs, from its own process, and one at rest, whose drives are locked meanwhile."""
+"""Verifying a store that runs, and one at rest, whose drives are locked meanwhile; and scrubbing one at once."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ from objstore.catalog.errors import MirrorFailed
 from objstore.catalog.views import View
 from objstore.drives.lock import lock_drive
 from objstore.drives.pool import Pool
+from objstore.jobs import scrub
 from objstore.jobs.verify import Progress, Report, Verification
 from objstore.jobs.verify.verify import Read
 from objstore.server.node import Node
 from objstore.server.runtime import instance_lives
 from objstore.store import extents, repair
+from objstore.store.store import now_us
 
 HEARTBEAT = 0.5
 """Seconds between two lines that tell how far it is."""
@@ -48,6 +50,31 @@ async def online(node: Node) -> AsyncIterator[dict[str, Any]]:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+
+
+async def scrub_now(node: Node) -> AsyncIterator[dict[str, Any]]:
+    """Have the jobs process look through everything at once, as `online` tells; it goes on if nobody listens."""
+    begin = await scrub.order(node.catalog, now_us())
+    while True:
+        at = node.catalog.read(scrub.standing)
+        if at is not None and at.began_us >= begin:
+            yield {
+                "progress": {"step": "mending" if at.done >= at.total else "shards", "done": at.done, "total": at.total}
+            }
+            if at.ended:
+                break
+        else:
+            yield {"progress": {"step": "mirrors", "done": 0, "total": 1}}
+        await asyncio.sleep(HEARTBEAT)
+    yield {
+        "report": {
+            "ok": not at.left,
+            "bytes": at.total,
+            "damaged_shards": len(at.found),
+            "damaged_mirrors": len(at.mirrors),
+            "left": list(at.left),
+        }
+    }
 
 
 def offline(paths: Sequence[Path], progress: Callable[[Progress], None] = lambda _: None) -> Report:

@@ -119,6 +119,15 @@ def blob_ids(tx: Transaction, after: bytes = b"", limit: int = 1000) -> list[byt
 # seal
 
 
+def open_and_damaged(tx: Transaction, instance: bytes) -> bool:
+    """Whether any open blob of that instance has a shard to heal: it has to be sealed first."""
+    sql = (
+        "SELECT 1 FROM blobs JOIN shards ON shards.blob = blobs.id"
+        " WHERE blobs.sealed = 0 AND blobs.instance = ? AND shards.missing IS NOT NULL LIMIT 1"
+    )
+    return tx.one(sql, instance) is not None
+
+
 def open_blobs(tx: Transaction, living: Collection[bytes] = ()) -> list[bytes]:
     """Ids of open blobs whose instance is not among those living."""
     rows = tx.all("SELECT id, instance FROM blobs WHERE sealed = 0 ORDER BY id")

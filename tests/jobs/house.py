@@ -12,7 +12,7 @@ from objstore.blobs.running import Running
 from objstore.blobs.types import BlobInfo
 from objstore.catalog.catalog import Catalog, attach
 from objstore.catalog.startup import start
-from objstore.drives.drive import Drive
+from objstore.drives.drive import DEADLINE, Drive
 from objstore.drives.inspection import inspect
 from objstore.drives.pool import Pool, format_new_drives
 from objstore.drives.shardfiles import ShardFiles
@@ -90,13 +90,19 @@ class House:
         await self.pool.probe()
 
 
-def play(folder: Path, scene: Callable[[House], Awaitable[None]], *, system: System | None = None) -> None:
+def play(
+    folder: Path,
+    scene: Callable[[House], Awaitable[None]],
+    *,
+    system: System | None = None,
+    deadline: float = DEADLINE,
+) -> None:
     """Play a scene in a new house, then close everything."""
     paths = [folder / f"drive{number}" for number in range(4)]
     runtime = folder / "runtime"
     runtime.mkdir()
     format_new_drives(inspect(paths))
-    pool = Pool.open(paths, strict=False, system=system)
+    pool = Pool.open(paths, strict=False, system=system, deadline=deadline)
     start(pool, runtime, strict=False)
     catalog = attach(pool, runtime, strict=False)
 

@@ -25,6 +25,7 @@ from objstore.drives.drive import Drive
 from objstore.drives.errors import DriveError
 from objstore.drives.pool import Pool
 from objstore.drives.state import DriveState
+from objstore.jobs import mirror_checks
 from objstore.jobs.shard_checks import Found, look_at
 from objstore.jobs.verify.report import Progress, Report
 from objstore.store import repair
@@ -100,20 +101,17 @@ class Verification:
             return None
         self.report.mirrors = len(found)
         self._begin("mirrors", _rows(found[0]) * len(found))
-        looks = {view.drive: views.look(view, self._advance) for view in found}
-        for drive, one in looks.items():
-            for problem in one.problems:
-                self.report.problem("mirror", self._path(drive), problem)
         first = found[0]
         level = [view for view in found if view.position[1:3] == first.position[1:3]]
+        wrong = mirror_checks.look_at(level, self._advance)
         for view in found:
             if view not in level:
                 self._tell_lag(first, view)
-        odd = views.odd_ones({view.drive: looks[view.drive] for view in level})
-        for drive, tables in odd.items():
-            self.report.problem("mirror", self._path(drive), f"holds something else in {', '.join(tables)}")
-        good = [view for view in level if view.drive not in odd and not looks[view.drive].problems]
-        return (good or [view for view in level if view.drive not in odd] or level)[0]
+                wrong |= mirror_checks.look_at([view], self._advance)
+        for drive, problems in wrong.items():
+            for problem in problems:
+                self.report.problem("mirror", self._path(drive), problem)
+        return next((view for view in level if view.drive not in wrong), first)
 
     def _tell_lag(self, first: View, view: View) -> None:
         if self._live is None and views.continues(first, view):
