@@ -31,10 +31,13 @@ class AccessLog:
         elif target:
             self._fd = os.open(target, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
+    @property
+    def wanted(self) -> bool:
+        """Whether lines are written anywhere."""
+        return self._fd is not None
+
     def add(self, entry: dict[str, Any]) -> None:
         """Take one request; `entry` has only JSON types."""
-        if self._fd is None:
-            return
         self._lines.append(self._encode(entry))
         if not self._scheduled:
             self._scheduled = True

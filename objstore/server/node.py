@@ -325,6 +325,8 @@ def _record(exchange: Exchange, log: AccessLog) -> None:
     request, who = exchange.request, exchange.principal
     if request is not None and (length := request.headers.get("content-length", "")).isdigit():
         metrics.received.inc(int(length))
+    if not log.wanted:
+        return
     log.add(
         {
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
