@@ -26,6 +26,7 @@ _SEAWEEDFS_IDENTITIES = (
     ' "actions": ["Admin", "Read", "Write", "List", "Tagging"]}}]}}'
 )
 _START_SECONDS = 60.0
+_HIGHEST_PORT = 55_535  # SeaweedFS listens 10,000 above the port that it is given, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,9 @@ def _await_answer(server: Server, process: subprocess.Popen[bytes]) -> None:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        if port <= _HIGHEST_PORT:
+            return port
