@@ -24,12 +24,12 @@ import apsw
 from objstore.catalog import pages
 from objstore.catalog.errors import CorruptRecord, MirrorFailed
 from objstore.catalog.mirror import FAULTS, connect
-from objstore.catalog.session import Reading
+from objstore.catalog.session import Reading, Snapshot
 from objstore.catalog.shared import File, Shared
 from objstore.catalog.transaction import Transaction
 
 T = TypeVar("T")
-_Pair = tuple[apsw.Connection, Reading]
+_Pair = tuple[apsw.Connection, Snapshot]
 
 _CACHE_KIB = 16_384
 _IDLE = 8  # connections kept open
@@ -115,7 +115,7 @@ class Readers:
     def _read(self, source: _Source, function: Callable[[Transaction], T]) -> T:
         pair = self._begin(source)
         try:
-            return function(pair[1])
+            return function(Reading(pair[0]))  # it may read without end: nothing is kept
         finally:
             self._put_back(source, pair)
 
@@ -135,10 +135,11 @@ class Readers:
         if not source.members:
             raise MirrorFailed("", "no mirror of the catalog can be read")
         connection = _open(source.members[0][1], strict=self._strict)
-        return connection, Reading(connection)
+        return connection, Snapshot(connection)
 
     def _put_back(self, source: _Source, pair: _Pair) -> None:
-        connection = pair[0]
+        connection, snapshot = pair
+        snapshot.forget()
         if source is self._source and len(source.idle) < _IDLE:
             with contextlib.suppress(apsw.Error):
                 connection.execute("COMMIT")

@@ -54,6 +54,28 @@ class Writing(Reading):
         return changed
 
 
+class Snapshot(Reading):
+    """Reads from one snapshot, and each row but once: many requests in one turn of a loop ask the same of it."""
+
+    __slots__ = ("_rows",)
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        super().__init__(connection)
+        self._rows: dict[tuple[str, tuple[Value, ...]], Row | None] = {}
+
+    def one(self, sql: str, *params: Value) -> Row | None:
+        asked = sql, params
+        try:
+            return self._rows[asked]
+        except KeyError:
+            row = self._rows[asked] = super().one(sql, *params)
+            return row
+
+    def forget(self) -> None:
+        """The snapshot ends: what was read of it is of the past."""
+        self._rows.clear()
+
+
 class Recorder(Reading):
     """A `Transaction` that records. Many functions share it, one after another, each undone alone when it raises."""
 

@@ -196,3 +196,26 @@ def test_a_closed_catalog_refuses(tmp_path: Path) -> None:
         asyncio.run(catalog.write(lambda tx: None))
     with deployment.running():
         assert deployment.names() == {"a"}
+
+
+def test_a_turn_of_the_loop_reads_one_snapshot_and_the_next_turn_what_was_acknowledged(deployment: Deployment) -> None:
+    deployment.put("name", b"first")
+
+    def update() -> None:
+        deployment.write(lambda tx: tx.run("UPDATE settings SET value = ? WHERE name = ?", b"second", "name"))
+
+    async def turns() -> list[bytes]:
+        def value() -> bytes:
+            row = deployment.catalog.read(lambda tx: tx.one("SELECT value FROM settings WHERE name = ?", "name"))
+            assert row is not None
+            return bytes(row[0])
+
+        seen = [value()]
+        other = threading.Thread(target=update)
+        other.start()
+        other.join()
+        seen.append(value())
+        await asyncio.sleep(0)
+        return [*seen, value()]
+
+    assert asyncio.run(turns()) == [b"first", b"first", b"second"]
