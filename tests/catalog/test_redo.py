@@ -26,7 +26,10 @@ small = st.integers(0, 12)
 blob = st.binary(max_size=40)
 payload = st.tuples(st.binary(max_size=2), st.sampled_from([1, redo.REFERRED])).map(lambda drawn: drawn[0] * drawn[1])
 steps = st.one_of(
-    st.tuples(st.just("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?)"), st.tuples(small, blob, small, blob)),
+    st.tuples(
+        st.just("INSERT OR REPLACE INTO objects (bucket, key, ord, record) VALUES (?, ?, ?, ?)"),
+        st.tuples(small, blob, small, blob),
+    ),
     st.tuples(st.just("DELETE FROM objects WHERE bucket = ?"), st.tuples(small)),
     st.tuples(st.just("UPDATE objects SET ord = ord + 1, record = ? WHERE ord < ?"), st.tuples(blob, small)),
     st.tuples(st.just(redo.ADD_PAYLOAD), st.tuples(small, payload)),

@@ -183,7 +183,9 @@ def test_ids_are_never_given_twice(deployment: Deployment) -> None:
 def test_keys_are_in_byte_order(deployment: Deployment) -> None:
     keys = ["a", "a/", "a/b", "ab", "é", "\uffff", "\U00010000", ""]
     for key in keys:
-        deployment.write(lambda tx, k=key: tx.run("INSERT INTO objects VALUES (7, ?, 1, x'')", k.encode()))
+        deployment.write(
+            lambda tx, k=key: tx.run("INSERT INTO objects (bucket, key, ord, record) VALUES (7, ?, 1, x'')", k.encode())
+        )
     rows = deployment.catalog.read(lambda tx: tx.all("SELECT key FROM objects WHERE bucket = 7 ORDER BY key"))
     assert [row[0] for row in rows] == sorted(key.encode() for key in keys)
 
