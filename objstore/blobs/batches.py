@@ -51,8 +51,9 @@ class OpenBlob:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def fits(self, span: int) -> bool:
-        """Whether it takes an append of `span` bytes: it is open, not full, and none of its drives has failed."""
-        return not self.closed and self._tail + span <= self._limit and all(map(_online, self.blob.drives))
+        """Whether it takes an append of `span` bytes: it is open, not full, and none of its drives has failed or is
+        to be emptied."""
+        return not self.closed and self._tail + span <= self._limit and all(map(_takes, self.blob.drives))
 
     def reserve(self, span: int) -> int:
         """The offset of an append of `span` bytes; `submit` may follow, `release` must."""
@@ -138,8 +139,8 @@ class OpenBlob:
         await asyncio.gather(*(drive.append(blob_id, shard, at, run) for at, run in runs(batch, shard)))
 
 
-def _online(drive: Drive) -> bool:
-    return drive.state is DriveState.ONLINE
+def _takes(drive: Drive) -> bool:
+    return drive.state is DriveState.ONLINE and not drive.draining
 
 
 def runs(batch: Sequence[Waiting], shard: int) -> list[tuple[int, list[Buffer]]]:

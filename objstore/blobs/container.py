@@ -75,7 +75,7 @@ def choose_drives(
 
     Drives whose ids are in `faulty` or `full` just refused it. Raises NotEnoughDrives, OutOfSpace.
     """
-    online = [drive for drive in pool.online() if not drive.read_only and drive.id not in faulty]
+    online = [drive for drive in pool.online() if not (drive.read_only or drive.draining or drive.id in faulty)]
     choice = [drive for drive in roomy(online, room) if drive.writable and drive.id not in full]
     if len(choice) <= parity < len(online):
         raise OutOfSpace([str(drive.path) for drive in online if drive not in choice], parity)

@@ -51,11 +51,20 @@ def steps(shards: Shards, extents: Sequence[Extent], start: int, length: int, si
 
 
 def _steps_of(shards: Shards, extent: Extent, here: Extent, start: int, length: int, size: int) -> Iterator[Step]:
-    """Steps of a range of one append, which lies at `here`."""
+    """Steps of a range of one append, which lies at `here`, or was moved from there since."""
+    at, end = start, start + length
     layout = shards.directory.get(here.blob).layout
     stripes = max(1, size // layout.block_size)
     for plan in erasure.steps(layout, here.size, start, length, stripes):
-        yield Step(extent, shards.directory.get(here.blob), layout, Range(here.offset, here.head, plan))
+        try:
+            info = shards.directory.get(here.blob)
+        except BlobUnknown:
+            if (moved := shards.directory.elsewhere(extent)) is None or moved.blob == here.blob:
+                raise
+            yield from _steps_of(shards, extent, moved, at, end - at, size)
+            return
+        yield Step(extent, info, layout, Range(here.offset, here.head, plan))
+        at += plan.take
 
 
 def read_now(shards: Shards, extents: Sequence[Extent], start: int, length: int) -> list[memoryview] | None:

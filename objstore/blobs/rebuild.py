@@ -16,10 +16,10 @@ from objstore.blobs.errors import RecordCorrupt, Unreadable
 from objstore.blobs.gathering import gather
 from objstore.blobs.reading import STEP
 from objstore.blobs.records import pack_record, unpack_record
-from objstore.blobs.shards import Range, Shards
+from objstore.blobs.shards import Range, ShardLost, Shards
 from objstore.blobs.types import Append, BlobInfo
 from objstore.drives.drive import Drive
-from objstore.drives.errors import DriveError, ShardError
+from objstore.drives.errors import DriveError, FormatTooNew, ShardError
 
 
 class Problem(NamedTuple):
@@ -30,21 +30,25 @@ class Problem(NamedTuple):
 
 
 async def rebuild(shards: Shards, info: BlobInfo, shard: int, target: Drive, appends: Sequence[Append]) -> int:
-    """Make the shard again on `target` and return how many verified frames it has.
+    """Make the shard again on `target` and return how many verified frames it has: from the shard itself, where that is
+    whole on another drive, else from the others.
 
     Raises Unreadable when too few others are good, DriveError when the target fails; nothing is changed then.
     """
     layout = info.layout
+    moving = shard not in info.missing and info.drives[shard] != target.id
     try:
         header = erasure.pack_header(info.id, shard, layout)
         await target.create(info.id, shard, header, temporary=True)  # only what is alive will take space
         for append in appends:
-            record = await _record(shards, info, append, shard)
+            record = await _record(shards, info, append, None if moving else shard)
             await target.write(info.id, shard, append.offset, [record], temporary=True)
             suspects: set[int] = set()
             for place in _steps(layout, append):
-                found = await gather(shards, info, layout, place, suspects, exclude=shard)
-                frames = _frames(layout, info, shard, place, {index: one.raw for index, one in found.items()})
+                frames = await _same(shards, info, shard, place) if moving else None
+                if frames is None:
+                    found = await gather(shards, info, layout, place, suspects, exclude=shard)
+                    frames = _frames(layout, info, shard, place, {index: one.raw for index, one in found.items()})
                 await target.write(info.id, shard, place.start, frames, temporary=True)
         await target.finish(info.id, shard, info.length, temporary=True)
         problems, count = await _look_through(info, shard, target, appends, temporary=True)
@@ -84,8 +88,11 @@ async def _look_through(
             return None
 
     header = await look(0, SHARD_HEADER)
-    if header is not None and (reason := _header_problem(info, shard, header)):
-        problems.append(Problem(0, reason))
+    try:
+        if header is not None and (reason := _header_problem(info, shard, header)):
+            problems.append(Problem(0, reason))
+    except HeaderTooNew as error:
+        raise FormatTooNew(str(drive.path), str(error)) from error  # it is not for us to call it damaged
     for append in appends:
         record = await look(append.offset, append.head)
         if record is not None:
@@ -109,7 +116,7 @@ async def _look_through(
 def _header_problem(info: BlobInfo, shard: int, header: Buffer) -> str:
     try:
         found = erasure.unpack_header(header)
-    except (HeaderCorrupt, HeaderTooNew) as error:
+    except HeaderCorrupt as error:
         return str(error)
     if (found.blob_id, found.index, found.layout) != (info.id, shard, info.layout):
         return f"the file says it is shard {found.index} of blob {found.blob_id.hex()}"
@@ -119,6 +126,14 @@ def _header_problem(info: BlobInfo, shard: int, header: Buffer) -> str:
 def _steps(layout: Layout, append: Append) -> Iterator[Range]:
     for plan in erasure.steps(layout, append.size, 0, append.size, max(1, STEP // layout.block_size)):
         yield Range(append.offset, append.head, plan)
+
+
+async def _same(shards: Shards, info: BlobInfo, shard: int, place: Range) -> list[Buffer] | None:
+    """The frames as the shard itself has them, verified; None where they are not good."""
+    try:
+        return [(await shards.fetch(info, shard, place)).raw]
+    except ShardLost:
+        return None
 
 
 def _frames(layout: Layout, info: BlobInfo, shard: int, place: Range, raw: dict[int, Buffer]) -> list[Buffer]:

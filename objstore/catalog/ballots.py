@@ -7,6 +7,11 @@ than W drives answer, nothing can be decided and the store is read-only.
 Epochs must never be given twice: an election that a crash cut short leaves its ballot on a few drives, and the next one
 may not see them. So every election first has W drives note the epoch it will use (the file `promise`), and takes one
 above all that it finds noted: two elections share at least one drive, and the later one is the higher one.
+
+Who votes changes in two steps (Raft calls it joint consensus; Ongaro and Ousterhout, USENIX ATC 2014). The first ballot
+names the new electorate and the one *before*, and takes effect by the quorums of both; a start under it needs the word
+of both. Only when it is in force the second one names the new electorate alone. So at no moment two sets of drives that
+do not meet could both believe to be right, however the change is cut short and whichever drives come back.
 """
 
 from __future__ import annotations
@@ -14,16 +19,17 @@ from __future__ import annotations
 import contextlib
 import struct
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from xxhash import xxh3_64_digest
 
 from objstore.drives.drive import Drive
-from objstore.drives.errors import BallotSuperseded, DriveError, FormatCorrupt
-from objstore.drives.format import Ballot, read_ballot, read_small, write_durably
+from objstore.drives.errors import BallotSuperseded, DriveError, FormatCorrupt, FormatTooNew
+from objstore.drives.format import Ballot, Electorate, read_ballot, read_small, write_durably
 from objstore.drives.pool import Pool, write_quorum
+from objstore.drives.pool import start_quorum as start_quorum_of
 from objstore.drives.system import SYSTEM, System
 
 PROMISE_FILE = "promise"
@@ -69,45 +75,89 @@ def latest(votes: Mapping[Drive, Vote]) -> Ballot | None:
     return max((vote.ballot for vote in votes.values() if vote.ballot), key=lambda one: one.epoch, default=None)
 
 
-def voices(votes: Mapping[Drive, Vote], ballot: Ballot) -> set[str]:
-    """The drives that count for a start under `ballot`: its voters whose word can be read.
+def voices(votes: Mapping[Drive, Vote], electorate: Electorate) -> set[str]:
+    """The drives that count for a start: those of the electorate whose word can be read.
 
     A voter without a ballot never took one, and says so; a drive that was put in an old one's place is no voter yet."""
-    return {drive.id for drive, vote in votes.items() if drive.id in ballot.drives and not vote.damaged and drive.id}
+    return {
+        drive.id for drive, vote in votes.items() if drive.id in electorate.drives and not vote.damaged and drive.id
+    }
 
 
-def start_quorum(ballot: Ballot) -> int:
+def start_quorum(electorate: Electorate) -> int:
     """How many voices a start needs."""
-    return len(ballot.drives) - write_quorum(len(ballot.drives), ballot.parity) + 1
+    return start_quorum_of(len(electorate.drives), electorate.parity)
 
 
-def electorate(pool: Pool, before: Ballot) -> tuple[str, ...]:
-    """The voters of the next ballot: the pool's drives, by their last known ids where a slot does not answer."""
-    here = [drive.id for drive in pool.drives if drive.id]
-    unknown = [one for one in before.drives if one not in here]
-    return (*here, *unknown[: max(0, len(pool.drives) - len(here))])
+def may_start(ballot: Ballot, there: Collection[str]) -> bool:
+    """Whether the drives `there` can be sure that `ballot`, the latest that they know, is the latest of all."""
+    return all(len({*there} & {*one.drives}) >= start_quorum(one) for one in ballot.electorates)
 
 
-def enough(before: Ballot, after: Ballot, took: Collection[str]) -> bool:
-    """Whether `after` is in force, `took` having taken it: W of its own voters did, and W of those of `before`.
+def enough(ballot: Ballot, took: Collection[str]) -> bool:
+    """Whether a ballot is in force, `took` having taken it: W of each electorate that has to agree."""
+    return all(len({*took} & {*one.drives}) >= write_quorum(len(one.drives), one.parity) for one in ballot.electorates)
 
-    A drive that replaced another one votes in its place; one that was added does not vote for the past."""
-    took = set(took) & set(after.drives)
-    if len(took) < write_quorum(len(after.drives), after.parity):
+
+def replacements(pool: Pool, ballot: Ballot) -> dict[str, str]:
+    """Voters whose place in the pool another drive has taken, with that drive: it votes in their place.
+
+    A voter that is merely away is not replaced: its slot knows it, or does not know yet whose it is."""
+    here = {drive.id: str(drive.path) for drive in pool.drives if drive.id}
+    unknown = [str(drive.path) for drive in pool.drives if not drive.id]
+    gone = [one for one in ballot.drives if one not in here and one not in pool.removed]
+    waiting = {ballot.places.get(one) for one in gone} & set(unknown)
+    gone = [one for one in gone if ballot.places.get(one) not in waiting][len(unknown) - len(waiting) :]
+    known = {voter for one in ballot.electorates for voter in one.drives}
+    fresh = [one for one in here if one not in known]
+    pairs = {old: new for old in gone for new in fresh if ballot.places.get(old) == here[new]}
+    rest = [one for one in fresh if one not in pairs.values()]
+    return pairs | dict(zip((old for old in gone if old not in pairs), rest, strict=False))
+
+
+def succeeding(
+    pool: Pool, ballot: Ballot, members: Collection[str], wanted: Electorate | None = None, *, epoch: int = 0
+) -> Ballot:
+    """The ballot of `epoch` to cast after `ballot`, which may not be in force yet. The electorate stays, but for drives
+    that were replaced, unless another one is `wanted`; one change has to come to its end before the next begins."""
+    if not ballot.drives:
+        here = tuple(drive.id for drive in pool.drives if drive.id)
+        return Ballot(epoch, tuple(members), here, pool.parity, _places(pool, here, {}))
+    pairs = replacements(pool, ballot)
+    own, *old = [
+        Electorate(tuple(pairs.get(voter, voter) for voter in one.drives), one.parity) for one in ballot.electorates
+    ]
+    new = own if wanted is None or old else wanted
+    changed = (set(new.drives), new.parity) != (set(own.drives), own.parity)
+    before = old[0] if old else own if changed else None
+    voters = dict.fromkeys((*new.drives, *(before.drives if before else ())))
+    return Ballot(epoch, tuple(members), new.drives, new.parity, _places(pool, voters, ballot.places), before=before)
+
+
+def next_electorate(pool: Pool, ballot: Ballot) -> Electorate:
+    """Who should vote: as `ballot` says, one step nearer to what the pool is now. For the one process that leads the
+    pool: what others know of it may be a second old."""
+    pairs = replacements(pool, ballot)
+    voters = [pairs.get(one, one) for one in ballot.drives]
+    leaving = [one for one in voters if one in pool.removed][:1]
+    joining = [drive.id for drive in pool.online() if drive.id and drive.id not in {*voters, *pool.removed}][:1]
+    drives = (*(one for one in voters if one not in leaving), *(() if leaving else joining))
+    return Electorate(drives, pool.parity)
+
+
+def _places(pool: Pool, voters: Iterable[str], before: Mapping[str, str]) -> dict[str, str]:
+    """Where each of the drives is, or was seen last."""
+    found = {one: pool.by_id(one) for one in voters}
+    paths = {one: str(drive.path) if drive is not None else before.get(one) for one, drive in found.items()}
+    return {one: path for one, path in paths.items() if path is not None}
+
+
+def cast(pool: Pool, ballot: Ballot) -> bool:
+    """Write a ballot to all online drives, having announced its epoch; whether it is in force. Blocks."""
+    promised = everywhere(pool.online(), lambda drive: drive.run(_promise, drive.path, ballot.epoch, drive.system))
+    if not enough(ballot, _ids(promised)):
         return False
-    if not before.drives:
-        return True
-    added = max(0, len(after.drives) - len(before.drives))
-    old = len(took & set(before.drives)) + max(0, len(took - set(before.drives)) - added)
-    return old >= write_quorum(len(before.drives), before.parity)
-
-
-def cast(pool: Pool, before: Ballot, after: Ballot) -> bool:
-    """Write `after` to all online drives, having announced its epoch; whether it is in force. Blocks."""
-    promised = everywhere(pool.online(), lambda drive: drive.run(_promise, drive.path, after.epoch, drive.system))
-    if not enough(before, after, _ids(promised)):
-        return False
-    return enough(before, after, _ids(everywhere(list(promised), lambda drive: drive.write_ballot(after))))
+    return enough(ballot, _ids(everywhere(list(promised), lambda drive: drive.write_ballot(ballot))))
 
 
 def remind(drive: Drive, ballot: Ballot) -> None:
@@ -140,6 +190,8 @@ def _ids(drives: Collection[Drive]) -> Sequence[str]:
 def _vote(path: Path, system: System) -> Vote:
     try:
         ballot, damaged = read_ballot(path, system), False
+    except FormatTooNew:
+        raise
     except FormatCorrupt:
         ballot, damaged = None, True
     return Vote(ballot, _promised(path, system), damaged=damaged)

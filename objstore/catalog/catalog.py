@@ -26,6 +26,7 @@ from objstore.catalog.shared import File, Shared
 from objstore.catalog.transaction import Transaction
 from objstore.catalog.upkeep import Upkeep, wanted
 from objstore.catalog.views import View
+from objstore.drives.format import Ballot
 from objstore.drives.pool import Pool
 
 T = TypeVar("T")
@@ -114,6 +115,10 @@ class Catalog:
         holding = [self._pool.by_id(member) for member, _ in self._readers.members]
         if full := [str(drive.path) for drive in holding if drive is not None and drive.crowded]:
             raise CatalogFull("drives that hold the catalog are full", full)
+
+    def ballot(self) -> Ballot:
+        """The ballot in force: who votes, and where those drives are."""
+        return self._shared.state().ballot
 
     def status(self) -> CatalogStatus:
         """Who holds mirrors now, and whether writes are taken. Some 100 us."""

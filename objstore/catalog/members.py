@@ -24,7 +24,7 @@ from objstore.catalog.redo import Position
 from objstore.catalog.replaying import replay
 from objstore.catalog.shared import Shared, State
 from objstore.drives.errors import DriveError
-from objstore.drives.format import Ballot
+from objstore.drives.format import Ballot, Electorate
 from objstore.drives.pool import Pool
 
 _log = logging.getLogger(__name__)
@@ -145,21 +145,23 @@ class Members:
             self.refuse("no mirror of the catalog can be read")
         self.change(levelled)
 
-    def change(self, mirrors: Sequence[Mirror]) -> None:
-        """Put a ballot of a new epoch in force for `mirrors`, the leader first; all must stand at one place.
+    def change(self, mirrors: Sequence[Mirror], wanted: Electorate | None = None) -> None:
+        """Put a ballot of a new epoch in force for `mirrors`, the leader first; all must stand at one place. Another
+        electorate is `wanted`, or the one of now.
 
         Raises ReadOnly: then nothing commits until an election succeeds."""
+        named = [mirror.id for mirror in mirrors]
+        self._cast(ballots.succeeding(self.pool, self.state.ballot, named, wanted), mirrors)
+        if self.state.ballot.before is not None:  # both electorates have agreed: from now on the new one decides alone
+            self._cast(msgspec.structs.replace(self.state.ballot, before=None), mirrors)
+
+    def _cast(self, ballot: Ballot, mirrors: Sequence[Mirror]) -> None:
         before = self.state
-        new = Ballot(
-            max(before.tried, before.ballot.epoch) + 1,
-            tuple(mirror.id for mirror in mirrors),
-            ballots.electorate(self.pool, before.ballot),
-            self.pool.parity,
-        )
+        new = msgspec.structs.replace(ballot, epoch=max(before.tried, before.ballot.epoch) + 1)
         # from here on nobody may commit under the old epoch: some drives may already know the new one
         self.state = msgspec.structs.replace(before, tried=new.epoch)
         self.shared.save(self.state)
-        if not ballots.cast(self.pool, before.ballot, new):
+        if not ballots.cast(self.pool, new):
             self._require_quorum()  # drives that have gone are only now known to be
             self.refuse(
                 f"fewer than {self.pool.write_quorum} of {len(self.pool.drives)} drives took the vote", pause=_PAUSE

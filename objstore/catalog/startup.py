@@ -139,22 +139,24 @@ def _holds_shards(drive: Drive) -> bool:
 
 
 def _require_voices(pool: Pool, votes: Mapping[Drive, Vote], ballot: Ballot) -> None:
-    needed, voices = ballots.start_quorum(ballot), ballots.voices(votes, ballot)
     missing = [*ballots.away(pool), *_unknown(pool, ballot)]
     if len(pool.drives) < len(ballot.drives):
         raise StartRefused(f"{len(pool.drives)} drives are named, the deployment has {len(ballot.drives)}", missing)
-    if len(voices) < needed:
-        raise StartRefused(
-            f"{len(voices)} of {len(ballot.drives)} drives are there, {needed} are needed to be sure which catalog is "
-            "the latest; bring them back, or, if they are lost for good and you accept that the latest changes may be "
-            "lost with them, start with the flag that says so",
-            missing,
-        )
+    for electorate in ballot.electorates:
+        needed, voices = ballots.start_quorum(electorate), ballots.voices(votes, electorate)
+        if len(voices) < needed:
+            raise StartRefused(
+                f"{len(voices)} of {len(electorate.drives)} drives are there, {needed} are needed to be sure which "
+                "catalog is the latest; bring them back, or, if they are lost for good and you accept that the latest "
+                "changes may be lost with them, start with the flag that says so",
+                missing,
+            )
 
 
 def _unknown(pool: Pool, ballot: Ballot) -> list[str]:
-    """Voters that no slot of the pool holds now."""
-    return [f"drive {member}" for member in ballot.drives if pool.by_id(member) is None]
+    """Voters that no slot of the pool holds now, and where they were."""
+    gone = [member for member in ballot.drives if pool.by_id(member) is None]
+    return [" ".join(filter(None, ("drive", member, ballot.places.get(member)))) for member in gone]
 
 
 def _led(pool: Pool, ballot: Ballot, mirrors: Mapping[str, Position]) -> Ballot:

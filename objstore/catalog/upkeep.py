@@ -49,7 +49,7 @@ class Upkeep:
         self._remind()
         while len(members.mirrors) < wanted(members.pool) and recruit(members, self._unready()):
             pass
-        self._leave_narrow_drives()
+        self._leave_drives()
         for mirror in list(members.mirrors):
             self._checkpoint(mirror)
 
@@ -65,11 +65,15 @@ class Upkeep:
             self._members.vote_out(failures)
 
     def _follow_pool(self) -> None:
-        """Let the ballot name the drives of the pool as it is now."""
+        """Let the ballot name the drives of the pool as it is now, and where they are."""
         members = self._members
         ballot, pool = members.state.ballot, members.pool
-        if ballot.drives != ballots.electorate(pool, ballot) or ballot.parity != pool.parity:
-            members.change(members.mirrors)
+        wanted = ballots.next_electorate(pool, ballot)
+        if (
+            ballot.before is not None
+            or ballots.succeeding(pool, ballot, ballot.members, wanted, epoch=ballot.epoch) != ballot
+        ):
+            members.change(members.mirrors, wanted)
 
     def _remind(self) -> None:
         """Let every drive that was away know the ballot. Without the lock: a ballot never replaces a later one."""
@@ -80,17 +84,20 @@ class Upkeep:
                     ballots.remind(drive, ballot)
                     self._reminded[drive] = ballot.epoch
 
-    def _leave_narrow_drives(self) -> None:
-        """Move mirrors from drives that fill up to drives with ample room, before the reserve is touched."""
+    def _leave_drives(self) -> None:
+        """Move mirrors from drives that fill up to drives with ample room, before the reserve is touched; and from
+        drives that are to be emptied to any others."""
         members = self._members
         for mirror in list(members.mirrors):
             drive = members.pool.by_id(mirror.id)
-            if drive is None or drive.usage.spare >= drive.usage.reserve:
+            if drive is None or (drive.usage.spare >= drive.usage.reserve and not drive.draining):
                 continue
-            if recruit(members, self._unready(), room=2 * (mirror.path.stat().st_size + drive.usage.reserve)):
+            room = 0 if drive.draining else 2 * (mirror.path.stat().st_size + drive.usage.reserve)
+            if recruit(members, self._unready(), room=room):
+                why = "is to be emptied" if drive.draining else "is nearly full"
                 with members.shared.locked():
                     members.ready()
-                    members.vote_out({mirror.id: MirrorFailed(mirror.id, "its drive is nearly full")})
+                    members.vote_out({mirror.id: MirrorFailed(mirror.id, f"its drive {why}")})
 
     def _unready(self) -> Collection[str]:
         now = time.monotonic()

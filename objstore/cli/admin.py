@@ -14,17 +14,18 @@ from typing import Any, Final
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from objstore.cli import (
     accounts,
     catalog,
+    drives,
     groups,
     inventories,
     keys,
     kms,
     policies,
     quotas,
+    restripe,
     roles,
     scrub,
     service_accounts,
@@ -78,6 +79,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     info = commands.add_parser("info", help="drives, quorum, objects, healing")
     info.add_argument("--json", action="store_true", help="for machines")
     info.set_defaults(run=_info)
+    drives.arguments(commands.add_parser("drive", help="adding, draining, replacing and removing drives"))
+    restripe.arguments(commands.add_parser("restripe", help="write old objects with the parity and drives of today"))
     for name, family, help_text in _FAMILIES:
         family(commands.add_parser(name, help=help_text))
     catalog.arguments(commands.add_parser("catalog", help="snapshots of the catalog, and its restore"))
@@ -108,25 +111,17 @@ def _show(info: dict[str, Any], console: Console) -> None:
         console.print(f"[red]read-only[/]: {info['read_only_reason']}", end="  ")
     away = [drive for drive in info["drives"] if drive["state"] != "online"]
     console.print(f"parity {info['parity']}: {_may_fail(info, len(away))}")
-    table = Table("drive", "state", "used", "free", "catalog")
-    table.columns[0].overflow = "fold"
-    for drive in info["drives"]:
-        colour = "green" if drive["state"] == "online" else "red"
-        table.add_row(
-            escape(drive["path"]),
-            f"[{colour}]{drive['state']}[/]",
-            size(drive["used"]),
-            size(drive["free"]),
-            "mirror" if drive["mirror"] else "",
-        )
-    console.print(table)
-    for drive in info["drives"]:
-        if drive["problem"]:
-            console.print(f"[red]{escape(drive['path'])}[/]: {escape(drive['problem'])}", soft_wrap=True)
+    console.print(drives.table(info["drives"]))
+    drives.problems(info["drives"], console)
+    if info["rebalancing"] is not None:
+        console.print(f"[yellow]rebalancing[/]: about {size(info['rebalancing'])} to move")
     console.print(
         f"{info['buckets']:,} buckets, {info['objects']:,} objects,"
         f" {info['versions']:,} older versions, {size(info['bytes'])}"
     )
+    if (walk := info["restriping"]) is not None:
+        waits = f", {walk['problem']}" if walk["problem"] else ""
+        console.print(f"[yellow]restriping[/]: {walk['seen']:,} of {walk['total']:,} versions looked at{waits}")
     _show_healing(info["healing"], len(away), console)
     problem = info["redundancy"]["problem"]
     console.print(

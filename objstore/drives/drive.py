@@ -22,7 +22,7 @@ from objstore.drives import appends, space
 from objstore.drives.appends import Append
 from objstore.drives.crew import Call, Crew, Outbox, outbox_of
 from objstore.drives.errors import DriveError, DriveFull, ShardUnreadable
-from objstore.drives.format import Ballot, Format, format_drive, read_ballot, write_ballot
+from objstore.drives.format import Ballot, Format, format_drive, mark_removed, read_ballot, write_ballot
 from objstore.drives.health import Health
 from objstore.drives.inspection import Inspection
 from objstore.drives.shardfiles import Buffer, Key, Punched, ShardFiles, ShardStat, named
@@ -40,7 +40,9 @@ _UNSUPPORTED = frozenset({errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS})
 
 
 class Drive(Health):
-    """The drive at one slot of the pool. A folder with another identity is another Drive."""
+    """The drive at one slot of the pool. A folder with another identity is another Drive.
+
+    `draining`: what it holds is being moved to other drives, and nothing new is placed on it."""
 
     def __init__(
         self,
@@ -57,6 +59,7 @@ class Drive(Health):
         self._files = ShardFiles(found.path, self.system, strict=strict, open_files=open_files)
         self._on_change = on_change
         self._nowait = hasattr(os, "RWF_NOWAIT")
+        self.draining = False
         self._read_errors = 0
         self._punches: bool | None = None
         self._home: tuple[asyncio.AbstractEventLoop | None, Outbox | None] = (None, None)
@@ -242,8 +245,8 @@ class Drive(Health):
 
     @property
     def writable(self) -> bool:
-        """Whether a new shard should be placed here: online, not read-only, not known to be full."""
-        return self.state is DriveState.ONLINE and not self.read_only and not self.crowded
+        """Whether a new shard should be placed here: online, not read-only, not draining, not known to be full."""
+        return self.state is DriveState.ONLINE and not self.read_only and not self.draining and not self.crowded
 
     def close(self) -> None:
         """Refuse further calls and let the drive's threads end."""
@@ -271,11 +274,15 @@ class Drive(Health):
             return future
         return self._enqueue(self._scout, 1, self.examine, ())
 
-    def make_new(self, deployment: str) -> asyncio.Future[Format]:
+    def make_new(self, deployment: str, ident: str | None = None) -> asyncio.Future[Format]:
         """Format the empty folder; see `Pool.format_new`."""
         return self._enqueue(
-            self._scout, _PATIENT, self._guarded, (None, format_drive, self.path, deployment, self.system)
+            self._scout, _PATIENT, self._guarded, (None, format_drive, self.path, deployment, self.system, ident)
         )
+
+    def retire(self) -> asyncio.Future[None]:
+        """Let the drive say of itself that it was taken out of its deployment."""
+        return self._submit(self._workers, 1, self._present, None, mark_removed, self.path, self.system)
 
     # --- on the drive's threads
 

@@ -52,6 +52,10 @@ class FormatCorrupt(DriveError):
     """`format.json` or `ballot` cannot be read: damaged, or written by a newer release."""
 
 
+class FormatTooNew(FormatCorrupt):
+    """A newer release wrote it, in a format that this one does not know: nothing of the drive is touched."""
+
+
 class BallotSuperseded(DriveError):
     """The drive already took a later ballot, or another one of the same epoch: the older is not written."""
 

@@ -19,31 +19,53 @@ from typing import Any, TypeVar
 import msgspec
 from xxhash import xxh3_64_hexdigest
 
-from objstore.drives.errors import BallotSuperseded, DriveForeign, FormatCorrupt
+from objstore.drives.errors import BallotSuperseded, DriveForeign, FormatCorrupt, FormatTooNew
 from objstore.drives.system import SYSTEM, System
 
 FORMAT_FILE, BALLOT_FILE, SHARDS, LOCK_FILE = "format.json", "ballot", "shards", "lock"
 _VERSION = 1
 _LARGEST = 1 << 20
+_UPGRADE = "run the release that wrote it, or a newer one"
 
 
 class Format(msgspec.Struct, frozen=True):
-    """Who a drive is. `deployment` and `drive` are 32 hex digits; `mount`: the folder was a mount point then."""
+    """Who a drive is. `deployment` and `drive` are 32 hex digits; `mount`: the folder was a mount point then.
+    `removed` is when the drive was taken out of its deployment, empty as long as it is in it."""
 
     deployment: str
     drive: str
     created: str
     mount: bool = False
+    removed: str = ""
     version: int = _VERSION
 
 
+class Electorate(msgspec.Struct, frozen=True):
+    """Who votes, and how many of them may fail."""
+
+    drives: tuple[str, ...]
+    parity: int
+
+
 class Ballot(msgspec.Struct, frozen=True):
-    """What a drive knows of the catalog: at `epoch` the drives `members` hold its mirrors, of a pool of `drives`."""
+    """What a drive knows of the catalog: at `epoch` the drives `members` hold its mirrors, of a pool of `drives`.
+
+    `places` says where each drive was seen last. `before` is there while the electorate changes: then this ballot
+    takes effect, and a start under it is possible, only by the quorums of both."""
 
     epoch: int
     members: tuple[str, ...]
     drives: tuple[str, ...]
     parity: int
+    places: dict[str, str] = {}
+    before: Electorate | None = None
+    version: int = _VERSION
+
+    @property
+    def electorates(self) -> tuple[Electorate, ...]:
+        """Every electorate that has to agree."""
+        own = Electorate(self.drives, self.parity)
+        return (own,) if self.before is None else (own, self.before)
 
 
 T = TypeVar("T", Format, Ballot)
@@ -54,8 +76,9 @@ def new_id() -> str:
     return uuid.uuid4().hex
 
 
-def format_drive(path: Path, deployment: str, system: System = SYSTEM) -> Format:
-    """Make the folder a new drive of `deployment`, durably; the folder is created where it is absent.
+def format_drive(path: Path, deployment: str, system: System = SYSTEM, ident: str | None = None) -> Format:
+    """Make the folder a new drive of `deployment`, durably, by the name `ident` or a fresh one; the folder is created
+    where it is absent.
 
     The caller has made sure (by `inspect`) that the folder holds nothing of value. If somebody else formatted it
     meanwhile the answer is their drive. Raises DriveForeign when that one is of another deployment, OSError."""
@@ -69,7 +92,7 @@ def format_drive(path: Path, deployment: str, system: System = SYSTEM) -> Format
         with contextlib.suppress(FileExistsError):
             system.mkdir(path / SHARDS, 0o777)
         created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        new = Format(deployment, new_id(), created, os.path.ismount(path))
+        new = Format(deployment, ident or new_id(), created, os.path.ismount(path))
         write_durably(path / FORMAT_FILE, _seal(new), system)
     sync_file(path.parent, system)
     return new
@@ -77,10 +100,16 @@ def format_drive(path: Path, deployment: str, system: System = SYSTEM) -> Format
 
 def read_format(path: Path, system: System = SYSTEM) -> Format:
     """The identity of the drive at `path`. Raises FileNotFoundError, OSError, FormatCorrupt."""
-    found = _unseal(path, FORMAT_FILE, Format, system)
-    if found.version > _VERSION:
-        raise FormatCorrupt(str(path), f"format.json has version {found.version}: run a newer release")
-    return found
+    return _unseal(path, FORMAT_FILE, Format, system)
+
+
+def mark_removed(path: Path, system: System = SYSTEM) -> None:
+    """Let the drive say of itself that it was taken out of its deployment. Raises OSError, FormatCorrupt."""
+    with _locked(path, system):
+        found = read_format(path, system)
+        if not found.removed:
+            now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+            write_durably(path / FORMAT_FILE, _seal(msgspec.structs.replace(found, removed=now)), system)
 
 
 def read_ballot(path: Path, system: System = SYSTEM) -> Ballot | None:
@@ -98,6 +127,8 @@ def write_ballot(path: Path, ballot: Ballot, system: System = SYSTEM) -> None:
         read_format(path, system)  # an empty folder, or the one below a mount point, has no vote and stays empty
         try:
             known = read_ballot(path, system)
+        except FormatTooNew:
+            raise
         except FormatCorrupt:
             known = None
         if known is not None and (known.epoch > ballot.epoch or (known.epoch == ballot.epoch and known != ballot)):
@@ -164,6 +195,8 @@ def _unseal(path: Path, name: str, kind: type[T], system: System) -> T:
         members = msgspec.json.decode(content, type=dict[str, Any])
         if members.pop("checksum", None) != _digest(members):
             raise FormatCorrupt(str(path), f"{name} is damaged: its checksum does not match")
+        if isinstance(version := members.get("version", _VERSION), int) and version > _VERSION:
+            raise FormatTooNew(str(path), f"{name} has version {version}, this release knows {_VERSION}: {_UPGRADE}")
         return msgspec.convert(members, kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise FormatCorrupt(str(path), f"{name} is damaged: {error}") from error

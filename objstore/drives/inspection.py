@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from objstore.drives.errors import FormatCorrupt
+from objstore.drives.errors import FormatCorrupt, FormatTooNew
 from objstore.drives.format import BALLOT_FILE, FORMAT_FILE, LOCK_FILE, SHARDS, Ballot, Format, read_ballot, read_format
 from objstore.drives.state import DriveState
 from objstore.drives.system import SYSTEM, System
@@ -71,6 +71,8 @@ def look(path: Path, system: System = SYSTEM) -> Inspection:
         return Inspection(path, DriveState.MISSING, problem="the folder does not exist: mount the disk or put it back")
     except NotADirectoryError:
         return Inspection(path, DriveState.FOREIGN, problem="is a file, not a folder")
+    except FormatTooNew as error:
+        return Inspection(path, DriveState.NEWER, problem=error.reason)
     except FormatCorrupt as error:
         return Inspection(path, DriveState.FAULTY, problem=error.reason)
     except OSError as error:
@@ -83,11 +85,18 @@ def _look(path: Path, system: System) -> Inspection:
         found = read_format(path, system)
     except FileNotFoundError:
         return _unformatted(path, mounted)
+    if found.removed:
+        problem = (
+            f"was removed from its deployment on {found.removed}: take it off the list, or empty it to add it anew"
+        )
+        return Inspection(path, DriveState.REMOVED, found, problem=problem, mounted=mounted)
     if found.mount and not mounted:
         problem = "was a mount point when it was formatted and is none any more: mount its disk"
         return Inspection(path, DriveState.MISSING, found, problem=problem)
     try:
         return Inspection(path, DriveState.ONLINE, found, read_ballot(path, system), mounted=mounted)
+    except FormatTooNew:
+        raise
     except FormatCorrupt as error:
         return Inspection(path, DriveState.ONLINE, found, problem=error.reason, mounted=mounted)
 

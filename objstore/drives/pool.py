@@ -1,8 +1,8 @@
 """All drives of a deployment: who is online, how many must be, and what happens at each slot.
 
-A *slot* is a place in the list of paths that the server was started with; a *drive* is an identity. Disks may be
-swapped between slots: the drives follow their `format.json`. A folder with a new identity at a slot is a new Drive,
-and the one that was there is no longer in the pool.
+A *slot* is a path at which a drive is looked for; a *drive* is an identity. Disks may be swapped between slots: the
+drives follow their `format.json`. A folder with a new identity at a slot is a new Drive, and the one that was there is
+no longer in the pool. Slots come and go while the server runs (`join`, `leave`), on the event loop that probes.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import resource
 import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 from objstore.drives.drive import DEADLINE, Drive
 from objstore.drives.errors import DriveError, DriveOffline
@@ -94,7 +95,8 @@ class Pool:
         self._open_files = min(_OPEN_FILES, max(_OPEN_FILES_LEAST, soft // 2 // max(1, len(found))))
         self._listeners: list[tuple[Listener, asyncio.AbstractEventLoop | None]] = []
         self._fault_times: dict[Drive, float] = {}
-        self.drives: list[Drive] = [self._drive(one) for one in found]
+        self.drives: list[Drive] = [self._drive(one) for one in found]  # replaced as a whole: other threads read it
+        self.removed: frozenset[str] = frozenset()  # drives that are to have no vote, or have none any more
         for drive in self.online():
             with contextlib.suppress(DriveError):
                 drive.run(drive.measure)
@@ -157,19 +159,22 @@ class Pool:
 
     async def probe(self) -> None:
         """Look at every path once, let the states follow, and tell the listeners. Call it every second or two."""
-        found = await asyncio.gather(*(drive.look() for drive in self.drives), return_exceptions=True)
+        drives = self.drives
+        found = await asyncio.gather(*(drive.look() for drive in drives), return_exceptions=True)
         seen = [
             one if isinstance(one, Inspection) else Inspection(drive.path, DriveState.FAULTY, problem=str(one))
-            for drive, one in zip(self.drives, found, strict=True)
+            for drive, one in zip(drives, found, strict=True)
         ]
-        for slot, one in enumerate(judge(seen, deployment=self.deployment, mounts=self._mounts)):
-            self._follow(slot, self._incumbent_stays(slot, one))
+        judged = judge(seen, deployment=self.deployment, mounts=self._mounts)
+        for drive, one in zip(drives, judged, strict=True):
+            if drive in self.drives:  # it may have left meanwhile
+                self._follow(self.drives.index(drive), self._incumbent_stays(drive, one))
 
-    async def format_new(self, drive: Drive) -> Drive:
-        """Make the empty folder of a NEW drive a drive with an identity of its own; the answer is that Drive, online.
+    async def format_new(self, drive: Drive, ident: str | None = None) -> Drive:
+        """Make the empty folder of a NEW drive a drive with an identity of its own, `ident` or a fresh one; the answer
+        is that Drive, online.
 
         Raises DriveOffline when the folder is not new (any more)."""
-        slot = self.drives.index(drive)
         one = judge([await drive.look()], deployment=self.deployment, mounts=self._mounts)[0]
         if one.state is not DriveState.NEW:
             raise DriveOffline(
@@ -177,9 +182,33 @@ class Pool:
             )
         if self.deployment is None:
             self.deployment = new_id()
-        await drive.make_new(self.deployment)
+        await drive.make_new(self.deployment, ident)
         await self.probe()
-        return self.drives[slot]
+        return next(one for one in self.drives if one.path == drive.path)
+
+    async def join(self, path: Path) -> Drive:
+        """The drive at `path`, for which a slot is made where there is none; it is there when it answers."""
+        for drive in self.drives:
+            if drive.path == path:
+                return drive
+        about: dict[str, Any] = {"deployment": self.deployment, "mounts": self._mounts, "system": self._system}
+        (found,) = await asyncio.to_thread(inspect, [path], deadline=self._deadline, **about)
+        new = self._drive(found)
+        if new.state is DriveState.ONLINE:
+            with contextlib.suppress(DriveError):
+                await asyncio.to_thread(new.run, new.measure)
+        self.drives = [*self.drives, new]
+        if new.state is DriveState.ONLINE:
+            self._changed(new, DriveState.MISSING, DriveState.ONLINE)
+        return new
+
+    def leave(self, drive: Drive) -> None:
+        """Look for the drive no longer: it was taken out of the deployment."""
+        self.drives = [one for one in self.drives if one is not drive]
+        if drive.id:
+            self.removed |= {drive.id}
+        drive.change(DriveState.REMOVED, "was taken out of the deployment")
+        drive.close()
 
     def close(self) -> None:
         """Let all threads of the drives end."""
@@ -196,9 +225,8 @@ class Pool:
             on_change=self._changed,
         )
 
-    def _incumbent_stays(self, slot: int, one: Inspection) -> Inspection:
+    def _incumbent_stays(self, drive: Drive, one: Inspection) -> Inspection:
         """A copy that turns up does not take the original down: of twins, the one that is online goes on."""
-        drive = self.drives[slot]
         if one.state is DriveState.DUPLICATE and drive.state is DriveState.ONLINE and one.format == drive.format:
             return Inspection(one.path, DriveState.ONLINE, one.format, one.ballot, mounted=one.mounted)
         return one
@@ -220,7 +248,7 @@ class Pool:
             self._mounts.add(one.path)
         before = old.state if old.state in (DriveState.NEW, DriveState.MISSING) else DriveState.MISSING
         new.measured = old.measured
-        self.drives[slot] = new
+        self.drives = [new if drive is old else drive for drive in self.drives]
         old.change(DriveState.MISSING, "another drive is at this path")
         old.close()
         self._changed(new, before, DriveState.ONLINE)

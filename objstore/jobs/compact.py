@@ -52,7 +52,7 @@ async def compact(
         dead = 1 - alive / max(1, length - SHARD_HEADER)
         try:
             if info is not None and await _worth_it(pool, info, dead):
-                count += await _move(catalog, blobs, info)
+                count += await rewrite(catalog, blobs, info)
         except (BlobError, DriveError) as error:
             _log.warning("blob %s is not compacted: %s", blob.hex(), error)
     return (found[-1][0] if len(found) == PAGE else b"", count)
@@ -68,9 +68,12 @@ async def _worth_it(pool: Pool, info: BlobInfo, dead: float) -> bool:
     return dead >= DEAD or not all([await drive.punches() for drive in there])
 
 
-async def _move(catalog: Catalog, blobs: Blobs, info: BlobInfo) -> bool:
+async def rewrite(catalog: Catalog, blobs: Blobs, info: BlobInfo) -> bool:
+    """Write what is alive in a sealed blob once more, as new blobs are laid out now; the old one is dead then.
+
+    Raises BlobError, DriveError; then nothing has changed."""
     copies = [
-        (append.offset, await _copy(blobs, info, append))
+        (append.offset, await copy(blobs, info, append, info.layout.parity))
         for append in catalog.read(lambda tx: repair.appends(tx, info.id))
     ]
     now = now_us()
@@ -79,11 +82,11 @@ async def _move(catalog: Catalog, blobs: Blobs, info: BlobInfo) -> bool:
     return True
 
 
-async def _copy(blobs: Blobs, info: BlobInfo, append: Append) -> Written:
-    """Write the bytes of an append once more, with its record and with the parity that they had."""
+async def copy(blobs: Blobs, info: BlobInfo, append: Append, parity: int) -> Written:
+    """Write the bytes of an append once more, with its record. Raises BlobError, DriveError."""
     record = unpack_record(await blobs.record(info, append))
     origin = record.origin or place_of(info.id, append.offset)
-    writer = blobs.writer(info.layout.parity, append.size)
+    writer = blobs.writer(parity, append.size)
     try:
         async for piece in blobs.read([Extent(info.id, *append, 0, append.size)], 0, append.size):
             await writer.write(piece)

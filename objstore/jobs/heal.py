@@ -60,11 +60,13 @@ def _queue(tx: Transaction, drive: str, after: bytes) -> bytes | None:
 
 
 def to_heal(tx: Transaction, known: Collection[str]) -> tuple[int, int]:
-    """Shards that are missing or on drives that no slot holds, and the bytes of their files. Linear in shards."""
+    """Shards that are missing or on drives that no slot holds, and the bytes of their files; none of blobs in which
+    nothing is alive. Linear in shards."""
     marks = ",".join("?" * len(known))
     row = tx.one(
         "SELECT count(*), coalesce(sum(blobs.length), 0) FROM shards JOIN blobs ON blobs.id = shards.blob"
-        f" WHERE shards.missing IS NOT NULL OR shards.drive NOT IN ({marks})",
+        f" WHERE (shards.missing IS NOT NULL OR shards.drive NOT IN ({marks}))"
+        " AND (blobs.sealed = 0 OR EXISTS (SELECT 1 FROM extents WHERE extents.blob = blobs.id))",
         *(drive.encode() for drive in known),
     )
     return (int(row[0]), int(row[1])) if row is not None else (0, 0)

@@ -26,7 +26,9 @@ class Found(NamedTuple):
 async def look_at(read: Read, blobs: Blobs, info: BlobInfo, shard: int, appends: Sequence[Append]) -> list[Found]:
     """Everything wrong with a shard and these appends in it; `read` reads the catalog as it is now.
 
-    Nothing of what was moved, healed or deleted while it was looked at."""
+    Nothing of what was moved, healed or deleted while it was looked at, or of a blob in which nothing is alive."""
+    if info.sealed and not appends:
+        return []
     drive = blobs.pool.by_id(info.drives[shard])
     if shard in info.missing:
         offset = info.missing[shard]

@@ -18,6 +18,7 @@ from objstore.server import metrics, verifying
 from objstore.server.access import AccessLog
 from objstore.server.accounts import AccountPages, UserPages
 from objstore.server.admin_api import AdminPage, AdminStream, Answer, Parameters
+from objstore.server.drives import DrivePages
 from objstore.server.explanations import explaining, replaying
 from objstore.server.inventory import Inventory
 from objstore.server.kms_keys import KeyPages, RewrapPages
@@ -27,6 +28,8 @@ from objstore.server.quotas import QuotaPages
 from objstore.server.service_accounts import ServiceAccountPages
 from objstore.server.settings import Settings
 from objstore.server.snapshots import SnapshotPages
+from objstore.store import restriping
+from objstore.store.store import now_us
 
 _OWN = "/-/"
 
@@ -82,12 +85,21 @@ def admin_routes(node: Node, settings: Settings, domains: Domains) -> list[Route
             return {"asked_us": await node.ask_for_snapshot()}
         return {"snapshots": node.catalog.read(node.snapshots)}
 
+    async def restripe(method: str, _: Parameters) -> dict[str, Any]:
+        """POST begins to write everything anew that is not in the geometry of today, GET tells how far that is."""
+        if method == "POST":
+            now = now_us()
+            await node.catalog.write(lambda tx: restriping.start(tx, now))
+        return {"restriping": node.restriping()}
+
     async def inventory(_: str, __: Parameters) -> Inventory:
         return await node.inventory()
 
     return [
         Route("/catalog/snapshots", page(catalog_snapshots), methods=["GET", "POST"]),
         Route("/info", page(inventory), methods=["GET"]),
+        Route("/restripe", page(restripe), methods=["GET", "POST"]),
+        Route("/drives", page(DrivePages(node)), methods=["GET", "POST", "PUT", "DELETE"]),
         Route("/accounts", page(AccountPages(node)), methods=["GET", "POST", "PUT", "DELETE"]),
         Route("/users", page(UserPages(node)), methods=["GET", "PUT"]),
         Route("/service-accounts", page(ServiceAccountPages(node)), methods=["GET", "POST", "PUT", "DELETE"]),

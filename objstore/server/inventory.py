@@ -6,7 +6,9 @@ import msgspec
 
 
 class DriveView(msgspec.Struct, frozen=True):
-    """One drive: `state` as the drives room names it, sizes in bytes (0 while it does not answer)."""
+    """One drive: `state` as the drives room names it, sizes in bytes (0 while it does not answer). `stage` says where
+    it is on its way, if it joins, is emptied or leaves: it `held` so many bytes in the beginning and has so many
+    `left`."""
 
     path: str
     id: str | None
@@ -15,6 +17,9 @@ class DriveView(msgspec.Struct, frozen=True):
     free: int
     mirror: bool
     problem: str | None = None
+    stage: str | None = None
+    held: int = 0
+    left: int = 0
 
 
 class Healing(msgspec.Struct, frozen=True):
@@ -48,6 +53,15 @@ class ScrubView(msgspec.Struct, frozen=True):
     left: tuple[str, ...]
 
 
+class Restriping(msgspec.Struct, frozen=True):
+    """How far the walk over all versions is that writes them anew; `problem`: why it waits."""
+
+    seen: int
+    total: int
+    moved: int
+    problem: str
+
+
 class Inventory(msgspec.Struct, frozen=True):
     """The whole store at a glance; `read_only_reason` says why it is not `writable`.
 
@@ -70,3 +84,5 @@ class Inventory(msgspec.Struct, frozen=True):
     redundancy: RedundancyView
     scrub: ScrubView | None
     events: dict[str, int]  # waiting, by target
+    rebalancing: int | None = None  # bytes that are about to be moved between drives
+    restriping: Restriping | None = None

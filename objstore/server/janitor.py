@@ -18,11 +18,13 @@ from objstore.drives.errors import DriveError
 from objstore.drives.lock import lock_drive
 from objstore.drives.state import DriveState
 from objstore.iam import service_access
-from objstore.jobs import catalog_snapshots, census, inventory, lifecycle, log_delivery, scrub
+from objstore.jobs import catalog_snapshots, census, inventory, lifecycle, log_delivery, membership, scrub
 from objstore.jobs.compact import compact
 from objstore.jobs.deliver import Deliveries
 from objstore.jobs.heal import heal, queue_lost
 from objstore.jobs.reap import clear, reap
+from objstore.jobs.relocate import balance, empty, homeless
+from objstore.jobs.restripe import restripe
 from objstore.jobs.seal import collect_orphans, seal_abandoned
 from objstore.server.children import Orders
 from objstore.server.node import Node, open_node
@@ -30,12 +32,15 @@ from objstore.server.runtime import dead_instances, hold_instance, instance_live
 from objstore.store import repair
 from objstore.store.catalog_snapshots import Schedule, asked
 from objstore.store.events.cause import Caused
+from objstore.store.membership import Stage
+from objstore.store.membership import courses as courses_of
 from objstore.store.store import now_us
 from objstore.store.types import Bucket, Owner
 from objstore.targets.opening import open_target
 
 _log = logging.getLogger(__name__)
 _WATCH, _REAP, _LIFECYCLE, _COUNT, _DELIVER = 1.0, 5.0, 2.0, 1.0, 0.25
+_MOVE, _MOVE_SECONDS = 1.0, 1.0  # shards are moved for so long, then there is a pause
 _SNAPSHOT, _SNAPSHOT_REST = 0.5, 60.0
 _INVENTORY, _LOGS, _SCRUB, _HEAL = 1.0, 1.0, 1.0, 1.0
 _SCRUB_REST = 4  # so many times as long as it took to look through a blob, at least
@@ -56,7 +61,7 @@ class Janitor:
         # a start, or what made a snapshot fail, has other things to do first than what can wait a minute
         self._quiet_until = time.monotonic() + min(_SNAPSHOT_REST, node.settings.catalog_snapshots.interval)
         self._compacted = b""  # the blob that the walk over all of them has come to
-        self._placing = asyncio.Lock()  # a heal places a shard before it records it: no orphan until then
+        self._placing = asyncio.Lock()  # a shard is placed before it is recorded: no orphan, no leftover until then
         settings = node.settings
         self._deliveries = Deliveries(
             node.catalog,
@@ -78,6 +83,8 @@ class Janitor:
     def _drive_changed(self, drive: Drive, _: DriveState, new: DriveState) -> None:
         if new is DriveState.ONLINE:
             self._unswept.add(drive)
+        if new is DriveState.REMOVED and (lock := self._locks.pop(drive.path, None)) is not None:
+            os.close(lock)
 
     def _lock(self, drive: Drive) -> None:
         """Lock a drive that came after the start; those that were there then are locked by the supervisor."""
@@ -94,7 +101,12 @@ class Janitor:
         node = self._node
         await node.pool.probe()
         await node.reports.flush()
-        for drive in [drive for drive in node.pool.drives if drive.state is DriveState.NEW]:
+        await node.follow()
+        if node.read_only_reason() is None:
+            await membership.carry_out(node.pool, node.catalog, self._lock)
+        promised = membership.joining(node.catalog)
+        new = [drive for drive in node.pool.drives if drive.state is DriveState.NEW]
+        for drive in [drive for drive in new if str(drive.path) not in promised]:
             self._lock(await node.pool.format_new(drive))
         for drive in node.pool.online():
             with contextlib.suppress(DriveError):
@@ -134,7 +146,8 @@ class Janitor:
         async with self._placing:
             await collect_orphans(node.catalog, drives, self._lives)
         await reap(node.catalog, node.blobs, self._grace, running.oldest(reads(self._runtime), self._lives))
-        await clear(node.catalog, node.pool)
+        async with self._placing:
+            await clear(node.catalog, node.pool)
         self._compacted, _ = await compact(node.pool, node.catalog, node.blobs, self._compacted)
 
     def _somebody_died(self) -> bool:
@@ -169,6 +182,28 @@ class Janitor:
             if not node.catalog.read(lambda tx: repair.missing_shards(tx, limit=1, sealed=False)):
                 break
             await asyncio.sleep(_WATCH)
+
+    async def move(self) -> None:
+        """Empty drives that are to leave, bring blobs to drives that hold fewer, a while at a time."""
+        node = self._node
+        if node.read_only_reason() is not None:
+            return
+        end = time.monotonic() + _MOVE_SECONDS
+        courses = node.catalog.read(courses_of)
+        draining = [drive for drive, course in courses.items() if course.stage is Stage.DRAINING]
+        async with self._placing:
+            for drive in [*draining, *homeless(node.pool, node.catalog)]:
+                moved = await empty(node.pool, node.catalog, node.blobs, drive, lambda: time.monotonic() < end)
+                await membership.tell_problem(node.catalog, drive, moved.problem)
+            if not draining:
+                await balance(node.pool, node.catalog, node.blobs, lambda: time.monotonic() < end)
+
+    async def restripe(self) -> None:
+        """Bring what is stored to the geometry of today, a while at a time."""
+        node, end = self._node, time.monotonic() + _MOVE_SECONDS
+        if node.read_only_reason() is None:
+            classes = node.store.storage_classes
+            await restripe(node.pool, node.catalog, node.blobs, classes, lambda: time.monotonic() < end)
 
     async def snapshot(self) -> None:
         """Take a snapshot of the catalog where one is due."""
@@ -249,6 +284,8 @@ async def work(orders: Orders) -> None:
             _forever(janitor.heal, _HEAL),
             _forever(janitor.sweep, _REAP),
             _forever(janitor.scrub, _SCRUB),
+            _forever(janitor.move, _MOVE),
+            _forever(janitor.restripe, _MOVE),
             _forever(janitor.snapshot, _SNAPSHOT),
             _forever(janitor.lifecycle, _LIFECYCLE),
             _forever(janitor.count, _COUNT),

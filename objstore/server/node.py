@@ -32,7 +32,7 @@ from objstore.iam.federation.ldap import Directory
 from objstore.iam.gate import authorise
 from objstore.iam.identities.resolver import Identities
 from objstore.iam.users import Users
-from objstore.jobs import census, scrub
+from objstore.jobs import census, membership, relocate, scrub
 from objstore.jobs.heal import to_heal
 from objstore.kms import keyring, master
 from objstore.outbound.addresses import AllowList
@@ -41,11 +41,11 @@ from objstore.s3.website.hosts import Hosts
 from objstore.s3.website.site import Site
 from objstore.server import credentials, engines, metrics
 from objstore.server.access import AccessLog
-from objstore.server.inventory import DriveView, Healing, Inventory, RedundancyView, ScrubView
+from objstore.server.inventory import DriveView, Healing, Inventory, RedundancyView, Restriping, ScrubView
 from objstore.server.recorder import Recorder
 from objstore.server.runtime import reads
 from objstore.server.settings import Settings, SettingsError
-from objstore.store import catalog_snapshots, extents, redundancy, repair
+from objstore.store import catalog_snapshots, extents, redundancy, repair, restriping
 from objstore.store.events import outbox
 from objstore.store.events.cause import CAUSE, Cause
 from objstore.store.redundancy import Redundancy
@@ -167,6 +167,7 @@ class Node:
         standing = [drive.id for drive in pool.online() if drive.id is not None]
         lacking = await asyncio.to_thread(self.catalog.read, lambda tx: most_lacking(tx, standing))
         lacking = max(lacking, status.wanted - len(set(standing).intersection(status.members)))
+        under_way = await asyncio.to_thread(self.catalog.read, lambda tx: relocate.under_way(tx, pool))
         drives = tuple(
             DriveView(
                 path=str(drive.path),
@@ -175,9 +176,11 @@ class Node:
                 used=drive.used if drive.state is DriveState.ONLINE else 0,
                 free=drive.free if drive.state is DriveState.ONLINE else 0,
                 mirror=drive.id in status.members,
-                problem=drive.problem or _limit(drive),
+                problem=drive.problem or _limit(drive) or under_way.problem(drive.id),
+                **under_way.of(drive.id),
             )
             for drive in pool.drives
+            if drive.id not in under_way.removed  # this process may not have followed yet
         )
         return Inventory(
             version=__version__,
@@ -193,6 +196,8 @@ class Node:
             versions=counters.versions,
             bytes=counters.bytes,
             events=await asyncio.to_thread(self.catalog.read, outbox.waiting),
+            rebalancing=under_way.rebalancing,
+            restriping=self.restriping(),
             healing=Healing(*healing, max(0, status.wanted - len(status.members))),
             redundancy=await asyncio.to_thread(self.redundancy),
             scrub=_scrubbed(self.catalog.read(scrub.standing)),
@@ -233,6 +238,16 @@ class Node:
             await self.catalog.write(lambda tx, name=name: census.begin(tx, name))  # type: ignore[misc]
             self._returned.discard(name)
 
+    def restriping(self) -> Restriping | None:
+        """How far restriping is; None while it does not run."""
+        walk = self.catalog.read(restriping.standing)
+        return None if walk is None else Restriping(walk.seen, walk.total, walk.moved, walk.problem)
+
+    async def follow(self) -> None:
+        """Let the pool be what was decided about its drives. Open blobs end when one is to be emptied."""
+        if await membership.follow(self.pool, self.catalog):
+            await self._seal()
+
     async def watch(self, seconds: float) -> None:
         """Look at the drives again and again, enter what waits to be reported of blobs, and let go of damaged ones."""
         while True:
@@ -241,6 +256,8 @@ class Node:
                 if self.catalog.read(lambda tx: repair.open_and_damaged(tx, self.instance)):
                     await self._seal()
                 await self.note_returned()
+            with contextlib.suppress(CatalogError):
+                await self.follow()
             await self.reports.flush()
             await self.identities.flush()
             await asyncio.sleep(seconds)
@@ -313,7 +330,10 @@ async def open_node(settings: Settings, runtime: Path) -> Node:
         strict=strict,
         deadline=settings.drive_deadline,
     )
-    return Node(settings, pool, attach(pool, runtime, strict=strict, settle=_SETTLE_SECONDS), runtime)
+    node = Node(settings, pool, attach(pool, runtime, strict=strict, settle=_SETTLE_SECONDS), runtime)
+    with contextlib.suppress(CatalogError):
+        await node.follow()
+    return node
 
 
 def _record(exchange: Exchange, log: AccessLog) -> None:

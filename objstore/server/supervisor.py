@@ -19,6 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
+import msgspec
 from rich.console import Console
 from rich.markup import escape
 
@@ -37,6 +38,7 @@ from objstore.server.access import configure_logging
 from objstore.server.children import Child, Orders
 from objstore.server.sealed_values import RESEALERS
 from objstore.server.settings import STORED, Kms, Settings, SettingsError
+from objstore.server.slots import find_slots
 from objstore.server.sockets import listen
 
 _TICK = 0.2
@@ -49,7 +51,9 @@ def run(settings: Settings) -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # for connections and shard files; children inherit it
     _check_certificate(settings)
     try:
-        _refuse_foreign(inspect([Path(path) for path in settings.drives], deadline=settings.drive_deadline))
+        named = [Path(path) for path in settings.drives]
+        _refuse_foreign(inspect(named, deadline=settings.drive_deadline))
+        settings = _with_slots(settings, named)
         with runtime.directory() as (folder, lock), contextlib.ExitStack() as stack:
             _make_folders(settings)
             locks = [stack.enter_context(_descriptor(fd)) for fd in _lock_drives(settings)]
@@ -81,6 +85,14 @@ def _check_certificate(settings: Settings) -> None:
         raise SettingsError(
             f"TLS: certificate {settings.tls_cert} and key {settings.tls_key} cannot be used: {error.strerror or error}"
         ) from None
+
+
+def _with_slots(settings: Settings, named: list[Path]) -> Settings:
+    """The settings with the paths at which drives are looked for. Raises SettingsError."""
+    paths, notes = find_slots(named, settings.drive_deadline)
+    for note in notes:
+        print(f"objstore: {note}", file=sys.stderr, flush=True)  # noqa: T201
+    return msgspec.structs.replace(settings, drives=tuple(map(str, paths)))
 
 
 @contextlib.contextmanager
@@ -171,7 +183,7 @@ def _never_ran(found: list[Inspection]) -> bool:
 
 def _refuse_foreign(drives: Iterable[Drive | Inspection]) -> None:
     for drive in drives:
-        if drive.state in (DriveState.FOREIGN, DriveState.DUPLICATE):
+        if drive.state in (DriveState.FOREIGN, DriveState.DUPLICATE, DriveState.NEWER):
             raise SettingsError(f"drive {drive.path} {drive.problem}")
 
 

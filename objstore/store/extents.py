@@ -10,12 +10,13 @@ and a row of `moved` says where it is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from objstore.blobs.ids import instance_of
 from objstore.blobs.types import BlobInfo, Extent, Written
 from objstore.catalog.records import pack
 from objstore.catalog.transaction import Transaction
+from objstore.store.membership import Stage, courses
 
 
 def record(tx: Transaction, written: Written) -> None:
@@ -54,12 +55,21 @@ def note_blob(tx: Transaction, info: BlobInfo) -> None:
             instance_of(info.id),
             info.length,
         )
+        gone = _gone(tx)
         for index, drive in enumerate(info.drives):
-            tx.run("INSERT INTO shards (blob, idx, drive) VALUES (?, ?, ?)", info.id, index, drive.encode())
+            # a long upload may have begun when a drive was in the pool that is so no more: it is healed elsewhere
+            missing = 0 if drive in gone else None
+            sql = "INSERT INTO shards (blob, idx, drive, missing) VALUES (?, ?, ?, ?)"
+            tx.run(sql, info.id, index, drive.encode(), missing)
     elif info.sealed and not row[0]:
         tx.run("UPDATE blobs SET sealed = 1, length = ? WHERE id = ?", info.length, info.id)
     for shard, offset in info.missing.items():
         mark_missing(tx, info.id, shard, offset)
+
+
+def _gone(tx: Transaction) -> Collection[str]:
+    """Drives that have left the pool, or are about to."""
+    return [drive for drive, one in courses(tx).items() if one.stage in (Stage.LEAVING, Stage.REMOVED)]
 
 
 def mark_missing(tx: Transaction, blob: bytes, shard: int, offset: int = 0) -> bool:

@@ -105,6 +105,44 @@ def healed(tx: Transaction, blob_id: bytes, shard: int, drive: str, offsets: Col
     return changed > 0
 
 
+def relocated(tx: Transaction, info: BlobInfo, shard: int, drive: str, offsets: Collection[int]) -> bool:
+    """A shard of a blob, as `info` had it, is whole on another drive too, made of the appends at `offsets`: from now on
+    it is there, and its old file is left over. False, and nothing is changed, if the blob is another one by now."""
+    now = blob(tx, info.id)
+    if now is None or now.drives != info.drives or drive in now.drives:
+        return False
+    if any(append.offset not in offsets for append in appends(tx, info.id)):
+        return False
+    _drop_leftovers(tx, info.id, shard)
+    tx.run("DELETE FROM leftovers WHERE drive = ? AND blob = ? AND idx = ?", drive.encode(), info.id, shard)
+    tx.run(
+        "INSERT INTO leftovers (drive, blob, idx, offset, span) SELECT drive, blob, idx, 0, 0 FROM shards"
+        " WHERE blob = ? AND idx = ?",
+        info.id,
+        shard,
+    )
+    sql = "UPDATE shards SET drive = ?, missing = NULL WHERE blob = ? AND idx = ?"
+    return tx.run(sql, drive.encode(), info.id, shard) > 0
+
+
+def uncovered(tx: Transaction, drive: str, there: Collection[str]) -> int:
+    """How many blobs could not be read from the drives that are `there` without this one. Linear in what it holds."""
+    count, after = 0, b""
+    while found := shards_on(tx, drive, after):
+        after = found[-1][0]
+        for blob_id, _ in found:
+            info = blob(tx, blob_id)
+            if info is None:
+                continue
+            good = [
+                shard
+                for shard, name in enumerate(info.drives)
+                if name != drive and name in there and shard not in info.missing
+            ]
+            count += len(good) < info.layout.data and (not info.sealed or bool(appends(tx, blob_id)))
+    return count
+
+
 def appends(tx: Transaction, blob_id: bytes) -> list[Append]:
     """The appends of a blob that something refers to, by offset: what a heal copies and a scrub reads."""
     rows = tx.all("SELECT offset, head, size FROM extents WHERE blob = ? ORDER BY offset", blob_id)

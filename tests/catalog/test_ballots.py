@@ -9,10 +9,8 @@ import pytest
 
 from objstore.catalog import ballots
 from objstore.drives.errors import BallotSuperseded
-from objstore.drives.format import Ballot
+from objstore.drives.format import Ballot, Electorate
 from objstore.drives.pool import start_quorum, write_quorum
-
-NONE = Ballot(0, (), (), 0)
 
 
 @pytest.mark.parametrize(("drives", "parity"), [(1, 0), (2, 1), (3, 1), (4, 2), (5, 2), (6, 3), (8, 4)])
@@ -20,22 +18,22 @@ def test_a_ballot_is_in_force_when_its_quorum_took_it(drives: int, parity: int) 
     voters = tuple("abcdefgh"[:drives])
     after = Ballot(2, voters[:1], voters, parity)
     needed = write_quorum(drives, parity)
-    for before in (NONE, Ballot(1, voters[:1], voters, parity)):
-        for count in range(drives + 1):
-            for took in itertools.combinations(voters, count):
-                assert ballots.enough(before, after, took) == (count >= needed)
+    for count in range(drives + 1):
+        for took in itertools.combinations(voters, count):
+            assert ballots.enough(after, took) == (count >= needed)
+            assert ballots.may_start(after, took) == (count >= start_quorum(drives, parity))
     assert needed + start_quorum(drives, parity) > drives, "whoever may start meets it"
 
 
 def test_drives_that_are_not_voters_do_not_count() -> None:
     after = Ballot(2, ("a",), ("a", "b", "c", "d"), 2)
-    assert not ballots.enough(NONE, after, {"a", "b", "x", "y"})
+    assert not ballots.enough(after, {"a", "b", "x", "y"})
 
 
 def test_drives_that_were_added_do_not_vote_for_the_past() -> None:
-    before, after = Ballot(1, ("a",), tuple("abc"), 1), Ballot(2, ("a",), tuple("abcdef"), 3)
-    assert not ballots.enough(before, after, set("adef"))
-    assert ballots.enough(before, after, set("abde"))
+    after = Ballot(2, ("a",), tuple("abcdef"), 3, before=Electorate(tuple("abc"), 1))
+    assert not ballots.enough(after, set("adef"))
+    assert ballots.enough(after, set("abde"))
 
 
 def test_a_drive_promises_an_epoch_once(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def fail_once(
 def no_votes(monkeypatch: pytest.MonkeyPatch, deployment: Deployment, *, first: int = 0) -> None:
     """Let ballots reach only `first` drives."""
 
-    def cast(pool: Any, before: Any, after: Any) -> bool:
+    def cast(pool: Any, after: Any) -> bool:
         for drive in pool.online()[:first]:
             drive.run(ballots._promise, drive.path, after.epoch)
             drive.write_ballot(after)
@@ -307,7 +307,7 @@ def test_a_start_that_is_cut_short_in_its_vote_changes_nothing(tmp_path: Path, m
 
 
 def _dying_cast(slot: int) -> Step:
-    def cast(pool: Any, before: Any, after: Any) -> bool:
+    def cast(pool: Any, after: Any) -> bool:
         for drive in pool.online():
             drive.run(ballots._promise, drive.path, after.epoch)
         pool.drives[slot].write_ballot(after)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from objstore.jobs.compact import compact
+from objstore.jobs.compact import compact, rewrite
 from objstore.jobs.reap import reap
 from objstore.store import repair
 from objstore.store.extents import mark_missing
@@ -160,3 +160,28 @@ def test_a_blob_that_is_not_at_rest_stays(tmp_path: Path, what: str) -> None:
         assert await moved(house) == 0
 
     play(tmp_path, scene, system=unpunchable())
+
+
+def test_a_reader_that_knows_the_old_place_finds_the_new_one_in_the_middle_of_a_long_body(tmp_path: Path) -> None:
+    """Its first step is in memory still, from files that are unlinked; the rest is where it was moved."""
+
+    async def scene(house: House) -> None:
+        body = os.urandom(3_500_000)
+        await house.put("long", body)
+        await seal(house)
+        others = Store(house.catalog, house.fresh())
+        assert await house.get("long", others) == body
+        blob = house.blob_of("long")
+        assert await rewrite(house.catalog, house.blobs, house.info(blob))
+        assert await reap(house.catalog, house.blobs, 0.0) == 1
+        assert not exists(house, blob)
+        for start in (0, 1_500_000):
+            for keep in (True, False):
+                if not keep:
+                    for drive in house.pool.drives:
+                        drive._files.forget_all()
+                version = others.current(BUCKET, "long")
+                read = [bytes(piece) async for piece in others.read(version, start, len(body) - start)]
+                assert b"".join(read) == body[start:]
+
+    play(tmp_path, scene)

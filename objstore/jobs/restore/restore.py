@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import apsw
+import msgspec
 
 from objstore.catalog import ballots, copying, redo
 from objstore.catalog.errors import CatalogError, MirrorFailed
@@ -234,12 +235,14 @@ class _Making:
 
 def _install(pool: Pool, latest: Ballot | None, epoch: int, target: Drive, wishes: Wishes) -> None:
     """Make the new mirror the one that leads, and give it company. Raises RestoreRefused, CatalogError."""
-    before = Ballot(0, (), (), 0)
+    nobody = Ballot(0, (), (), 0)
     here = tuple(drive.id for drive in pool.online() if drive.id)
-    voters = here if wishes.accept_loss else ballots.electorate(pool, latest or before)
     assert target.id is not None, "a drive that is online has an identity"
-    after = Ballot(epoch, (target.id,), voters, min(pool.parity, len(voters) // 2))
-    if not ballots.cast(pool, before, after):
+    after = ballots.succeeding(pool, latest or nobody, (target.id,), epoch=epoch)
+    voters = here if wishes.accept_loss else after.drives
+    # who voted before is asked no more: the catalog that they voted on is lost
+    after = msgspec.structs.replace(after, drives=voters, parity=min(pool.parity, len(voters) // 2), before=None)
+    if not ballots.cast(pool, after):
         raise RestoreRefused(
             f"the catalog was made on {target.path}, but too few drives took the ballot that names it; away: "
             f"{', '.join(ballots.away(pool)) or 'none'}. Bring them back and restore again"

@@ -326,8 +326,8 @@ CATALOG = (
     Bug(
         "a ballot is in force with one drive less than the quorum",
         "objstore/catalog/ballots.py",
-        "    if len(took) < write_quorum(len(after.drives), after.parity):\n",
-        "    if len(took) + 1 < write_quorum(len(after.drives), after.parity):\n",
+        ">= write_quorum(len(one.drives), one.parity)",
+        "+ 1 >= write_quorum(len(one.drives), one.parity)",
         ("tests/catalog/test_ballots.py",),
     ),
     Bug(
@@ -340,9 +340,9 @@ CATALOG = (
     Bug(
         "a start needs one drive too few",
         "objstore/catalog/ballots.py",
-        "write_quorum(len(ballot.drives), ballot.parity) + 1\n",
-        "write_quorum(len(ballot.drives), ballot.parity)\n",
-        ("tests/catalog/test_lost_drives.py",),
+        "start_quorum_of(len(electorate.drives), electorate.parity)\n",
+        "start_quorum_of(len(electorate.drives), electorate.parity) - 1\n",
+        ("tests/catalog/test_ballots.py",),
     ),
     Bug(
         "the member that is furthest behind is the one to follow",

@@ -1,0 +1,91 @@
+"""Restripe: write what was stored in another geometry once more, as it would be stored today.
+
+Parity may have been raised or lowered since, a class may promise another one, there may be more drives than there
+were, or fewer, for some time. A walk goes over all versions; what is not as its class promises is copied to new blobs,
+and one transaction for each append makes those its place, as in compaction. It waits while a drive is away: everything
+would be laid out for too few.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from objstore.blobs import Blobs
+from objstore.blobs.errors import BlobError
+from objstore.blobs.geometry import choose_layout
+from objstore.blobs.types import Append, geometry_of
+from objstore.catalog.catalog import Catalog
+from objstore.drives.errors import DriveError
+from objstore.drives.pool import Pool
+from objstore.jobs.compact import copy
+from objstore.store import extents, repair, restriping
+from objstore.store.restriping import Place, Walk
+from objstore.store.store import now_us
+
+PAGE = 100
+"""Versions that are looked at in one go."""
+_log = logging.getLogger(__name__)
+
+
+async def restripe(
+    pool: Pool, catalog: Catalog, blobs: Blobs, classes: Mapping[str, int], proceed: Callable[[], bool]
+) -> int:
+    """Go on with the walk that runs, until `proceed` says that it is enough for now; how many appends were written."""
+    walk = begun = catalog.read(restriping.standing)
+    if walk is None or begun is None:
+        return 0
+    problem = _not_all_there(pool)
+    try:
+        while not problem and walk is not None and proceed():
+            walk = await _step(pool, catalog, blobs, classes, walk, proceed)
+    except (BlobError, DriveError) as error:
+        problem = str(error)
+        _log.warning("restriping waits: %s", error)
+    if walk is not None:
+        walk = msgspec.structs.replace(walk, problem=problem)
+    if walk != begun:
+        await catalog.write(lambda tx: restriping.note(tx, walk))
+    return walk.moved - begun.moved if walk is not None else 0
+
+
+def _not_all_there(pool: Pool) -> str:
+    """Why nothing can be laid out now as it should be; empty when all drives take part."""
+    missing = [str(one.path) for one in pool.drives if not (one.draining or one.writable)]
+    return f"waits for {', '.join(missing)}" if missing else ""
+
+
+async def _step(
+    pool: Pool, catalog: Catalog, blobs: Blobs, classes: Mapping[str, int], walk: Walk, proceed: Callable[[], bool]
+) -> Walk | None:
+    """Past the next versions; None at the end."""
+    page = catalog.read(lambda tx: restriping.following(tx, walk, PAGE))
+    moved = 0
+    for behind, version in page:
+        if not proceed():
+            return msgspec.structs.replace(walk, moved=walk.moved + moved)
+        parity = classes.get(version.storage_class, pool.parity)
+        for place in catalog.read(lambda tx, version=version: restriping.places(tx, version)):  # type: ignore[misc]
+            moved += await _anew(pool, catalog, blobs, place, parity)
+        walk = msgspec.structs.replace(behind, moved=walk.moved)
+    walk = msgspec.structs.replace(walk, moved=walk.moved + moved)
+    if len(page) == PAGE:
+        return walk
+    if walk.noncurrent:
+        return None
+    return msgspec.structs.replace(walk, noncurrent=True, bucket=0, key=b"", ord=0)
+
+
+async def _anew(pool: Pool, catalog: Catalog, blobs: Blobs, place: Place, parity: int) -> bool:
+    """Write an append again where its geometry is not that of today. Raises BlobError, DriveError."""
+    info = catalog.read(lambda tx: repair.blob(tx, place.blob))
+    staying = sum(not one.draining for one in pool.drives)
+    if info is None or info.geometry == geometry_of(choose_layout(staying, parity)):
+        return False
+    if place.refs > 1 and parity < info.layout.parity:
+        return False  # others may be promised more
+    written = await copy(blobs, info, Append(place.offset, place.head, place.size), parity)
+    now = now_us()
+    return await catalog.write(lambda tx: extents.move(tx, place.blob, place.offset, written, now))

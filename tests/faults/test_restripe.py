@@ -1,0 +1,57 @@
+"""Another parity is for new objects; old ones are brought to it in the background, while they are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import erasure
+from tests.admin import run
+from tests.faults.cluster import BUCKET, Load, body, check, fill, info, remove, stopped
+from tests.front.wire import until
+from tests.harness import Running, serving
+
+
+def layouts(server: Running) -> set[tuple[int, int]]:
+    """Data and parity shards of every blob of which there is a file."""
+    files = [path for drive in server.drives for path in (drive / "shards").rglob("*.*") if path.is_file()]
+    found = [erasure.unpack_header(path.read_bytes()[: erasure.SHARD_HEADER]).layout for path in files]
+    return {(layout.data, layout.parity) for layout in found}
+
+
+def test_old_objects_are_brought_to_a_higher_parity_and_to_more_drives(tmp_path: Path) -> None:
+    config = tmp_path / "settings.toml"
+    config.write_text("reap_grace = 0.5\n")
+    with serving(tmp_path, arguments=("--config", str(config), "--parity", "1")) as server:
+        keys = fill(server, 20)
+        s3 = server.client()
+        s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+        old = [s3.head_object(Bucket=BUCKET, Key=key)["VersionId"] for key in keys[:6]]
+        for key in keys[:6]:
+            s3.put_object(Bucket=BUCKET, Key=key, Body=b"newer" * 5_000)
+        s3.copy_object(Bucket=BUCKET, Key="copy", CopySource={"Bucket": BUCKET, "Key": keys[10]})
+        assert layouts(server) == {(3, 1)}
+        with stopped(server):
+            server.arguments = ("--config", str(config), "--parity", "2")
+        s3 = server.client()
+        s3.put_object(Bucket=BUCKET, Key="two", Body=body("two"))
+        until(lambda: info(server)["parity"] == 2, "the parity is another one")
+        assert (3, 1) in layouts(server)
+        fifth = tmp_path / "drive5"
+        fifth.mkdir()
+        assert run(server, "drive", "add", str(fifth), "--wait").status == 0
+        server.drives.append(fifth)
+        with Load(server, "load", keys[6:], writers=1) as load:
+            load.progress(2, 2)
+            assert run(server, "restripe").status == 0
+            server.kill()
+            server.start()
+            done = run(server, "restripe", "--wait")
+            assert done.status == 0, done.err
+        until(lambda: layouts(server) == {(3, 2)}, "everything is as it would be written today")
+        assert not [one for one in load.failed_reads if "other bytes" in one]
+        assert run(server, "verify").status == 0
+        remove(server.drives[0], server.drives[3])
+        check(server, [*keys[6:], *load.acknowledged[-5:]])
+        for key, version in zip(keys[:6], old, strict=True):
+            assert s3.get_object(Bucket=BUCKET, Key=key, VersionId=version)["Body"].read() == body(key)
+        assert s3.get_object(Bucket=BUCKET, Key="copy")["Body"].read() == body(keys[10])
