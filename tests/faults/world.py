@@ -6,9 +6,8 @@ Each start is on a folder of its own, which holds what the power loss before lef
 from __future__ import annotations
 
 import contextlib
-import itertools
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from objstore.blobs import Blobs, packing, running
@@ -23,7 +22,7 @@ from objstore.drives.pool import Pool, format_new_drives
 from objstore.drives.state import DriveState
 from objstore.jobs.heal import heal, queue_lost
 from objstore.jobs.reap import clear, reap
-from objstore.jobs.scrub import scrub
+from objstore.jobs.scrub import order, scrub, standing
 from objstore.jobs.seal import collect_orphans, seal_abandoned
 from objstore.store import extents, repair
 from objstore.store.reports import Reports
@@ -46,7 +45,6 @@ class World:
         self.parity = parity
         self.size = drives
         self.lives = 0
-        self.days = itertools.count(1)
         self.system = FaultySystem(board)
         self.root = folder / "life0"
         for path in self.paths:
@@ -103,7 +101,7 @@ class World:
         except BaseException:
             pool.close()
             raise
-        house = House(pool, catalog, runtime, self.days)
+        house = House(pool, catalog, runtime)
         self.board.faults = faults or Faults("none")
         try:
             yield house
@@ -120,7 +118,7 @@ class World:
 class House:
     """What one process has open, and the jobs of the jobs process."""
 
-    def __init__(self, pool: Pool, catalog: Catalog, runtime: Path, days: Iterator[int]) -> None:
+    def __init__(self, pool: Pool, catalog: Catalog, runtime: Path) -> None:
         self.pool = pool
         self.catalog = catalog
         self.reads = runtime / "reads"
@@ -137,7 +135,6 @@ class House:
             moved=lambda extent: catalog.read(lambda tx: extents.moved(tx, extent)),
         )
         self.store = Store(catalog, self.blobs)
-        self._days = days
 
     async def close(self) -> None:
         for info in await self.blobs.seal_open():
@@ -174,11 +171,13 @@ class House:
         return instance == self.instance
 
     async def scrub(self) -> None:
-        """To the end of the round that is under way, and a whole one: what was looked at before may be bad by now."""
-        for _ in range(2):
-            now = now_us() + next(self._days) * 100_000_000_000
-            while await scrub(self.catalog, self.blobs, now):
-                pass
+        """A whole round, whatever one is under way: what that looked at before may be bad by now."""
+        began_us = await order(self.catalog, now_us())
+        while await scrub(self.catalog, self.blobs, now_us()):
+            pass
+        last = self.catalog.read(standing)
+        assert last is not None
+        assert (last.began_us, last.ended) == (began_us, True), "no round was made"
 
     async def recover(self) -> None:
         """Until all drives are online again, the catalog is mirrored, and nothing waits to be healed."""
