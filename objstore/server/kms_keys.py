@@ -18,7 +18,7 @@ from objstore.kms import keyring
 from objstore.kms.keyring import S3_KEY, Key
 from objstore.server.admin_api import Parameters
 from objstore.server.node import Node
-from objstore.store.rewrapping import Cursor
+from objstore.store.rewrapping import TABLES, Cursor
 
 PAGE: Final = 1000
 _ACTIONS: Final = ("rotate", "enable", "disable")
@@ -111,7 +111,7 @@ def _packed(cursor: Cursor) -> str:
 def _unpacked(text: str) -> Cursor:
     try:
         cursor = msgspec.msgpack.decode(base64.urlsafe_b64decode(text), type=Cursor)
-        if not 0 <= cursor.table <= 2:
+        if not 0 <= cursor.table < TABLES:
             raise ValueError
         return cursor
     except ValueError:

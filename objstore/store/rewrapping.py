@@ -1,14 +1,14 @@
 """After a key was rotated: the wrapping keys of encrypted objects, sealed under its newest version. No byte moves.
 
-The records of all versions and uploads are walked in pages, each looked at and changed on its own, so the walk can be
-left and taken up again at any row. A record that changed meanwhile is left as it is: it was written under the newest
-version, or is met by the next walk.
+The records of all versions, uploads and what snapshots of buckets keep are walked in pages, each looked at and changed
+on its own, so the walk can be left and taken up again at any row. A record that changed meanwhile is left as it is: it
+was written under the newest version, or is met by the next walk.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -27,6 +27,8 @@ _TABLES: tuple[tuple[str, str, str, type[Version] | type[Upload]], ...] = (
     ("uploads", "id", "ASC", Upload),
     ("retained", "from_era", "ASC", Version),
 )
+TABLES: Final = len(_TABLES)
+"""How many tables are walked: the `table` of a cursor is below it."""
 
 
 class Cursor(msgspec.Struct, frozen=True, array_like=True):

@@ -44,7 +44,9 @@ def rewrapped(server: Running, name: str) -> int:
     """How many records a walk over all of them seals anew, by the API itself."""
     done, after = 0, ""
     while True:
-        answer = json.loads(send(server, "POST", f"/-/admin/v1/kms/rewrap?name={name}{after}").body)
+        page = send(server, "POST", f"/-/admin/v1/kms/rewrap?name={name}{after}")
+        assert page.status == 200, page.body
+        answer = json.loads(page.body)
         done += answer["rewrapped"]
         if answer["next"] is None:
             return done
@@ -82,7 +84,12 @@ def test_a_key_is_made_rotated_and_takes_its_objects_along(own: Running) -> None
     team, plain = {**KMS, "SSEKMSKeyId": "team"}, {"ServerSideEncryption": "AES256"}
     bodies = objects(s3, team) | {"s3": b"x" * 9000}
     s3.put_object(Bucket="bucket", Key="s3", Body=bodies["s3"], **plain)
-    for name, scheme, sealed in (("team", team, 4), ("SSE-S3", plain, 2)):  # versions, and an upload
+    s3.create_bucket(Bucket="seen")
+    s3.put_object(Bucket="seen", Key="k", Body=b"kept by a snapshot alone", **team)
+    assert send(own, "PUT", "/-/admin/v1/snapshots?bucket=seen&name=one").status == 200
+    s3.delete_object(Bucket="seen", Key="k")
+    # versions, what a snapshot keeps, and an upload
+    for name, scheme, sealed in (("team", team, 5), ("SSE-S3", plain, 2)):
         upload = s3.create_multipart_upload(Bucket="bucket", Key="parts", **scheme)["UploadId"]
         assert rewrapped(own, name) == 0
         assert ask(own, "rotate", name)["versions"] == 2
@@ -94,6 +101,7 @@ def test_a_key_is_made_rotated_and_takes_its_objects_along(own: Running) -> None
         parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
         s3.complete_multipart_upload(Bucket="bucket", Key="parts", UploadId=upload, MultipartUpload=parts)
         assert s3.get_object(Bucket="bucket", Key="parts")["Body"].read() == b"part"
+    assert s3.get_object(Bucket="seen--one--snap", Key="k")["Body"].read() == b"kept by a snapshot alone"
     old = s3.list_object_versions(Bucket="bucket", Prefix="k0")["Versions"][1]["VersionId"]
     assert s3.get_object(Bucket="bucket", Key="k0", VersionId=old)["ContentLength"] == 100
     listed = kms(own, "list")
