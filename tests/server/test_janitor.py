@@ -5,17 +5,24 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import Awaitable, Callable
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Literal
+from unittest import mock
 
+from objstore.blobs import Blobs
+from objstore.blobs.types import Append, BlobInfo, Written
+from objstore.drives.drive import Drive
 from objstore.drives.state import DriveState
+from objstore.jobs import restripe
 from objstore.server.janitor import Janitor
 from objstore.server.node import Node, open_node
 from objstore.server.runtime import hold_instance
 from objstore.server.settings import Settings
 from objstore.server.supervisor import _prepare
-from objstore.store import repair
+from objstore.store import membership, repair, restriping
+from objstore.store.store import now_us
 from objstore.store.types import NewObject
 from tests.store.fakes import OWNER, source
 
@@ -72,33 +79,130 @@ def test_what_a_worker_reads_stays_until_it_has_read_it(tmp_path: Path) -> None:
     play(tmp_path, scene)
 
 
+class Told(asyncio.Lock):
+    """A lock that tells when somebody has to wait for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.awaited = asyncio.Event()
+
+    async def acquire(self) -> Literal[True]:
+        if self.locked():
+            self.awaited.set()
+        return await super().acquire()
+
+
+class Beside:
+    """A sweep that begins behind each shard that is placed, and goes as far as it can before that is recorded.
+
+    The worker is dead to it, and every drive is to be swept: what that wrote and is not recorded as it is goes."""
+
+    def __init__(self, worker: Node, janitor: Janitor) -> None:
+        self.janitor, self.node, self.lock = janitor, janitor._node, Told()
+        self.sweeps: list[asyncio.Task[None]] = []
+        self._rebuild = self.node.blobs.rebuild
+        lives = janitor._lives
+        janitor._lives = lambda instance: instance != worker.instance and lives(instance)  # type: ignore[method-assign]
+        janitor._placing = self.lock
+        self.node.blobs.rebuild = self._beside_a_sweep  # type: ignore[method-assign]
+
+    async def _beside_a_sweep(self, info: BlobInfo, shard: int, target: Drive, appends: Sequence[Append]) -> int:
+        done = await self._rebuild(info, shard, target, appends)
+        await self.sweep()
+        return done
+
+    async def sweep(self) -> None:
+        """Until it is at its end, or has to wait."""
+        self.lock.awaited.clear()
+        self.janitor._unswept.update(self.node.pool.online())
+        sweep, waits = asyncio.create_task(self.janitor.sweep()), asyncio.create_task(self.lock.awaited.wait())
+        self.sweeps.append(sweep)
+        await asyncio.wait((sweep, waits), return_when=asyncio.FIRST_COMPLETED)
+        waits.cancel()
+
+    async def until(self, job: Callable[[], Awaitable[None]], done: Callable[[], bool]) -> None:
+        """Do a job, and what it waits for, until it is done; and sweep once more."""
+        while not done():
+            await self.janitor.watch()
+            await job()
+        await asyncio.gather(*self.sweeps)
+        await self.janitor.sweep()
+
+    def info(self, blob: bytes) -> BlobInfo:
+        found = self.node.catalog.read(lambda tx: repair.blob(tx, blob))
+        assert found is not None
+        return found
+
+    def whole(self, folder: Path, blob: bytes) -> None:
+        """Every shard is where its row says, and nowhere else."""
+        info = self.info(blob)
+        paths = {drive.id: drive.path.name for drive in self.node.pool.drives}
+        expected = sorted((paths[drive], f"{blob.hex()}.{shard}") for shard, drive in enumerate(info.drives))
+        there = [path for path in shards(folder) if path.name.startswith(blob.hex())]
+        assert sorted((path.relative_to(folder).parts[0], path.name) for path in there) == expected
+        assert not info.missing
+
+
+async def join(beside: Beside, path: Path) -> None:
+    """A drive joins the pool, and what a worker wrote before is sealed."""
+    path.mkdir()
+    catalog, pool = beside.node.catalog, beside.node.pool
+    await catalog.write(lambda tx: membership.join(tx, uuid.uuid4().hex, str(path), now_us()))
+    await beside.until(beside.janitor.sweep, lambda: any(one.path == path and one.writable for one in pool.drives))
+
+
 def test_a_shard_that_a_heal_has_placed_and_not_yet_recorded_is_no_orphan(tmp_path: Path) -> None:
+    async def scene(worker: Node, janitor: Janitor) -> None:
+        await put(worker, "object", os.urandom(5 * MIB))
+        blob = worker.store.current(BUCKET, "object").extents[0].blob
+        beside = Beside(worker, janitor)
+        await janitor.sweep()  # which seals it
+        pool = janitor._node.pool
+        shutil.rmtree(pool.drives[0].path)
+        pool.drives[0].path.mkdir()
+        await pool.probe()
+        assert pool.drives[0].state is DriveState.NEW
+        await beside.until(janitor.heal, lambda: bool(beside.sweeps))
+        beside.whole(tmp_path, blob)
+
+    play(tmp_path, scene)
+
+
+def test_a_shard_that_a_move_has_placed_and_not_yet_recorded_is_no_orphan(tmp_path: Path) -> None:
+    async def scene(worker: Node, janitor: Janitor) -> None:
+        await put(worker, "object", os.urandom(5 * MIB))
+        blob = worker.store.current(BUCKET, "object").extents[0].blob
+        beside = Beside(worker, janitor)
+        await join(beside, tmp_path / "drive4")
+        catalog, leaving = janitor._node.catalog, beside.info(blob).drives[0]
+        await catalog.write(lambda tx: membership.drain(tx, leaving, "drive", now_us()))
+        await beside.until(janitor.move, lambda: bool(beside.sweeps))
+        assert leaving not in beside.info(blob).drives
+        beside.whole(tmp_path, blob)
+
+    play(tmp_path, scene)
+
+
+def test_what_is_restriped_and_not_yet_recorded_is_no_orphan(tmp_path: Path) -> None:
     async def scene(worker: Node, janitor: Janitor) -> None:
         data = os.urandom(5 * MIB)
         await put(worker, "object", data)
-        blob = worker.store.current(BUCKET, "object").extents[0].blob
-        jobs = janitor._node
-        janitor._lives = lambda instance: instance == jobs.instance  # type: ignore[method-assign]
-        await janitor.sweep()
-        shutil.rmtree(jobs.pool.drives[0].path)
-        jobs.pool.drives[0].path.mkdir()
-        await jobs.pool.probe()
-        assert jobs.pool.drives[0].state is DriveState.NEW
-        rebuild: Any = jobs.blobs.rebuild
-        sweeps: list[asyncio.Task[None]] = []
+        beside = Beside(worker, janitor)
+        await join(beside, tmp_path / "drive4")
+        jobs, copy = janitor._node, restripe.copy
 
-        async def rebuild_beside_a_sweep(*arguments: Any) -> Any:
-            done = await rebuild(*arguments)
-            sweeps.append(asyncio.create_task(janitor.sweep()))
-            await asyncio.wait(sweeps, timeout=0.5)  # all the time it needs to do harm
-            return done
+        async def beside_a_sweep(blobs: Blobs, info: BlobInfo, append: Append, parity: int) -> Written:
+            written = await copy(blobs, info, append, parity)
+            await beside.sweep()
+            return written
 
-        jobs.blobs.rebuild = rebuild_beside_a_sweep  # type: ignore[method-assign]
-        while not sweeps:
-            await janitor.watch()
-        await asyncio.gather(*sweeps)
-        info = jobs.catalog.read(lambda tx: repair.blob(tx, blob))
-        assert info is not None and not info.missing
-        assert sorted(path.name for path in shards(tmp_path)) == [f"{blob.hex()}.{shard}" for shard in range(4)]
+        await jobs.catalog.write(lambda tx: restriping.start(tx, now_us()))
+        with mock.patch.object(restripe, "copy", beside_a_sweep):
+            await beside.until(janitor.restripe, lambda: bool(beside.sweeps))
+        moved = jobs.catalog.read(lambda tx: tx.all("SELECT DISTINCT to_blob FROM moved"))
+        assert [len(beside.info(blob).drives) for (blob,) in moved] == [5]
+        beside.whole(tmp_path, moved[0][0])
+        reading = jobs.store.read(jobs.store.current(BUCKET, "object"))
+        assert b"".join([bytes(piece) async for piece in reading]) == data
 
     play(tmp_path, scene)
