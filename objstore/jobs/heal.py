@@ -125,7 +125,8 @@ async def _heal_one(catalog: Catalog, blobs: Blobs, info: BlobInfo, missing: Mis
     offsets = {append.offset for append in appends}
     done = await catalog.write(lambda tx: repair.healed(tx, info.id, missing.shard, drive, offsets))
     blobs.directory.forget(info.id)
-    if not done and catalog.read(lambda tx: repair.blob(tx, info.id)) is None:
-        with contextlib.suppress(DriveError):  # it was reaped meanwhile: no row leads to what was just placed
+    now = None if done else catalog.read(lambda tx: repair.blob(tx, info.id))
+    if not done and (now is None or now.drives[missing.shard] != drive):
+        with contextlib.suppress(DriveError):  # no row leads to what was just placed
             await target.unlink(info.id, missing.shard)
     return done

@@ -68,7 +68,7 @@ async def _drop_empty(catalog: Catalog, blobs: Blobs, before_ms: int) -> int:
 
 async def _remove(catalog: Catalog, blobs: Blobs, info: BlobInfo) -> None:
     failed = await blobs.remove(info)
-    await catalog.write(lambda tx: repair.removed(tx, info.id, failed))
+    await catalog.write(lambda tx: repair.removed(tx, info, failed))
 
 
 async def clear(catalog: Catalog, pool: Pool) -> int:

@@ -99,6 +99,7 @@ def healed(tx: Transaction, blob_id: bytes, shard: int, drive: str, offsets: Col
     if any(append.offset not in offsets for append in appends(tx, blob_id)):
         return False
     _drop_leftovers(tx, blob_id, shard)  # a shard that is made anew has only what is alive
+    tx.run("DELETE FROM leftovers WHERE drive = ? AND blob = ? AND idx = ?", drive.encode(), blob_id, shard)
     changed = tx.run(
         "UPDATE shards SET drive = ?, missing = NULL WHERE blob = ? AND idx = ?", drive.encode(), blob_id, shard
     )
@@ -288,10 +289,11 @@ def punched(tx: Transaction, blob_id: bytes, ranges: Sequence[tuple[int, int]], 
             )
 
 
-def removed(tx: Transaction, blob_id: bytes, failed: Collection[int] = ()) -> bool:
-    """Forget a blob that was unlinked, on drives of shards that `failed` not yet; False, and nothing is forgotten, if
-    something is alive."""
-    if alive(tx, blob_id):
+def removed(tx: Transaction, info: BlobInfo, failed: Collection[int] = ()) -> bool:
+    """Forget a blob that was unlinked where `info` had it, on drives of shards that `failed` not yet. False, and
+    nothing is forgotten, if something is alive, or a shard came to another drive meanwhile."""
+    blob_id, now = info.id, blob(tx, info.id)
+    if alive(tx, blob_id) or (now is not None and now.drives != info.drives):
         return False
     tx.run(
         "DELETE FROM leftovers WHERE blob = ? AND drive IN (SELECT drive FROM shards WHERE blob = ?)", *[blob_id] * 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from objstore.blobs.types import BlobInfo, Extent, Span, Written
 from objstore.store import extents, repair
 from tests.store.fakes import INSTANCE, MemoryCatalog
@@ -37,6 +39,16 @@ def test_the_lowest_offset_missing_stays_until_the_shard_is_healed() -> None:
     assert repair.missing_shards(tx) == [] and repair.blob(tx, OTHER) is None
 
 
+def test_a_shard_that_comes_back_to_a_drive_is_not_what_was_left_over_there() -> None:
+    tx = MemoryCatalog()
+    extents.record(tx, written(4096, info()))
+    assert repair.relocated(tx, info(), 1, "d", [4096])
+    assert repair.leftovers_on(tx, "b") == [repair.Leftover(BLOB, 1, [])]
+    assert extents.mark_missing(tx, BLOB, 1)
+    assert repair.healed(tx, BLOB, 1, "b", [4096])
+    assert repair.leftovers_on(tx, "b") == []
+
+
 def test_a_lost_drive_is_queued_a_piece_at_a_time() -> None:
     tx = MemoryCatalog()
     for blob in (BLOB, OTHER):
@@ -70,12 +82,15 @@ def test_garbage_is_due_after_its_grace_and_a_dead_blob_goes_whole() -> None:
     assert repair.garbage_due(tx, 100) == {}, "another refers to it"
     extents.release(tx, one.extents, 2)
     assert repair.garbage_due(tx, 2) == {} and repair.garbage_due(tx, 3) == {BLOB: [(4096, 4096)]}
-    assert repair.alive(tx, BLOB) and not repair.removable(tx, BLOB, 100) and not repair.removed(tx, BLOB)
+    assert repair.alive(tx, BLOB) and not repair.removable(tx, BLOB, 100) and not repair.removed(tx, info())
     extents.release(tx, two.extents, 50)
     assert not repair.removable(tx, BLOB, 50) and repair.removable(tx, BLOB, 51)
     repair.punched(tx, BLOB, [(4096, 4096), (8192, 4096)])
     assert repair.garbage_due(tx, 100) == {} and repair.empty_blobs(tx) == [BLOB]
-    assert repair.removed(tx, BLOB)
+    assert not repair.removed(tx, msgspec.structs.replace(info(), drives=("a", "b", "d"))), (
+        "a shard was moved meanwhile"
+    )
+    assert repair.removed(tx, info())
     assert repair.blob(tx, BLOB) is None and repair.blob_ids(tx) == []
 
 
