@@ -30,7 +30,7 @@ def trust(issuer: Issuer, **conditions: Any) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def provider(iam: Any, issuer: Issuer) -> str:
     answer = iam.create_open_id_connect_provider(Url=issuer.url, ClientIDList=["my-app", "other-app"])
     return str(answer["OpenIDConnectProviderArn"])
