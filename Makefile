@@ -43,7 +43,7 @@ torture: setup-dev
 
 ## faults       power loss and failing drives in one process, seed by seed: make faults [SEEDS=200 or FROM-TO]
 faults: setup-dev
-	OBJSTORE_FAULT_SEEDS=$(or $(SEEDS),200) $(BIN)/python -m pytest -n 2 --dist loadfile tests/faults/test_power_loss.py
+	OBJSTORE_FAULT_SEEDS=$(or $(SEEDS),200) $(BIN)/python -m pytest -n 2 --dist worksteal tests/faults/test_power_loss.py
 
 ## mutations    would the tests notice? deliberate bugs, one by one: make mutations [ONLY=PATTERN]
 mutations: setup-dev
