@@ -92,6 +92,7 @@ class Mirror:
             self._opened = connect(self.path, strict=strict, cache_kib=_CACHE_KIB, log_pages=_log_pages(drive))
         try:
             self._files = self._identity()
+            self._size = path.stat().st_size
             if before != self.file:
                 raise MirrorFailed(self.id, "was replaced while it was opened")
             if stood > (now := self.position().seq):
@@ -137,16 +138,21 @@ class Mirror:
         return MirrorFailed(self.id, f"{type(error).__name__}: {error}{why}", full=full)
 
     def problem(self) -> MirrorFailed | None:
-        """Why what is written here would reach nobody; None when all is well. Two calls of stat."""
+        """Why what is written here would reach nobody; None when all is well. Three calls of stat."""
         if self.abandoned:
             return MirrorFailed(self.id, "did not answer in time", intact=True)
         if self._drive is not None and self._drive.state is DriveState.FAULTY:
             return MirrorFailed(self.id, f"its drive is faulty: {self._drive.problem}", intact=True)
         try:
-            same = self._identity() == self._files
+            if self._identity() != self._files:
+                return MirrorFailed(self.id, f"{self.path} was replaced")
+            size = self.path.stat().st_size
         except OSError as error:
             return MirrorFailed(self.id, f"{self.path}: {error.strerror}", intact=not self.path.parent.exists())
-        return None if same else MirrorFailed(self.id, f"{self.path} was replaced")
+        if size < self._size:  # it only ever grows, and what was cut off may be in every cache for long
+            return MirrorFailed(self.id, f"{self.path} was cut from {self._size} to {size} bytes")
+        self._size = size
+        return None
 
     def check(self) -> None:
         """Raise MirrorFailed where there is a problem."""

@@ -71,7 +71,7 @@ def replaced_by_an_old_copy(deployment: Deployment, slot: int) -> None:
 
 
 at_rest = [deleted, truncated, emptied, overwritten, folder_gone, replaced_by_an_old_copy]
-running = [deleted, folder_gone, replaced_by_an_old_copy]
+running = [deleted, truncated, folder_gone, replaced_by_an_old_copy]
 
 
 def made(tmp_path: Path) -> Deployment:
