@@ -3,9 +3,11 @@ noticed, left out, made again, and no client hears of it."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,17 @@ def mirrors(server: Running) -> list[Path]:
     return [Path(drive["path"], "catalog.db") for drive in info(server)["drives"] if drive["mirror"]]
 
 
+@contextlib.contextmanager
+def after(harm: Callable[[Path, Path], None], mirror: Path, old: Path) -> Iterator[int]:
+    """Do the harm; the number of the file that is there then, which no other file gets meanwhile."""
+    harm(mirror, old)
+    if not mirror.exists():
+        yield 0
+        return
+    with mirror.open("rb") as file:
+        yield os.fstat(file.fileno()).st_ino
+
+
 def made_again(server: Running, mirror: Path, harmed: int) -> None:
     """Wait until there are as many mirrors as there should be, and the harmed file is none of them."""
 
@@ -74,24 +87,23 @@ def test_no_client_hears_of_it(tmp_path: Path, harm: Callable[[Path, Path], None
         with Load(server, "load", keys, writers=2) as load:
             load.progress(10, 10)
             mirror = mirrors(server)[0]
-            harm(mirror, old)
-            harmed = mirror.stat().st_ino if mirror.exists() else 0
-            load.progress(10, 10)
-            if harm in (cut, flipped):
-                looked_through(server)
-            made_again(server, mirror, harmed)
+            with after(harm, mirror, old) as harmed:
+                load.progress(10, 10)
+                if harm is flipped:
+                    looked_through(server)
+                made_again(server, mirror, harmed)
             load.progress(5, 5)
         assert load.failed_reads == []
         assert all("ServiceUnavailable" in one for one in load.failed_writes), load.failed_writes
         for which in (0, -1):
             mirror = mirrors(server)[which]
-            with stopped(server):
-                harm(mirror, old)
-                harmed = mirror.stat().st_ino if mirror.exists() else 0
-            if harm in (cut, flipped):
-                looked_through(server)
-            if harm is not old_one:  # one that only lags is caught up, and stays
-                made_again(server, mirror, harmed)
+            with contextlib.ExitStack() as stack:
+                with stopped(server):
+                    harmed = stack.enter_context(after(harm, mirror, old))
+                if harm in (cut, flipped):
+                    looked_through(server)
+                if harm is not old_one:  # one that only lags is caught up, and stays
+                    made_again(server, mirror, harmed)
             check(server, keys + load.acknowledged)
         server.stop()
         verified = command("admin", "verify", *map(str, server.drives), environment=CLI_ENVIRONMENT)
