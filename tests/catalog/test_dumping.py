@@ -9,7 +9,7 @@ from pathlib import Path
 
 import apsw
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from objstore.catalog.dumping import DumpBroken, Head, dump, load
@@ -70,6 +70,7 @@ def test_what_was_dumped_is_loaded(rows: int) -> None:
 
 
 SMALL = dumped(made(5))
+SMALL_CONTENTS = contents(made(5))
 
 
 @given(st.integers(0, len(SMALL) - 1), st.integers(1, 200))
@@ -79,11 +80,15 @@ def test_one_that_is_cut_short_is_not_loaded(length: int, size: int) -> None:
 
 
 @given(st.integers(0, len(SMALL) * 8 - 1))
-def test_one_in_which_a_bit_is_flipped_is_not_loaded(bit: int) -> None:
+@example(len(SMALL) * 8 - 33)  # padding behind the last block that is deflated: what is held is the same
+def test_one_in_which_a_bit_is_flipped_is_not_loaded_unless_it_holds_the_same(bit: int) -> None:
     content = bytearray(SMALL)
     content[bit // 8] ^= 1 << bit % 8
-    with pytest.raises(DumpBroken):
-        loaded(bytes(content))
+    try:
+        _, again = loaded(bytes(content))
+    except DumpBroken:
+        return
+    assert contents(again) == SMALL_CONTENTS
 
 
 def test_a_row_that_does_not_match_its_checksum_is_not_dumped() -> None:
