@@ -18,7 +18,7 @@ from objstore.iam.lookup import bucket_of
 from objstore.iam.users import owner_of
 from objstore.s3 import bucket_names, limits, locations, tags, tokens
 from objstore.s3.times import second
-from objstore.store.errors import BucketAlreadyOwnedByYou
+from objstore.store.errors import BucketAlreadyOwnedByYou, NoSuchBucket
 from objstore.store.locks import OBJECT_LOCK, ObjectLock
 from objstore.store.tags import BUCKET_TAGS
 from objstore.store.types import ENABLED, Bucket
@@ -50,25 +50,29 @@ async def create_bucket(call: Call, context: Context) -> dict[str, Any]:
     controls = call.get("ObjectOwnership") or context.object_ownership
     if controls == ownership.ENFORCED:
         ownership.require_private(grants, owner)
-    try:
-        await context.store.create_bucket(
-            name,
-            owner,
-            region=region,
-            acl=grants,
-            ownership=controls,
-            versioning=ENABLED if OBJECT_LOCK in documents else "",
-            documents=documents,
-        )
-    except BucketAlreadyOwnedByYou:
-        # us-east-1 answers the second creation like the first; nowhere may it look as if it had changed anything.
-        known = context.store.bucket(name)
-        same = known.acl == grants and known.ownership == controls
-        if not same or not documents.keys() <= known.configuration.keys():
-            raise AwsError("BucketAlreadyExists", BucketName=name) from None
-        if context.region != locations.US_EAST_1:
-            raise
-    return {"Location": f"/{name}"}
+    while True:
+        try:
+            await context.store.create_bucket(
+                name,
+                owner,
+                region=region,
+                acl=grants,
+                ownership=controls,
+                versioning=ENABLED if OBJECT_LOCK in documents else "",
+                documents=documents,
+            )
+        except BucketAlreadyOwnedByYou:
+            # us-east-1 answers the second creation like the first; nowhere may it look as if it had changed anything.
+            try:
+                known = context.store.bucket(name)
+            except NoSuchBucket:
+                continue  # deleted meanwhile, so it can be made
+            same = known.acl == grants and known.ownership == controls
+            if not same or not documents.keys() <= known.configuration.keys():
+                raise AwsError("BucketAlreadyExists", BucketName=name) from None
+            if context.region != locations.US_EAST_1:
+                raise
+        return {"Location": f"/{name}"}
 
 
 def _configuration(call: Call) -> dict[str, Any]:

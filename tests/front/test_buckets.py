@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import uuid
 from typing import Any
 
@@ -125,3 +127,22 @@ def test_what_does_not_exist_says_so(s3: Any, bucket: str) -> None:
 def test_an_operation_that_is_not_there_answers_not_implemented(s3: Any, bucket: str) -> None:
     with refused("NotImplemented", 501):
         s3.put_bucket_accelerate_configuration(Bucket=bucket, AccelerateConfiguration={"Status": "Enabled"})
+
+
+def test_whoever_makes_a_bucket_that_another_deletes_is_never_told_that_it_is_not_there(s3: Any) -> None:
+    name = f"fleeting-{uuid.uuid4().hex[:12]}"
+    over = threading.Event()
+
+    def delete() -> None:
+        while not over.is_set():
+            with contextlib.suppress(ClientError):
+                s3.delete_bucket(Bucket=name)
+
+    deleting = threading.Thread(target=delete)
+    deleting.start()
+    try:
+        for _ in range(150):
+            s3.create_bucket(Bucket=name)
+    finally:
+        over.set()
+        deleting.join()
