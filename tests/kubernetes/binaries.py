@@ -1,7 +1,7 @@
 """kube-apiserver and kubectl, built once from their Go module: `python -m tests.kubernetes.binaries`.
 
-The module k8s.io/kubernetes replaces its staging repositories by folders, which a module that requires it cannot see; so a
-module of our own is written that replaces each by the released module of the same version (v1.N.M is v0.N.M there).
+The module k8s.io/kubernetes replaces its staging repositories by folders, which a module that requires it cannot see;
+so a module of our own is written that replaces each by the released module of the same version (v1.N.M is v0.N.M).
 What is built is kept outside the checkout, in $OBJSTORE_KUBERNETES_CACHE or ~/.cache/objstore.
 """
 
@@ -37,7 +37,8 @@ def _go(*arguments: str, cwd: Path) -> str:
 def _module(cwd: Path) -> str:
     """The go.mod of a module that requires Kubernetes, its staging repositories replaced by released modules."""
     (cwd / "go.mod").write_text("module binaries\n")
-    upstream = Path(json.loads(_go("mod", "download", "-json", f"k8s.io/kubernetes@v{VERSION}", cwd=cwd))["GoMod"]).read_text()
+    told = json.loads(_go("mod", "download", "-json", f"k8s.io/kubernetes@v{VERSION}", cwd=cwd))
+    upstream = Path(told["GoMod"]).read_text()
     staging = re.findall(r"^\s+(k8s\.io/\S+) => \./staging/", upstream, re.MULTILINE)
     released = f"v0.{VERSION.split('.', 1)[1]}"
     lines = [
@@ -68,7 +69,8 @@ def build() -> Path:
         version = f"-X k8s.io/component-base/version.gitVersion=v{VERSION}"
         for command in wanted:
             built = folder() / f".{command}.new"
-            _go("build", "-trimpath", "-ldflags", f"-s -w {version}", "-o", str(built), f"k8s.io/kubernetes/cmd/{command}", cwd=cwd)
+            package = f"k8s.io/kubernetes/cmd/{command}"
+            _go("build", "-trimpath", "-ldflags", f"-s -w {version}", "-o", str(built), package, cwd=cwd)
             built.rename(folder() / command)
     return folder()
 
