@@ -8,7 +8,7 @@ DRIVES ?= ./data/drive{1...4}
 IMAGE ?= objstore:latest
 ENGINE ?= $(firstword $(foreach e,podman docker buildah,$(if $(shell command -v $(e) 2>/dev/null),$(e))))
 
-.PHONY: help setup setup-dev run test torture faults mutations lint format bench soak conformance image lock clean
+.PHONY: help setup setup-dev run test kubernetes test-kubernetes torture faults mutations lint format bench soak conformance image lock clean
 
 help:
 	@grep -E '^## ' Makefile | cut -c4-
@@ -36,6 +36,14 @@ run: setup
 ## test         every test
 test: setup-dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests
+
+## kubernetes   build kube-apiserver and what else the Kubernetes tests need, once (needs Go)
+kubernetes: setup-dev
+	$(BIN)/python -m tests.kubernetes.binaries
+
+## test-kubernetes  the Kubernetes tests alone, in full
+test-kubernetes: kubernetes
+	OBJSTORE_KUBERNETES_FULL=1 $(BIN)/python -m pytest -n0 tests/kubernetes
 
 ## torture      random clients over random faults and crashes, checked: make torture [SEED=N] [MINUTES=5]
 torture: setup-dev

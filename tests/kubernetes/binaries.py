@@ -1,4 +1,4 @@
-"""kube-apiserver and kubectl, built once from their Go module: `python -m tests.kubernetes.binaries`.
+"""kube-apiserver, its controllers and kubectl, built once from their Go module: `python -m tests.kubernetes.binaries`.
 
 The module k8s.io/kubernetes replaces its staging repositories by folders, which a module that requires it cannot see;
 so a module of our own is written that replaces each by the released module of the same version (v1.N.M is v0.N.M).
@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 VERSION = "1.36.3"
-COMMANDS = ("kube-apiserver", "kubectl")
+COMMANDS = ("kube-apiserver", "kube-controller-manager", "kubectl")
 
 
 def folder() -> Path:

@@ -1,0 +1,18 @@
+"""What `objstore operator` is told: on the command line or in the environment."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperatorOptions:
+    """`namespace` is the operator's own: its Lease is there, and the provisioner's name begins with it."""
+
+    namespace: str
+    lease: str = "objstore-operator"
+    identity: str = field(default_factory=socket.gethostname)
+    health_address: str = "127.0.0.1:8081"
+    workers: int = 8
+    """Objects of one kind that are reconciled at the same time."""
