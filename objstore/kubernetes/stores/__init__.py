@@ -1,0 +1,1 @@
+"""ObjectStores: a server on volumes of its own, and everything that Kubernetes needs for it."""
