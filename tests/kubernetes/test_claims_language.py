@@ -1,0 +1,137 @@
+"""What claims are written in: names, and the keys of additionalConfig."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from objstore.kubernetes.claims import configuration, names
+from objstore.kubernetes.claims.configuration import OF_A_NEW_BUCKET, Configuration, ConfigurationError, Limits
+from objstore.kubernetes.kinds import Key
+
+EVERYTHING = configuration.allowed_keys(
+    "maxObjects,maxSize,bucketMaxObjects,bucketMaxSize,bucketPolicy,bucketLifecycle,bucketOwner,"
+    "versioning,objectLock,cors,tags,encryption"
+)
+LABELS = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", fullmatch=True)
+NAMES = st.lists(LABELS, min_size=1, max_size=3).map(lambda parts: ".".join(parts)[:253].rstrip(".-"))
+
+
+@given(LABELS)
+def test_a_provisioner_is_a_label(namespace: str) -> None:
+    value = names.label(names.provisioner(namespace))
+    assert re.fullmatch(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?", value)
+
+
+def test_names_that_rook_s_users_know() -> None:
+    assert names.label("rook-ceph.ceph.rook.io/bucket") == "rook-ceph.ceph.rook.io-bucket"
+    assert names.object_bucket(Key("default", "photos")) == "obc-default-photos"
+    assert re.fullmatch(r"photo-booth-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", names.generated_bucket("photo-booth"))
+
+
+@given(st.text(alphabet="abcdefghijklmnopqrstuvwxyz0123456789-.", max_size=100))
+def test_generated_names_fit_and_differ(prefix: str) -> None:
+    first, second = names.generated_bucket(prefix), names.generated_bucket(prefix)
+    assert len(first) <= 63 and first != second
+    assert first.startswith(prefix[:26])
+
+
+@given(LABELS, NAMES, NAMES)
+def test_an_account_s_name_keeps_the_uid(namespace: str, one: str, other: str) -> None:
+    uid = str(uuid.UUID(int=7))
+    told = names.tenant(Key(namespace, one), uid)
+    assert len(told) <= 64 and told.endswith(f"-{uid}") and told.startswith("obc-")
+    assert re.fullmatch(r"[a-z0-9-]+", told)
+    assert told != names.tenant(Key(namespace, other), str(uuid.UUID(int=8)))
+
+
+def test_nothing_is_asked_for_by_default() -> None:
+    assert configuration.parse(None, OF_A_NEW_BUCKET) == configuration.parse({}, OF_A_NEW_BUCKET) == Configuration()
+    assert not Configuration().user_limits
+
+
+def test_every_key_is_read() -> None:
+    lifecycle = {"Rules": [{"ID": "old", "Status": "Enabled", "Prefix": "", "Expiration": {"Days": 30}}]}
+    cors = {"CORSRules": [{"AllowedOrigins": ["*"], "AllowedMethods": ["GET"]}]}
+    policy = {"Version": "2012-10-17", "Statement": []}
+    lock = {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}}
+    given = {"maxObjects": "1k", "maxSize": "2G", "bucketMaxObjects": "3000", "bucketMaxSize": "4Gi"}
+    given |= {"bucketPolicy": json.dumps(policy), "bucketLifecycle": json.dumps(lifecycle), "bucketOwner": "alice"}
+    given |= {"versioning": "Enabled", "objectLock": json.dumps(lock), "cors": json.dumps(cors)}
+    read = configuration.parse(given | {"tags": '{"team": "storage"}', "encryption": "AES256"}, EVERYTHING)
+    assert read == Configuration(
+        user_limits=Limits(1000, 2 * 10**9),
+        bucket_limits=Limits(3000, 4 * 2**30),
+        policy=policy,
+        lifecycle=lifecycle,
+        owner="alice",
+        versioning="Enabled",
+        object_lock=lock,
+        cors=cors,
+        tags={"team": "storage"},
+        encryption={"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]},
+    )
+    assert configuration.parse({"objectLock": "Enabled"}, EVERYTHING).object_lock == {"ObjectLockEnabled": "Enabled"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("maxSize", "2 GB", "is no quantity such as 1000, 2G or 1Ti"),
+        ("maxObjects", 1000, 'is a string: write "1000"'),
+        ("maxObjects", None, "is a string"),
+        ("lifecycle", "{}", "there is no such key; did you mean bucketLifecycle?"),
+        ("MaxSize", "1", "there is no such key; did you mean maxSize?"),
+        ("zzz", "1", "there is no such key; known are maxObjects"),
+        ("versioning", "on", "is Enabled or Suspended, not 'on'"),
+        ("objectLock", "true", "is Enabled, or an ObjectLockConfiguration in JSON"),
+        ("objectLock", '{"Rules": []}', "is no ObjectLockConfiguration"),
+        ("objectLock", "{", "is no JSON"),
+        ("cors", '{"CORSRules": {}}', "is no CORSConfiguration"),
+        ("cors", "[" * 100_000, "is no JSON"),
+        ("bucketLifecycle", '{"Rules": [{"Status": "Enabled", "Expire": 1}]}', "is no BucketLifecycleConfiguration"),
+        ("bucketLifecycle", "[]", "is no BucketLifecycleConfiguration"),
+        ("bucketPolicy", "[]", "is a policy in JSON"),
+        ("bucketPolicy", "x" * 300_000, "is longer than"),
+        ("tags", '{"team": 1}', "is a JSON object of strings"),
+        ("tags", "[]", "is a JSON object of strings"),
+        ("encryption", "rot13", "is AES256, aws:kms, or"),
+        ("bucketOwner", "", "is the name of a user"),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_what_is_wrong_is_named(key: str, value: Any, told: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        configuration.parse({key: value}, EVERYTHING)
+    assert list(caught.value.wrong) == [key]
+    assert str(caught.value).startswith(f"additionalConfig.{key}: ") and told in str(caught.value)
+
+
+def test_everything_that_is_wrong_is_told_at_once() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        configuration.parse({"maxSize": "much", "bucketPolicy": "{}", "versioning": "Enabled"}, OF_A_NEW_BUCKET)
+    assert set(caught.value.wrong) == {"maxSize", "bucketPolicy"}
+    assert "administrator can allow it" in caught.value.wrong["bucketPolicy"]
+
+
+def test_object_lock_needs_versioning() -> None:
+    with pytest.raises(ConfigurationError, match="object lock has versioning enabled"):
+        configuration.parse({"objectLock": "Enabled", "versioning": "Suspended"}, EVERYTHING)
+
+
+@pytest.mark.parametrize("given", ["maxSize=1", ["maxSize"], 7, True])
+def test_what_is_no_map_is_refused(given: Any) -> None:
+    with pytest.raises(ConfigurationError, match="is a map of strings"):
+        configuration.parse(given, EVERYTHING)
+
+
+def test_an_administrator_s_list() -> None:
+    assert configuration.allowed_keys("maxObjects, maxSize,") == {"maxObjects", "maxSize"}
+    with pytest.raises(ConfigurationError, match="maxBytes: there is no such key"):
+        configuration.allowed_keys("maxObjects,maxBytes")
