@@ -26,6 +26,13 @@ NodeWriter = Callable[[Any], str]
 HeaderPair = tuple[bytes, bytes]
 
 
+class Turns(tuple[tuple[str, list[Any]], ...]):
+    """Lists of a document whose elements come in turns: a member and some of its items, then another and some of its.
+
+    Given as the value of the first of them, in whose place all are written.
+    """
+
+
 @dataclass(slots=True)
 class Response:
     """An answer ready to be sent. `length` is what Content-Length says, None where there is no body by nature (204)."""
@@ -247,7 +254,11 @@ def _structure(
 
     def plain(value: Mapping[str, Any]) -> str:
         try:
-            inner = [fields[member](one) for member, one in value.items() if one is not None]
+            inner = [
+                fields[member](one) if type(one) is not Turns else "".join([fields[each](some) for each, some in one])
+                for member, one in value.items()
+                if one is not None
+            ]
         except KeyError as error:
             raise TypeError(f"{name} has no member {error}") from error
         return f"{opening}>{''.join(inner)}{closing}"

@@ -77,9 +77,9 @@ def verify_presigned(
 
 def _verify(request: Addressed, credential: Credential, date: str, headers: Mapping[str, str], signature: str) -> None:
     text = string_to_sign(request, date, headers)
-    digest = hmac.digest(credential.secret.encode(), text, "sha1")
-    expected = base64.b64encode(digest)
-    if not hmac.compare_digest(expected, signature.encode("utf-8", "replace")):
+    # botocore signs "/bucket/" where it asks for "/bucket", and S3 takes it.
+    known = [text, string_to_sign(request, date, headers, end=b"/")] if _is_bucket(request) else [text]
+    if not any(_is_signature(signature, credential, one) for one in known):
         raise AwsError(
             "SignatureDoesNotMatch",
             AWSAccessKeyId=credential.access_key,
@@ -89,16 +89,29 @@ def _verify(request: Addressed, credential: Credential, date: str, headers: Mapp
         )
 
 
-def string_to_sign(request: Addressed, date: str, headers: Mapping[str, str]) -> bytes:
-    """The bytes that the secret signs; `date` is the `Date` header (nothing beside `x-amz-date`) or a URL's expiry."""
+def _is_bucket(request: Addressed) -> bool:
+    """Whether the path is that of a bucket, without a slash after it."""
+    return request.host_bucket is None and len(request.raw_path) > 1 and b"/" not in request.raw_path[1:]
+
+
+def _is_signature(signature: str, credential: Credential, text: bytes) -> bool:
+    expected = base64.b64encode(hmac.digest(credential.secret.encode(), text, "sha1"))
+    return hmac.compare_digest(expected, signature.encode("utf-8", "replace"))
+
+
+def string_to_sign(request: Addressed, date: str, headers: Mapping[str, str], end: bytes = b"") -> bytes:
+    """The bytes that the secret signs; `date` is the `Date` header (nothing beside `x-amz-date`) or a URL's expiry.
+
+    `end` is what the signer put after the path.
+    """
     lines = [request.method, headers.get("content-md5", "").strip(), headers.get("content-type", "").strip(), date]
     lines += [f"{name}:{headers[name].strip()}" for name in sorted(headers) if name.startswith("x-amz-")]
     text = "\n".join(lines).encode("latin-1", "replace")
-    return text + b"\n" + _resource(request)
+    return text + b"\n" + _resource(request, end)
 
 
-def _resource(request: Addressed) -> bytes:
-    path = request.raw_path
+def _resource(request: Addressed, end: bytes) -> bytes:
+    path = request.raw_path + end
     if request.host_bucket is not None:
         path = b"/" + request.host_bucket.encode() + path
     named = []

@@ -1,14 +1,17 @@
 """ListObjectVersions: every version and delete marker by key, newest first.
 
+Both kinds of element come in that one order, as S3 writes them: clients that read a stream (minio-go) rely on it.
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
 """
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
 from objstore.aws.errors import AwsError
 from objstore.aws.operation import Call, operation
+from objstore.aws.serialising import Turns
 from objstore.iam import acl, ownership
 from objstore.iam.context import Context
 from objstore.iam.lookup import bucket_of
@@ -57,8 +60,12 @@ async def list_object_versions(call: Call, context: Context) -> dict[str, Any]:
         "Name": call.bucket,
         "MaxKeys": size,
         **listing.marked_members(call, encode, page, "Version", version_marker),
-        "Versions": [_version(item, encode, bucket) for item in page.items if not item.version.delete_marker],
-        "DeleteMarkers": [_common(item, encode, bucket) for item in page.items if item.version.delete_marker],
+        "Versions": Turns(
+            ("DeleteMarkers", [_common(item, encode, bucket) for item in run])
+            if markers
+            else ("Versions", [_version(item, encode, bucket) for item in run])
+            for markers, run in groupby(page.items, lambda item: item.version.delete_marker)
+        ),
     }
 
 

@@ -38,6 +38,8 @@ def test_presigned_urls_work_for_whoever_has_them(server: Running, bucket: str, 
     delete = client.generate_presigned_url("delete_object", given)
     assert fetch(server, "DELETE", delete).status == 204
     assert fetch(server, "GET", client.generate_presigned_url("get_object", given)).error == ("NoSuchKey", 404)
+    listed = fetch(server, "GET", client.generate_presigned_url("list_objects_v2", {"Bucket": bucket}))
+    assert listed.status == 200, listed.body
 
 
 def test_a_presigned_url_is_for_what_was_signed(server: Running, bucket: str) -> None:

@@ -6,6 +6,8 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/Versioning.html
 from __future__ import annotations
 
 import json
+import re
+import urllib.request
 from typing import Any
 
 import pytest
@@ -141,6 +143,17 @@ def test_a_delete_marker_is_no_source_of_a_copy(s3: Any, alice: Any, versioned: 
     s3.put_bucket_policy(Bucket=versioned, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
     with refused("InvalidRequest", 400):
         alice.copy_object(Bucket=mine, Key="c", CopySource=source)
+
+
+def test_versions_and_markers_are_listed_in_one_order(s3: Any, versioned: str) -> None:
+    for key in ("a", "b", "c"):
+        s3.put_object(Bucket=versioned, Key=key, Body=b"1")
+        s3.delete_object(Bucket=versioned, Key=key)
+        s3.put_object(Bucket=versioned, Key=key, Body=b"2")
+    url = s3.generate_presigned_url("list_object_versions", Params={"Bucket": versioned})
+    with urllib.request.urlopen(url) as answer:
+        found = re.findall(r"<(Version|DeleteMarker)>.*?<Key>(.)</Key>", answer.read().decode())
+    assert found == [(kind, key) for key in "abc" for kind in ("Version", "DeleteMarker", "Version")]
 
 
 def test_versions_are_listed_in_pages(s3: Any, versioned: str) -> None:
