@@ -25,7 +25,7 @@ def main() -> int:
     runs: list[Run] = []
     for seed in [options.seed] if options.seed is not None else _seeds():
         until = deadline if options.seed is not None else min(deadline, time.monotonic() + SEED_SECONDS)
-        runs.append(one_seed(seed, until, options.keep))
+        runs.append(one_seed(seed, until, options.keep / str(seed) if options.keep else None))
         if time.monotonic() >= deadline or runs[-1].record.violations:
             break
     return _summary(runs)
