@@ -27,6 +27,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """CREATE TABLE buckets (
             id INTEGER PRIMARY KEY AUTOINCREMENT, name BLOB NOT NULL UNIQUE, owner BLOB NOT NULL, record BLOB NOT NULL
         ) STRICT""",
+        "CREATE INDEX buckets_owner ON buckets (owner, name)",
         """CREATE TABLE objects (
             bucket INTEGER NOT NULL, key BLOB NOT NULL, ord INTEGER NOT NULL, era INTEGER NOT NULL DEFAULT 0,
             record BLOB NOT NULL,

@@ -10,7 +10,13 @@ from objstore.cli import showing
 from objstore.cli.asking import ask
 
 PATH: Final = "/-/admin/v1/accounts"
-_COLUMNS: Final = {"id": "account", "name": "name", "email": "email", "suspended": "suspended"}
+_COLUMNS: Final = {
+    "id": "account",
+    "name": "name",
+    "email": "email",
+    "max_buckets": "most buckets",
+    "suspended": "suspended",
+}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,12 +25,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     create = commands.add_parser("create", help="make an account; `key create --account ID` gives it a root key")
     create.add_argument("name")
     create.add_argument("--email", default="", help="by which ACLs may name it")
+    create.add_argument("--max-buckets", type=int, metavar="N", help="how many it may own (default: no limit)")
     create.set_defaults(run=_create)
     listing = commands.add_parser("list", help="all accounts")
     listing.set_defaults(run=_list)
-    made = [create, listing]
+    info = commands.add_parser("info", help="one account")
+    which = info.add_mutually_exclusive_group(required=True)
+    which.add_argument("id", nargs="?")
+    which.add_argument("--name", help="its name, instead of its id")
+    info.set_defaults(run=_info)
+    limit = commands.add_parser("limit", help="how many buckets an account may own")
+    limit.add_argument("id")
+    limit.add_argument("max_buckets", metavar="N", type=_most, help="a number, or `none` for no limit")
+    limit.set_defaults(run=_limit)
+    made = [create, listing, info, limit]
     for name, method, help_text in (
-        ("info", "GET", "one account"),
         ("suspend", "PUT", "let nobody of an account in"),
         ("resume", "PUT", "let an account in again"),
         ("delete", "DELETE", "remove an account that has nothing left"),
@@ -37,7 +52,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _create(options: argparse.Namespace) -> int:
-    answer = _ask(options, "POST", name=options.name, email=options.email)
+    limit = {} if options.max_buckets is None else {"max_buckets": str(options.max_buckets)}
+    answer = _ask(options, "POST", name=options.name, email=options.email, **limit)
     return showing.show(options, answer, _COLUMNS)
 
 
@@ -48,6 +64,20 @@ def _list(options: argparse.Namespace) -> int:
         page = _ask(options, "GET", after=page["next"])
         found += page["accounts"]
     return showing.show(options, found, _COLUMNS)
+
+
+def _info(options: argparse.Namespace) -> int:
+    which = {"name": options.name} if options.id is None else {"id": options.id}
+    return showing.show(options, _ask(options, "GET", **which), _COLUMNS)
+
+
+def _limit(options: argparse.Namespace) -> int:
+    return showing.show(options, _ask(options, "PUT", id=options.id, max_buckets=options.max_buckets), _COLUMNS)
+
+
+def _most(text: str) -> str:
+    """A number of buckets as the admin API reads it: empty for no limit."""
+    return "" if text == "none" else str(int(text))
 
 
 def _one(options: argparse.Namespace) -> int:

@@ -8,7 +8,6 @@ For another account than root's own, root takes the place of that account's root
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
@@ -17,8 +16,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from objstore.cli.asking import AdminError
-from objstore.server.settings import SettingsError, secret_from
+from objstore.cli.asking import AdminError, connection
 
 _EVERYTHING: Final = {"arn": "arn:aws:iam::aws:policy/AdministratorAccess"}
 
@@ -31,10 +29,8 @@ def option(*parsers: argparse.ArgumentParser) -> None:
 
 def client(options: argparse.Namespace) -> Any:
     """A client of IAM, in the account that the options name. Raises SettingsError, AdminError."""
-    user = secret_from(os.environ, "OBJSTORE_ROOT_USER")
-    password = secret_from(os.environ, "OBJSTORE_ROOT_PASSWORD")
-    if not user or not password:
-        raise SettingsError("set OBJSTORE_ROOT_USER and OBJSTORE_ROOT_PASSWORD to the server's root credentials")
+    root = connection(options)
+    user, password = root.access_key, root.secret_key
     if getattr(options, "account", None) is None:
         return _client(options, "iam", user, password)
     target = f"arn:aws:iam::{options.account}:root"

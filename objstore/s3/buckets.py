@@ -14,6 +14,7 @@ from objstore.aws.errors import AwsError
 from objstore.aws.operation import Call, operation
 from objstore.iam import acl, ownership
 from objstore.iam.context import Context
+from objstore.iam.identities import accounts
 from objstore.iam.lookup import bucket_of
 from objstore.iam.users import owner_of
 from objstore.s3 import bucket_names, limits, locations, tags, tokens
@@ -60,6 +61,7 @@ async def create_bucket(call: Call, context: Context) -> dict[str, Any]:
                 ownership=controls,
                 versioning=ENABLED if OBJECT_LOCK in documents else "",
                 documents=documents,
+                most=lambda tx: accounts.max_buckets(tx, owner.id),
             )
         except BucketAlreadyOwnedByYou:
             # us-east-1 answers the second creation like the first; nowhere may it look as if it had changed anything.

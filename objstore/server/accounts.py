@@ -1,7 +1,9 @@
 """Accounts for administrators: `/-/admin/v1/accounts`, and `/-/admin/v1/users` for what IAM has no operation for.
 
-GET lists accounts page by page, or tells the one whose `id` is given. POST makes one of a `name` and perhaps an `email`
-address. PUT with `suspended` true or false shuts one out, or lets it in again. DELETE removes one with nothing left.
+GET lists accounts page by page, or tells the one whose `id` or `name` is given. POST makes one of a `name`, and perhaps
+an `email` address and `max_buckets`. PUT with `suspended` true or false shuts one out, or lets it in again; with
+`max_buckets` it says how many buckets the account may own, where an empty one means as many as it likes. DELETE removes
+one with nothing left.
 PUT on `users` does to a user, named by `account` and `name`, what it does to an account.
 """
 
@@ -21,6 +23,7 @@ from objstore.server.node import Node
 
 PAGE: Final = 1000
 _MOST_NAME: Final = 128
+_MOST_BUCKETS: Final = 10**9
 
 
 class AccountPages:
@@ -34,15 +37,14 @@ class AccountPages:
             return await self._create(given)
         unique = given.get("id")
         if method == "GET" and unique is None:
-            return self._list(given.get("after"))
+            return self._named(given["name"]) if "name" in given else self._list(given.get("after"))
         if unique is None:
             raise missing("id")
         if method == "PUT":
-            suspended = flag(given, "suspended")
-            change = msgspec.structs.replace
+            changed = _changed(given)
             return _account(
                 await self._identities.write(
-                    lambda tx: accounts.change(tx, unique, lambda one: change(one, suspended=suspended))
+                    lambda tx: accounts.change(tx, unique, lambda one: msgspec.structs.replace(one, **changed))
                 )
             )
         found = self._identities.read(lambda tx: accounts.require(tx, unique))
@@ -58,13 +60,49 @@ class AccountPages:
             raise AwsError("InvalidArgument", f"{email[:254]} is no email address.")
         if self._identities.users.by_email(email) is not None:
             raise AwsError("EntityAlreadyExists", f"Account with email address {email} already exists.")
-        new = Account(names.new_account(), secrets.token_hex(32), name, email, self._identities.now_us())
+        new = Account(
+            names.new_account(),
+            secrets.token_hex(32),
+            name,
+            email,
+            self._identities.now_us(),
+            max_buckets=_max_buckets(given.get("max_buckets", "")),
+        )
         await self._identities.write(lambda tx: accounts.add(tx, new))
         return _account(new)
+
+    def _named(self, name: str) -> dict[str, Any]:
+        found = self._identities.read(lambda tx: accounts.by_name(tx, name))
+        if found is None:
+            raise AwsError("NoSuchEntity", f"The account with name {name[:_MOST_NAME]} cannot be found.")
+        return _account(found)
 
     def _list(self, after: str | None) -> dict[str, Any]:
         found = self._identities.read(lambda tx: accounts.page(tx, after, PAGE))
         return {"accounts": [_account(one) for one in found.items], "next": found.next}
+
+
+def _changed(given: Parameters) -> dict[str, Any]:
+    """The members of an account that a request gives anew."""
+    changed: dict[str, Any] = {}
+    if "max_buckets" in given:
+        changed["max_buckets"] = _max_buckets(given["max_buckets"])
+    if "suspended" in given or not changed:
+        changed["suspended"] = flag(given, "suspended")
+    return changed
+
+
+def _max_buckets(text: str) -> int | None:
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 11 and int(text) <= _MOST_BUCKETS):
+        raise AwsError(
+            "InvalidArgument",
+            f"max_buckets is a number from 0 to {_MOST_BUCKETS}, or empty for no limit.",
+            ArgumentName="max_buckets",
+            ArgumentValue=text[:32],
+        )
+    return int(text)
 
 
 def _account(one: Account) -> dict[str, Any]:
@@ -75,6 +113,7 @@ def _account(one: Account) -> dict[str, Any]:
         "canonical_id": one.canonical,
         "created": one.created_us // 1_000_000,
         "suspended": one.suspended,
+        "max_buckets": one.max_buckets,
     }
 
 

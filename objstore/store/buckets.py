@@ -15,6 +15,7 @@ from objstore.store.errors import (
     BucketNotEmpty,
     IllegalVersioningConfiguration,
     NoSuchBucket,
+    TooManyBuckets,
 )
 from objstore.store.events import outbox, rules
 from objstore.store.events.rules import Notification
@@ -56,12 +57,17 @@ def require(tx: Transaction, name: str) -> Bucket:
     return bucket
 
 
-def create(tx: Transaction, new: Bucket) -> Bucket:
-    """Enter a bucket (its `id` is chosen here). Raises BucketAlreadyOwnedByYou, BucketAlreadyExists."""
+def create(tx: Transaction, new: Bucket, most: int | None = None) -> Bucket:
+    """Enter a bucket (its `id` is chosen here), unless its owner has `most` already (None: no limit).
+
+    Raises BucketAlreadyOwnedByYou, BucketAlreadyExists, TooManyBuckets.
+    """
     known = find(tx, new.name)
     if known is not None:
         mine = known.owner.id == new.owner.id
         raise (BucketAlreadyOwnedByYou if mine else BucketAlreadyExists)(BucketName=new.name)
+    if most is not None and owned(tx, new.owner.id) >= most:
+        raise TooManyBuckets(f"The account may own {most} buckets, and does.", BucketName=new.name)
     name = new.name.encode()
     tx.run("INSERT INTO buckets (name, owner, record) VALUES (?, ?, ?)", name, new.owner.id.encode(), b"")
     row = tx.one("SELECT id FROM buckets WHERE name = ?", name)
@@ -70,6 +76,13 @@ def create(tx: Transaction, new: Bucket) -> Bucket:
     tx.run("UPDATE buckets SET record = ? WHERE id = ?", pack(bucket), bucket.id)
     tx.run("INSERT INTO usage (bucket) VALUES (?)", bucket.id)
     return bucket
+
+
+def owned(tx: Transaction, owner: str) -> int:
+    """How many buckets an owner id has."""
+    row = tx.one("SELECT COUNT(*) FROM buckets WHERE owner = ?", owner.encode())
+    assert row is not None, "a count is always one row"
+    return int(row[0])
 
 
 def update(tx: Transaction, name: str, change: Callable[[Bucket], Bucket]) -> Bucket:

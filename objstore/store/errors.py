@@ -43,6 +43,12 @@ class BucketAlreadyOwnedByYou(StoreError):
     code = "BucketAlreadyOwnedByYou"
 
 
+class TooManyBuckets(StoreError):
+    """The owner has as many buckets as it may. Detail: BucketName."""
+
+    code = "TooManyBuckets"
+
+
 class SnapshotAlreadyExists(StoreError):
     """The bucket has a snapshot of that name. Detail: BucketName."""
 

@@ -121,13 +121,17 @@ class Store:
         ownership: str = "",
         versioning: str = "",
         documents: Mapping[str, msgspec.Struct] | None = None,
+        most: Callable[[Transaction], int | None] = lambda _: None,
     ) -> Bucket:
-        """Make a bucket, configured by `documents`. Raises BucketAlreadyOwnedByYou, BucketAlreadyExists."""
+        """Make a bucket, configured by `documents`; `most` tells how many its owner may have.
+
+        Raises BucketAlreadyOwnedByYou, BucketAlreadyExists, TooManyBuckets.
+        """
         self._catalog.require_room()
         new = Bucket(0, name, owner, self._clock(), versioning, region, acl, ownership)
         for subject, document in (documents or {}).items():
             new = configuration.changed(new, subject, document)
-        return await self._catalog.write(lambda tx: buckets.create(tx, new))
+        return await self._catalog.write(lambda tx: buckets.create(tx, new, most(tx)))
 
     def bucket(self, name: str) -> Bucket:
         """The bucket; raises NoSuchBucket."""

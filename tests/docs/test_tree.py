@@ -27,4 +27,4 @@ def test_the_tree_names_nothing_that_is_not_there() -> None:
 def test_the_tree_is_in_the_order_that_imports_are_held_to() -> None:
     contract = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]
     layers = [name.rpartition(".")[2] for layer in contract["layers"] for name in re.findall(r"[\w.]+", layer)]
-    assert [name for indent, name in TREE if not indent] == layers
+    assert [name for indent, name in TREE if not indent] == [name for name in layers if name in packages()]

@@ -42,6 +42,12 @@ def by_name(tx: Transaction, name: str) -> Account | None:
     return _one(tx, "name", name.lower())
 
 
+def max_buckets(tx: Transaction, canonical: str) -> int | None:
+    """How many buckets the account of a canonical user id may own; None for no limit, as the configuration's have."""
+    found = by_canonical(tx, canonical)
+    return found.max_buckets if found is not None else None
+
+
 def add(tx: Transaction, account: Account) -> None:
     """Enter a new account. Raises EntityAlreadyExists when id, name or email address is taken."""
     if by_name(tx, account.name) or find(tx, account.id) or by_canonical(tx, account.canonical):

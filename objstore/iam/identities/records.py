@@ -12,7 +12,8 @@ Tags = tuple[tuple[str, str], ...]
 
 
 class Account(msgspec.Struct, frozen=True, array_like=True):
-    """An account; `canonical` is the user id that owns its buckets and objects."""
+    """An account; `canonical` is the user id that owns its buckets and objects. It may own `max_buckets` buckets, None
+    for no limit."""
 
     id: str
     canonical: str
@@ -20,6 +21,7 @@ class Account(msgspec.Struct, frozen=True, array_like=True):
     email: str
     created_us: int
     suspended: bool = False
+    max_buckets: int | None = None
 
 
 class User(msgspec.Struct, frozen=True, array_like=True):
