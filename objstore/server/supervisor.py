@@ -11,7 +11,6 @@ import contextlib
 import os
 import resource
 import signal
-import ssl
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -35,6 +34,7 @@ from objstore.drives.state import DriveState
 from objstore.kms import keyring, master
 from objstore.server import credentials, engines, runtime
 from objstore.server.access import configure_logging
+from objstore.server.certificates import Certificate
 from objstore.server.children import Child, Orders
 from objstore.server.sealed_values import RESEALERS
 from objstore.server.settings import STORED, Kms, Settings, SettingsError
@@ -80,7 +80,7 @@ def _check_certificate(settings: Settings) -> None:
     if settings.tls_cert is None or settings.tls_key is None:
         return
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_cert, settings.tls_key)
+        Certificate(settings.tls_cert, settings.tls_key).check()
     except OSError as error:  # an ssl.SSLError is one too
         raise SettingsError(
             f"TLS: certificate {settings.tls_cert} and key {settings.tls_key} cannot be used: {error.strerror or error}"

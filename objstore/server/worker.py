@@ -16,8 +16,10 @@ from pathlib import Path
 
 import uvicorn
 
+from objstore.server import certificates
 from objstore.server.access import AccessLog
 from objstore.server.application import application
+from objstore.server.certificates import Certificate
 from objstore.server.children import Orders
 from objstore.server.node import open_node
 from objstore.server.protocol import bounded
@@ -73,12 +75,17 @@ async def serve(orders: Orders) -> None:
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,
     )
+    config.load()
     server = _Server(config)
     _spare_the_collector()
-    watch = asyncio.create_task(node.watch(_PROBE_SECONDS))
+    watching = [asyncio.create_task(node.watch(_PROBE_SECONDS))]
+    if settings.tls_cert and settings.tls_key and config.ssl is not None:
+        certificate = Certificate(settings.tls_cert, settings.tls_key)
+        watching.append(asyncio.create_task(certificates.follow(certificate, config.ssl)))
     try:
         await server.serve([listening])
     finally:
-        watch.cancel()
+        for watch in watching:
+            watch.cancel()
         await node.close()
         log.flush()

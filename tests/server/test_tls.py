@@ -179,6 +179,29 @@ def test_plain_http_is_not_answered(secure: Secure) -> None:
     connection.close()
 
 
+def shown(running: Running) -> bytes:
+    """The certificate that a new connection is shown."""
+    return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", running.port)))
+
+
+def test_a_renewed_certificate_is_used_without_a_start(tmp_path: Path) -> None:
+    chain, private = certificate(tmp_path / "used")
+    first = ssl.PEM_cert_to_DER_cert(chain.read_text())
+    arguments = ("--tls-cert", str(chain), "--tls-key", str(private))
+    running = Secure(drives=[tmp_path / "drive"], log=tmp_path / "log", arguments=arguments).start()
+    try:
+        assert shown(running) == first
+        renewed, key = certificate(tmp_path / "renewed")
+        chain.write_bytes(renewed.read_bytes())  # the key is still that of the first
+        until(lambda: "the one before is kept in use" in running.output(), "a warning")
+        assert shown(running) == first
+        private.write_bytes(key.read_bytes())
+        until(lambda: shown(running) == ssl.PEM_cert_to_DER_cert(renewed.read_text()), "the renewed certificate")
+        running.client().list_buckets()
+    finally:
+        running.stop()
+
+
 @pytest.mark.parametrize("wrong", ["missing", "nonsense", "another"])
 def test_a_certificate_that_cannot_be_used_is_refused_at_the_start(tmp_path: Path, wrong: str) -> None:
     chain, private = certificate(tmp_path / "one")

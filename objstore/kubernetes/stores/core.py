@@ -215,4 +215,4 @@ class Peer(Part, frozen=True, kw_only=True):
 
 def plain(part: Part) -> Any:
     """The part as Kubernetes reads it, without what was not given."""
-    return {name: value for name, value in msgspec.to_builtins(part).items() if value is not None}
+    return msgspec.to_builtins(part)
