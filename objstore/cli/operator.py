@@ -25,6 +25,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--health-address", default="127.0.0.1:8081", metavar="HOST:PORT", help="/healthz and /metrics")
     parser.add_argument("--workers", type=int, default=8, metavar="N", help="objects of a kind reconciled at a time")
+    parser.add_argument(
+        "--image",
+        default=os.environ.get("OBJSTORE_IMAGE", "objstore:latest"),
+        help="of servers whose ObjectStore names none (default OBJSTORE_IMAGE)",
+    )
     parser.set_defaults(run=_run)
 
 
@@ -40,6 +45,7 @@ def _run(options: argparse.Namespace) -> int:
         identity=options.identity,
         health_address=options.health_address,
         workers=options.workers,
+        image=options.image,
     )
     asyncio.run(run(given))
     return 0

@@ -68,3 +68,9 @@ def key_of(body: Body) -> Key:
     """Which object that is."""
     metadata = body.get("metadata") or {}
     return Key(metadata.get("namespace") or "", metadata["name"])
+
+
+def spec_of(body: Body) -> Body:
+    """What an object asks for; nothing where that is nothing that can be read."""
+    spec = body.get("spec")
+    return spec if isinstance(spec, Mapping) else {}

@@ -20,11 +20,13 @@ from kubernetes_asyncio import config
 from kubernetes_asyncio.client import ApiClient, Configuration
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from objstore.kubernetes.claims import names as claim_names
 from objstore.kubernetes.cluster import Cluster
 from objstore.kubernetes.controller import Controller
 from objstore.kubernetes.kinds import Body, Key, Kind, key_of
 from objstore.kubernetes.leader import Leader
 from objstore.kubernetes.options import OperatorOptions
+from objstore.kubernetes.stores.controller import Stores
 from objstore.kubernetes.workqueue import Workqueue
 
 CONNECTIONS: Final = 64  # to the API server
@@ -47,7 +49,8 @@ async def run(options: OperatorOptions) -> None:
 
 def _controllers(cluster: Cluster, options: OperatorOptions) -> Sequence[Controller]:
     """Everything that the operator does."""
-    return []
+    provisioner = claim_names.provisioner(options.namespace)
+    return [Stores(cluster, image=options.image, provisioner=provisioner)]
 
 
 async def _configure() -> None:

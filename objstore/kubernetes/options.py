@@ -16,3 +16,6 @@ class OperatorOptions:
     health_address: str = "127.0.0.1:8081"
     workers: int = 8
     """Objects of one kind that are reconciled at the same time."""
+
+    image: str = "objstore:latest"
+    """The server's image, where an ObjectStore names none."""

@@ -182,10 +182,7 @@ def definitions() -> dict[str, dict[str, Any]]:
         ],
         about="A user of a store.",
     )
-    return {
-        f"{one['metadata']['name'].partition('.')[2]}_{one['spec']['names']['plural']}.yaml": one
-        for one in (store, user)
-    }
+    return {f"{one['metadata']['name']}.yaml": one for one in (store, user)}
 
 
 def text(one: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 import msgspec
 from msgspec import Meta
 
-_QUANTITY = r"^[+]?([0-9]+|[0-9]+\.[0-9]*|\.[0-9]+)(([KMGTPE]i)|[munkMGTPE]|([eE][+-]?[0-9]+))?$"  # none below zero
+from objstore.kubernetes import quantities
 
 
 class Rule(NamedTuple):
@@ -31,7 +31,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defau
 
 Quantity = Annotated[
     int | str,
-    Meta(extra_json_schema={"x-kubernetes-int-or-string": True, "pattern": _QUANTITY, "maxLength": 32}),
+    Meta(extra_json_schema={"x-kubernetes-int-or-string": True, "pattern": quantities.PATTERN, "maxLength": 32}),
 ]
 DnsName = Annotated[
     str, Meta(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$", max_length=253)

@@ -32,7 +32,6 @@ SETTINGS_HASH: Final = f"{GROUP}/settings-hash"
 CONTAINER: Final = "objstore"
 PORT: Final = 9000
 PORT_NAMES: Final = {False: "http", True: "https"}
-DRIVES: Final = "/drives"
 SETTINGS_FOLDER: Final = "/etc/objstore/settings"
 SETTINGS_FILE: Final = "objstore.toml"
 CREDENTIALS_FOLDER: Final = "/etc/objstore/credentials"
@@ -88,10 +87,6 @@ def storage_class(namespace: str, store: str) -> str:
 def drive(template: str, number: int) -> str:
     """The name of a drive: of its volume in the pod, and of the claim template; numbers count from 1."""
     return f"{template}-{number}"
-
-
-def drive_path(drive_name: str) -> str:
-    return f"{DRIVES}/{drive_name}"
 
 
 def volume_claim(drive_name: str, store: str, ordinal: int) -> str:

@@ -24,9 +24,9 @@ def listed(store: Store, present: Body | None, joined: Collection[str]) -> list[
     before = _drives(present)
     if before is None:
         return store.spec.drives
-    known = {names.drive_path(name) for name in store.spec.drives}
+    known = {store.drive_path(name) for name in store.spec.drives}
     kept = [path for path in before if path in known]
-    return [name for name in store.spec.drives if names.drive_path(name) in {*kept, *joined}]
+    return [name for name in store.spec.drives if store.drive_path(name) in {*kept, *joined}]
 
 
 def _drives(present: Body | None) -> list[str] | None:
@@ -56,7 +56,7 @@ def digest(store: Store) -> str:
 def _own(store: Store, drives: Sequence[str]) -> Mapping[str, Any]:
     spec = store.spec
     own: dict[str, Any] = {
-        "drives": [names.drive_path(name) for name in drives],
+        "drives": [store.drive_path(name) for name in drives],
         "address": f":{names.PORT}",
         "durability": spec.durability,
         "region": spec.region,

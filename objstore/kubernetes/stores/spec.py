@@ -66,8 +66,7 @@ class DriveTemplate(Part, frozen=True, kw_only=True):
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(
             "self.count >= oldSelf.count",
-            "drives are never taken away by a smaller count: drain and remove them first (objstore admin drive drain),"
-            " and keep their volumes listed",
+            "drives hold data: a store never gets fewer of them",
             ".count",
         ),
         Rule(
@@ -274,6 +273,14 @@ class ObjectStoreSpec(Part, frozen=True, kw_only=True):
             extra_json_schema={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
         ),
     ]
+    mount_path: Annotated[
+        str,
+        Meta(
+            pattern=r"^(/[-._a-zA-Z0-9]+)+$",
+            max_length=200,
+            description="The folder in which the pods have their drives, /drives by default.",
+        ),
+    ] = "/drives"
     image: (
         Annotated[str, Meta(max_length=512, description="The server's image; the operator's own by default.")] | None
     ) = None
@@ -361,6 +368,12 @@ class ObjectStoreSpec(Part, frozen=True, kw_only=True):
             "objects are laid out over all drives, at most 16: dataChunks and codingChunks must add up to that, or"
             " leave out dataChunks",
             ".erasureCoded.dataChunks",
+        ),
+        Rule(
+            "(has(self.mountPath) ? self.mountPath : '/drives')"
+            " == (has(oldSelf.mountPath) ? oldSelf.mountPath : '/drives')",
+            "the drives of a store stay where they are",
+            ".mountPath",
         ),
         Rule(
             "has(self.masterKey) == has(oldSelf.masterKey)",

@@ -77,6 +77,10 @@ class Store:
         asked += hosting.dns_names
         return list(dict.fromkeys([*self.service_names, *asked])) if asked else []
 
+    def drive_path(self, drive: str) -> str:
+        """Where a drive is in the pods."""
+        return f"{self.spec.mount_path}/{drive}"
+
     @property
     def credentials_secret(self) -> str:
         given = self.spec.credentials

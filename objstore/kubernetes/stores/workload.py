@@ -125,7 +125,7 @@ def _mounts(store: Store) -> list[dict[str, Any]]:
         mounts.append({"name": "master-key", "mountPath": names.MASTER_KEY_FOLDER, "readOnly": True})
     if store.tls_secret is not None:
         mounts.append({"name": "tls", "mountPath": names.TLS_FOLDER, "readOnly": True})
-    mounts += [{"name": name, "mountPath": names.drive_path(name)} for name in store.spec.drives]
+    mounts += [{"name": name, "mountPath": store.drive_path(name)} for name in store.spec.drives]
     return mounts
 
 
