@@ -27,6 +27,7 @@ from objstore.kubernetes.kinds import Body, Key, Kind, key_of
 from objstore.kubernetes.leader import Leader
 from objstore.kubernetes.options import OperatorOptions
 from objstore.kubernetes.stores.controller import Stores
+from objstore.kubernetes.users.controller import Users
 from objstore.kubernetes.workqueue import Workqueue
 
 CONNECTIONS: Final = 64  # to the API server
@@ -50,7 +51,7 @@ async def run(options: OperatorOptions) -> None:
 def _controllers(cluster: Cluster, options: OperatorOptions) -> Sequence[Controller]:
     """Everything that the operator does."""
     provisioner = claim_names.provisioner(options.namespace)
-    return [Stores(cluster, image=options.image, provisioner=provisioner)]
+    return [Stores(cluster, image=options.image, provisioner=provisioner), Users(cluster)]
 
 
 async def _configure() -> None:

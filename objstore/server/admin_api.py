@@ -121,11 +121,33 @@ class AdminQuestions(_ForRoot, Generic[Q]):
         self._kind, self._answer = kind, answer
 
     async def _told(self, request: Request, body: Body) -> Any:
-        try:
-            asked = msgspec.json.decode(await body.read(MOST), type=self._kind)
-        except msgspec.DecodeError as error:
-            raise AwsError("InvalidRequest", f"The question cannot be read: {error}") from None
-        return await asyncio.to_thread(self._answer, asked)
+        return await asyncio.to_thread(self._answer, await _question(body, self._kind))
+
+
+class AdminOrders(_ForRoot, Generic[Q]):
+    """Root orders something in JSON, read as `kind`."""
+
+    def __init__(
+        self,
+        node: Node,
+        settings: Settings,
+        domains: Domains,
+        kind: type[Q],
+        carry_out: Callable[[Q], Awaitable[Any]],
+    ) -> None:
+        super().__init__(node, settings, domains)
+        self._kind, self._carry_out = kind, carry_out
+
+    async def _told(self, request: Request, body: Body) -> Any:
+        return await self._carry_out(await _question(body, self._kind))
+
+
+async def _question(body: Body, kind: type[Q]) -> Q:
+    """A body in JSON. Raises InvalidRequest."""
+    try:
+        return msgspec.json.decode(await body.read(MOST), type=kind)
+    except msgspec.DecodeError as error:
+        raise AwsError("InvalidRequest", f"The question cannot be read: {error}") from None
 
 
 def _json(body: Any, status: int) -> Response:

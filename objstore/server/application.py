@@ -17,9 +17,10 @@ from objstore.s3.website.hosts import Hosts
 from objstore.server import metrics, verifying
 from objstore.server.access import AccessLog
 from objstore.server.accounts import AccountPages, UserPages
-from objstore.server.admin_api import AdminPage, AdminStream, Answer, Parameters
+from objstore.server.admin_api import AdminOrders, AdminPage, AdminStream, Answer, Parameters
 from objstore.server.drives import DrivePages
 from objstore.server.explanations import explaining, replaying
+from objstore.server.given_keys import GivenKey, GivenKeyPages
 from objstore.server.inventory import Inventory
 from objstore.server.kms_keys import KeyPages, RewrapPages
 from objstore.server.ldap_policies import LdapPolicyPages
@@ -103,6 +104,7 @@ def admin_routes(node: Node, settings: Settings, domains: Domains) -> list[Route
         Route("/accounts", page(AccountPages(node)), methods=["GET", "POST", "PUT", "DELETE"]),
         Route("/users", page(UserPages(node)), methods=["GET", "PUT"]),
         Route("/service-accounts", page(ServiceAccountPages(node)), methods=["GET", "POST", "PUT", "DELETE"]),
+        Route("/keys", AdminOrders(node, settings, domains, GivenKey, GivenKeyPages(node)), methods=["POST"]),
         Route("/ldap-policies", page(LdapPolicyPages(node)), methods=["GET", "PUT", "DELETE"]),
         Route("/inventory", page(lists), methods=["GET", "POST"]),
         Route("/kms/keys", page(KeyPages(node)), methods=["GET", "PUT", "POST"]),

@@ -59,6 +59,21 @@ def iam(connection: Connection) -> Any:
     return _client(connection, "iam")
 
 
+def sts(connection: Connection) -> Any:
+    """A client of STS."""
+    return _client(connection, "sts")
+
+
+@contextlib.contextmanager
+def acting_with(access: str, secret: str) -> Iterator[None]:
+    """What this thread or task asks meanwhile, it asks with that key."""
+    before = _acting.set(ReadOnlyCredentials(access, secret, None))
+    try:
+        yield
+    finally:
+        _acting.reset(before)
+
+
 @contextlib.contextmanager
 def acting_for(connection: Connection, account: str) -> Iterator[None]:
     """What this thread or task asks meanwhile, it asks as the root user of an account (STS AssumeRoot)."""
@@ -144,9 +159,11 @@ def _assumed(connection: Connection, account: str) -> ReadOnlyCredentials:
     target = f"arn:aws:iam::{account}:root"
     before = _acting.set(None)
     try:
-        sts = _client(connection, "sts")
         answer = told(
-            sts.assume_root, TargetPrincipal=target, TaskPolicyArn=_EVERYTHING, DurationSeconds=_SESSION_SECONDS
+            sts(connection).assume_root,
+            TargetPrincipal=target,
+            TaskPolicyArn=_EVERYTHING,
+            DurationSeconds=_SESSION_SECONDS,
         )["Credentials"]
     finally:
         _acting.reset(before)

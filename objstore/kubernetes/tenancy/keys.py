@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from objstore.client import Connection
+from objstore.client import Connection, StoreRefused
 from objstore.kubernetes.tenancy import clients
 from objstore.kubernetes.tenancy.accounts import Tenant
 from objstore.kubernetes.tenancy.clients import absent, told
@@ -45,6 +45,15 @@ def ensure(
             return Key(held)
         made = told(iam.create_access_key, UserName=user)["AccessKey"]
         return Key(made["AccessKeyId"], made["SecretAccessKey"])
+
+
+def speaks_for(connection: Connection, access: str, secret: str) -> str | None:
+    """The ARN of whom an access key with that secret speaks for; None where the two are not good together."""
+    with clients.acting_with(access, secret):
+        try:
+            return str(told(clients.sts(connection).get_caller_identity)["Arn"])
+        except StoreRefused:
+            return None
 
 
 def rotate(connection: Connection, tenant: Tenant, held: str, *, user: str | None = None) -> Key:

@@ -22,7 +22,7 @@ class Quotas(Part, frozen=True, kw_only=True):
 
     max_buckets: Annotated[int, Meta(le=1_000_000, description="Buckets.")] | None = None
     max_size: Quantity | None = None
-    max_objects: Annotated[int, Meta(le=(1 << 63) - 1, description="Objects, in all buckets together.")] | None = None
+    max_objects: Annotated[int, Meta(le=10**15, description="Objects, in all buckets together.")] | None = None
 
 
 class Capabilities(Part, frozen=True, kw_only=True):
