@@ -40,6 +40,7 @@ test: setup-dev
 ## kubernetes   build kube-apiserver and what else the Kubernetes tests need, once (needs Go)
 kubernetes: setup-dev
 	$(BIN)/python -m tests.kubernetes.binaries
+	$(BIN)/python -m tests.kubernetes.helm
 
 ## test-kubernetes  the Kubernetes tests alone, in full
 test-kubernetes: kubernetes

@@ -36,7 +36,7 @@ class Building:
 
     def __init__(self, cluster: Cluster, store: Store, *, image: str, provisioner: str) -> None:
         self._cluster, self._store = cluster, store
-        self._image, self._provisioner = store.spec.image or image, provisioner
+        self._image, self._provisioner = image, provisioner
 
     async def claims(self) -> list[Body]:
         """The PersistentVolumeClaims of the store's drives."""

@@ -19,7 +19,9 @@ GRACE_S = 60
 
 
 def stateful_set(store: Store, *, image: str, credentials_version: str) -> Body:
-    """`credentials_version` changes when root's credentials do: the server reads them when it starts."""
+    """The `image` is for a store whose spec names none. `credentials_version` changes when root's credentials do: the
+    server reads them when it starts.
+    """
     return {
         "metadata": store.metadata(names.stateful_set(store.name)),
         "spec": {
@@ -30,7 +32,7 @@ def stateful_set(store: Store, *, image: str, credentials_version: str) -> Body:
             "updateStrategy": {"type": "RollingUpdate"},
             "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"},
             "selector": {"matchLabels": names.selector(store.name)},
-            "template": _pod(store, image, credentials_version),
+            "template": _pod(store, store.spec.image or image, credentials_version),
             "volumeClaimTemplates": claim_templates(store),
         },
     }
