@@ -11,6 +11,7 @@ import contextlib
 import os
 import resource
 import signal
+import socket
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -58,13 +59,10 @@ def run(settings: Settings) -> int:
             _make_folders(settings)
             locks = [stack.enter_context(_descriptor(fd)) for fd in _lock_drives(settings)]
             begun = _prepare(settings, folder)
-            sockets = [stack.enter_context(one) for one in listen(settings)]
-            port = sockets[0].getsockname()[1]
+            sockets = [[stack.enter_context(one) for one in each] for each in listen(settings)]
+            port = sockets[0][0].getsockname()[1]
             inherit = [lock, *locks]
-            children = [
-                Child(Orders("worker", number, settings, str(folder), one.fileno()), [*inherit, one.fileno()])
-                for number, one in enumerate(sockets)
-            ]
+            children = [_worker(number, settings, folder, inherit, each) for number, each in enumerate(sockets)]
             children.append(Child(Orders("jobs", 0, settings, str(folder)), inherit))
             for child in children:
                 child.start()
@@ -73,6 +71,11 @@ def run(settings: Settings) -> int:
     except (CatalogError, DriveError, master.MasterKeyError) as error:
         raise SettingsError(str(error)) from None
     return 0
+
+
+def _worker(number: int, settings: Settings, folder: Path, inherit: list[int], sockets: list[socket.socket]) -> Child:
+    descriptors = [one.fileno() for one in sockets]
+    return Child(Orders("worker", number, settings, str(folder), tuple(descriptors)), [*inherit, *descriptors])
 
 
 def _check_certificate(settings: Settings) -> None:
@@ -228,7 +231,7 @@ def _prepare_keys(catalog: Catalog, key: master.MasterKey, settings: Kms) -> Non
 
 def _announce(settings: Settings, port: int, begun: _Begun) -> None:
     host = settings.host
-    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
+    shown = "127.0.0.1" if host in ("", "0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
     shown = f"[{shown}]" if ":" in shown else shown
     drives = len(settings.drives)
     console = Console(file=sys.stdout, highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""One worker: the Starlette application on uvicorn, on the socket that the supervisor made.
+"""One worker: the Starlette application on uvicorn, on the sockets that the supervisor made.
 
 Paths below `/-/` are the server's own (health, metrics, admin API): no bucket can have that name. Everything else is
 AWS's wire.
@@ -57,8 +57,8 @@ async def serve(orders: Orders) -> None:
     log = AccessLog(settings.access_log)
     node = await open_node(settings, Path(orders.runtime))
     hold_instance(Path(orders.runtime), node.instance)
-    assert orders.socket is not None, "a worker is given a socket"
-    listening = socket.socket(fileno=orders.socket)
+    assert orders.sockets, "a worker is given a socket"
+    listening = [socket.socket(fileno=one) for one in orders.sockets]
     config = uvicorn.Config(
         application(node, settings, log),
         http=bounded(settings.limits),
@@ -83,7 +83,7 @@ async def serve(orders: Orders) -> None:
         certificate = Certificate(settings.tls_cert, settings.tls_key)
         watching.append(asyncio.create_task(certificates.follow(certificate, config.ssl)))
     try:
-        await server.serve([listening])
+        await server.serve(listening)
     finally:
         for watch in watching:
             watch.cancel()

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import socket
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from objstore.server.settings import Settings, SettingsError
+from objstore.server.sockets import listen
 from tests.front.wire import Signer, send, until
 from tests.harness import Running, serving
 
@@ -77,3 +82,15 @@ def start_without_answer(server: Running) -> Any:
     finally:
         if server.process.poll() is None:
             server.process.kill()
+
+
+def test_no_host_is_every_interface_by_either_protocol() -> None:
+    settings = Settings(drives=("/a", "/b"), address=":0", workers=2)
+    with contextlib.ExitStack() as stack:
+        workers = [[stack.enter_context(one) for one in each] for each in listen(settings)]
+        port = workers[0][0].getsockname()[1]
+        assert {one.getsockname()[1] for each in workers for one in each} == {port}
+        for host in ["127.0.0.1", "::1"] if len(workers[0]) == 2 else ["127.0.0.1"]:
+            stack.enter_context(socket.create_connection((host, port), timeout=5))
+        with pytest.raises(SettingsError, match="cannot listen"):
+            listen(msgspec.structs.replace(settings, address=f":{port}"))
