@@ -37,10 +37,11 @@ run: setup
 test: setup-dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests
 
-## kubernetes   build kube-apiserver and what else the Kubernetes tests need, once (needs Go)
+## kubernetes   build kube-apiserver and what else the tests around Kubernetes need, once (needs Go)
 kubernetes: setup-dev
 	$(BIN)/python -m tests.kubernetes.binaries
 	$(BIN)/python -m tests.kubernetes.helm
+	$(BIN)/python -m tests.runtimes.binaries
 
 ## test-kubernetes  the Kubernetes tests alone, in full
 test-kubernetes: kubernetes
