@@ -6,9 +6,11 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 DRIVES ?= ./data/drive{1...4}
 IMAGE ?= objstore:latest
+# Further arguments for the build of the image.
+BUILD ?=
 ENGINE ?= $(firstword $(foreach e,podman docker buildah,$(if $(shell command -v $(e) 2>/dev/null),$(e))))
 
-.PHONY: help setup setup-dev run test kubernetes test-kubernetes torture faults mutations lint format bench soak conformance image lock clean
+.PHONY: help setup setup-dev run test kubernetes test-kubernetes torture faults mutations lint format bench soak conformance image test-image lock clean
 
 help:
 	@grep -E '^## ' Makefile | cut -c4-
@@ -84,16 +86,34 @@ soak: setup-dev
 conformance: setup-dev
 	$(BIN)/python -m tests.conformance --suite "$(SUITE)" $(if $(LIST),--list "$(LIST)") $(if $(OUT),--out "$(OUT)")
 
-## image        a container image, with podman, docker or buildah
+## image        a container image, with podman, docker or buildah, and dist/objstore.cdx.json: what is in it
+EPOCH = $(or $(shell git log -1 --format=%ct 2>/dev/null),315532800)
+SBOM = /opt/objstore/share/objstore/objstore.cdx.json
 image:
 	@test -n "$(ENGINE)" || { echo "make image needs podman, docker or buildah" >&2; exit 1; }
-	$(ENGINE) build -f docker/Containerfile -t $(IMAGE) .
+	$(ENGINE) build $(if $(filter %docker,$(ENGINE)),,--format docker --timestamp $(EPOCH)) \
+	    --build-arg SOURCE_DATE_EPOCH=$(EPOCH) \
+	    --build-arg VERSION=$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) \
+	    --build-arg REVISION=$(or $(shell git describe --always --dirty --abbrev=40 2>/dev/null),unknown) \
+	    $(BUILD) -f docker/Containerfile -t $(IMAGE) .
+	@mkdir -p dist
+ifeq ($(notdir $(ENGINE)),buildah)
+	container=$$($(ENGINE) from --pull-never $(IMAGE)) && { $(ENGINE) run $$container cat $(SBOM) >dist/objstore.cdx.json; \
+	    code=$$?; $(ENGINE) rm $$container >/dev/null; exit $$code; }
+else
+	$(ENGINE) run --rm --entrypoint cat $(IMAGE) $(SBOM) >dist/objstore.cdx.json
+endif
+
+## test-image   builds the image twice with buildah, looks into it, and runs the server in it (as root, on Debian)
+test-image: setup-dev
+	$(BIN)/python -m pytest -m image -rs tests/images
 
 ## lock         resolve the dependencies anew (needs uv)
 lock:
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 pyproject.toml --group build -o requirements.lock
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 pyproject.toml --group dev --group build -c requirements.lock -o requirements-dev.lock
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 pyproject.toml --group bench -c requirements-dev.lock -o requirements-bench.lock
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --group pyproject.toml:image -c requirements-dev.lock -o requirements-image.lock
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -17,9 +17,9 @@ settings.load_profile("default")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Soak tests run only when asked for (`-m soak`)."""
-    if "soak" not in config.getoption("-m"):
-        items[:] = [item for item in items if item.get_closest_marker("soak") is None]
+    """Soak tests and builds of the image run only when asked for (`-m soak`, `-m image`)."""
+    for marker in {"soak", "image"} - set(config.getoption("-m").split()):
+        items[:] = [item for item in items if item.get_closest_marker(marker) is None]
 
 
 @pytest.fixture(scope="session")
