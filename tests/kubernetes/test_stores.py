@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from objstore.kubernetes.kinds import (
+    CERTIFICATE,
     CONFIG_MAP,
     EVENT,
     NETWORK_POLICY,
@@ -23,6 +24,7 @@ from objstore.kubernetes.kinds import (
     SECRET,
     SERVICE,
     SERVICE_ACCOUNT,
+    SERVICE_MONITOR,
     STATEFUL_SET,
     STORAGE_CLASS,
     Kind,
@@ -493,3 +495,69 @@ def test_data_go_where_the_spec_says_so(api: Api, operator: Operator) -> None:
     assert going is None or "deletionTimestamp" in going["metadata"]
     assert api.get(SECRET, namespace, "main-root-credentials") is None
     assert "deletionTimestamp" not in api.get(PERSISTENT_VOLUME_CLAIM, namespace, "disk-1-other-0")["metadata"]
+
+
+def test_what_is_somebody_elses_is_left_alone(api: Api, operator: Operator) -> None:
+    namespace = api.namespace("taken")
+    theirs = {"selector": {"app": "theirs"}, "ports": [{"port": 1}]}
+    before = api.create(SERVICE, {"metadata": {"namespace": namespace, "name": "main"}, "spec": theirs})
+    api.create(STORAGE_CLASS, {"metadata": {"name": f"{namespace}-other"}, "provisioner": "theirs"})
+    api.create(OBJECT_STORE, store(namespace))
+    until(lambda: condition(api, namespace, "Refused") == ("True", "NameTaken"), "a refusal", operator)
+    assert api.get(SERVICE, namespace, "main") == before
+    api.delete(SERVICE, namespace, "main")
+    built(api, operator, namespace)
+    until(lambda: condition(api, namespace, "Refused")[0] == "False", "no refusal any more", operator)
+
+    api.patch(OBJECT_STORE, namespace, "main", {"spec": {"bucketStorageClass": {"name": f"{namespace}-other"}}})
+    until(lambda: condition(api, namespace, "Refused") == ("True", "StorageClassTaken"), "a refusal", operator)
+    assert api.get(STORAGE_CLASS, "", f"{namespace}-other")["provisioner"] == "theirs"
+    change = {"spec": {"bucketStorageClass": {"name": f"{namespace}-new", "reclaimPolicy": "Retain"}}}
+    api.patch(OBJECT_STORE, namespace, "main", change)
+    made = until(lambda: api.get(STORAGE_CLASS, "", f"{namespace}-new"), "another StorageClass", operator)
+    assert made["reclaimPolicy"] == "Retain"
+    until(lambda: api.get(STORAGE_CLASS, "", f"{namespace}-main") is None, "the one before is gone", operator)
+
+
+def definition(kind: Kind) -> dict[str, Any]:
+    """A definition of somebody else's kind, which takes anything."""
+    loose = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {"name": kind.version, "served": True, "storage": True, "schema": {"openAPIV3Schema": loose}}
+    named = {"kind": kind.name, "plural": kind.plural}
+    spec = {"group": kind.group, "names": named, "scope": "Namespaced", "versions": [version]}
+    return {"metadata": {"name": f"{kind.plural}.{kind.group}"}, "spec": spec}
+
+
+def test_certificates_and_monitors_where_their_kinds_are(api: Api, operator: Operator) -> None:
+    namespace = api.namespace("others")
+    gateway = {"certificate": {"issuerRef": {"name": "ca"}}}
+    api.create(OBJECT_STORE, store(namespace, gateway=gateway))
+    until(lambda: condition(api, namespace, "Refused") == ("True", "CertManagerMissing"), "a refusal", operator)
+    definitions = Kind("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", False)
+    try:
+        for kind in (CERTIFICATE, SERVICE_MONITOR):
+            api.create(definitions, definition(kind))
+        api.kubectl("wait", "--for=condition=Established", "customresourcedefinitions", "--all", "--timeout=30s")
+        api.patch(OBJECT_STORE, namespace, "main", {"metadata": {"annotations": {"look": "again"}}})
+        found = until(lambda: api.get(CERTIFICATE, namespace, "main-tls"), "a Certificate", operator)
+        assert found["spec"]["issuerRef"] == {"name": "ca", "kind": "Issuer", "group": "cert-manager.io"}
+        monitor = until(lambda: api.get(SERVICE_MONITOR, namespace, "main"), "a ServiceMonitor", operator)
+        assert monitor["spec"]["endpoints"][0]["scheme"] == "https"
+        tls = until(lambda: tls_volume(built(api, operator, namespace)), "a volume for it", operator)
+        assert tls["secretName"] == "main-tls"
+        until(lambda: condition(api, namespace, "Degraded") == ("True", "Unsafe"), "the Secret is not there", operator)
+
+        change = {"gateway": {"certificate": None, "sslCertificateRef": "own"}, "serviceMonitor": {"enabled": False}}
+        api.patch(OBJECT_STORE, namespace, "main", {"spec": change})
+        until(lambda: api.get(CERTIFICATE, namespace, "main-tls") is None, "no Certificate", operator)
+        until(lambda: api.get(SERVICE_MONITOR, namespace, "main") is None, "no ServiceMonitor", operator)
+        until(lambda: tls_volume(built(api, operator, namespace))["secretName"] == "own", "another volume", operator)
+        until(lambda: api.get(SERVICE, namespace, "main")["spec"]["ports"][0]["port"] == 443, "port 443", operator)
+    finally:
+        for kind in (CERTIFICATE, SERVICE_MONITOR):
+            api.delete(definitions, "", f"{kind.plural}.{kind.group}")
+
+
+def tls_volume(stateful_set: Any) -> Any:
+    volumes = stateful_set["spec"]["template"]["spec"]["volumes"]
+    return next((one["secret"] for one in volumes if one["name"] == "tls"), None)

@@ -66,14 +66,14 @@ class Building:
             return await self.credentials()
 
     async def surroundings(self) -> None:
-        """All but settings and StatefulSet."""
+        """All but settings and StatefulSet. Raises Refused."""
         store = self._store
-        await self._cluster.apply(SERVICE_ACCOUNT, network.service_account(store))
-        await self._cluster.apply(SERVICE, network.headless_service(store))
-        await self._cluster.apply(SERVICE, network.client_service(store))
-        await self._cluster.apply(POD_DISRUPTION_BUDGET, network.disruption_budget(store))
+        await self._apply(SERVICE_ACCOUNT, network.service_account(store))
+        await self._apply(SERVICE, network.headless_service(store))
+        await self._apply(SERVICE, network.client_service(store))
+        await self._apply(POD_DISRUPTION_BUDGET, network.disruption_budget(store))
         if store.spec.network_policy.enabled:
-            await self._cluster.apply(NETWORK_POLICY, network.network_policy(store))
+            await self._apply(NETWORK_POLICY, network.network_policy(store))
         else:
             await self._remove(NETWORK_POLICY, store.name)
         if store.spec.service_monitor.enabled:
@@ -111,7 +111,7 @@ class Building:
         store = self._store
         present = await self._cluster.get(CONFIG_MAP, Key(store.namespace, names.settings(store.name)))
         drives = settings.listed(store, present, joined)
-        await self._cluster.apply(CONFIG_MAP, settings.config_map(store, drives))
+        await self._apply(CONFIG_MAP, settings.config_map(store, drives))
 
     async def workload(self, live: Body | None, credentials: Body) -> Body | None:
         """The StatefulSet as it is now; None while one goes to make room for another.
@@ -132,7 +132,7 @@ class Building:
                 **wanted,
                 "spec": {**wanted["spec"], "volumeClaimTemplates": live["spec"]["volumeClaimTemplates"]},
             }
-        return await self._cluster.apply(STATEFUL_SET, wanted)
+        return await self._apply(STATEFUL_SET, wanted)
 
     async def enlarge(self, claims: list[Body]) -> list[str]:
         """Let volumes grow to what is asked for; the names of those that do. Raises Refused."""
@@ -179,10 +179,25 @@ class Building:
                 return [key.name]
         return []
 
+    async def _apply(self, kind: Kind, body: Body) -> Body:
+        """Write an object of the store. Raises Refused where one of its name is somebody else's."""
+        key = Key(self._store.namespace, body["metadata"]["name"])
+        found = await self._cluster.get(kind, key)
+        if found is not None and not self._is_ours(found):
+            raise Refused("NameTaken", f"{kind.name} {key} is there already and not this store's")
+        return await self._cluster.apply(kind, body)
+
+    def _is_ours(self, body: Body) -> bool:
+        """By its owner; or by its labels, as what a backup brought back has lost its owner."""
+        labels = body["metadata"].get("labels") or {}
+        ours = names.labels(self._store.name)
+        marks = (names.INSTANCE_LABEL, names.MANAGED_BY_LABEL)
+        return _owned_by(body, self._store.uid) or all(labels.get(mark) == ours[mark] for mark in marks)
+
     async def _apply_if_known(self, kind: Kind, body: Body) -> bool:
         """Whether the cluster knows such a kind."""
         try:
-            await self._cluster.apply(kind, body)
+            await self._apply(kind, body)
         except NotFound:
             return False
         return True

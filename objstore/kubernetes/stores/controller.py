@@ -38,9 +38,9 @@ from objstore.kubernetes.stores.spec import SpecError
 from objstore.kubernetes.stores.store import Store
 
 SOON_S: Final = 3.0
-"""Seconds until another look at what is under way."""
+"""Seconds until another look at drives that are taken in."""
 WAIT_S: Final = 15.0
-"""Seconds until another look at what waits for others."""
+"""Seconds until another look at what waits for others, and at stores that do not answer."""
 
 
 INVALID: Final = "InvalidSpec"
@@ -48,12 +48,14 @@ INVALID: Final = "InvalidSpec"
 
 @dataclass(frozen=True)
 class _Found:
-    """What one pass came to: `progress` is what is under way, "" for nothing."""
+    """What one pass came to: `progress` is what is under way, "" for nothing. While it is `growing`, nobody says when a
+    drive is taken in: it has to be asked."""
 
     store: Store
     health: Health
     progress: str = ""
     problem: str = ""
+    growing: bool = False
 
 
 class Stores:
@@ -92,8 +94,10 @@ class Stores:
         except Refused as error:
             return await self._refuse(key, body, error.reason, str(error))
         await self._tell(key, body, _status(body, found))
-        busy = found.progress or found.health.info is None
-        return SOON_S if busy else float(store.spec.health_check.interval_seconds)
+        usual = float(store.spec.health_check.interval_seconds)
+        if found.growing:
+            return min(usual, SOON_S)
+        return usual if found.health.info is not None else min(usual, WAIT_S)
 
     async def _build(self, store: Store) -> _Found:
         """Everything but the status. Raises Refused, SpecError."""
@@ -109,19 +113,19 @@ class Stores:
         await building.settings(health.joined)
         await building.surroundings()
         await building.storage_class()
-        growing = await building.enlarge(volumes)
+        larger = await building.enlarge(volumes)
         made = await building.workload(live, credentials)
         if made is None:
             return _Found(store, health, progress="the StatefulSet is made again, with other volumes")
         if restarted := await building.restart_for_drives():
             return _Found(store, health, progress=f"{', '.join(restarted)} is started again, with more drives")
-        progress = _rollout(made)
+        progress, growing = _rollout(made), ""
         if health.info is not None:
             paths = [store.drive_path(name) for name in store.spec.drives]
-            progress = await self._inquiries.grow(key, await self._connection(store), health, paths) or progress
-        if growing:
-            progress = progress or f"volumes grow: {', '.join(growing)}"
-        return _Found(store, health, progress, await self._certificate_problem(store))
+            growing = await self._inquiries.grow(key, await self._connection(store), health, paths)
+        if larger and not progress:
+            progress = f"volumes grow: {', '.join(larger)}"
+        return _Found(store, health, growing or progress, await self._certificate_problem(store), bool(growing))
 
     async def _connection(self, store: Store) -> Connection:
         """How to ask it, as its root; found anew each time, as Secrets change."""
