@@ -1,4 +1,8 @@
-"""Opening the target that a setting describes."""
+"""Opening the target that a setting describes.
+
+The client of a broker is imported when the first target of its kind is opened: together they take longer to load, and
+more memory, than all the rest of a process.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,7 @@ from urllib.parse import urlsplit
 
 from objstore.outbound.addresses import AllowList
 from objstore.targets import settings as s
-from objstore.targets.amqp import AmqpTarget
-from objstore.targets.kafka import KafkaTarget
-from objstore.targets.nats import NatsTarget
-from objstore.targets.postgresql import PostgresqlTarget
-from objstore.targets.redis import RedisTarget
 from objstore.targets.target import Target
-from objstore.targets.webhook import WebhookTarget
 
 
 def open_target(entry: s.TargetEntry, outbound: tuple[str, ...]) -> Target:
@@ -20,15 +18,27 @@ def open_target(entry: s.TargetEntry, outbound: tuple[str, ...]) -> Target:
     added: the administrator named it."""
     match entry:
         case s.Webhook():
+            from objstore.targets.webhook import WebhookTarget
+
             host = urlsplit(entry.endpoint).hostname or ""
             return WebhookTarget(entry, AllowList([*outbound, host]))
         case s.Nats():
+            from objstore.targets.nats import NatsTarget
+
             return NatsTarget(entry)
         case s.Kafka():
+            from objstore.targets.kafka import KafkaTarget
+
             return KafkaTarget(entry)
         case s.Amqp():
+            from objstore.targets.amqp import AmqpTarget
+
             return AmqpTarget(entry)
         case s.Redis():
+            from objstore.targets.redis import RedisTarget
+
             return RedisTarget(entry)
         case s.Postgresql():
+            from objstore.targets.postgresql import PostgresqlTarget
+
             return PostgresqlTarget(entry)
