@@ -133,6 +133,8 @@ class Running:
         assert self.process is not None
         found: dict[str, int] = {}
         tasks = Path(f"/proc/{self.process.pid}/task")
+        if self.process.poll() is not None:
+            return found
         for task in tasks.iterdir():
             try:
                 pids = (task / "children").read_text().split()

@@ -84,7 +84,10 @@ def _look(path: Path, system: System) -> Inspection:
     try:
         found = read_format(path, system)
     except FileNotFoundError:
-        return _unformatted(path, mounted)
+        names = set(os.listdir(path))  # noqa: PTH208
+        if FORMAT_FILE not in names:
+            return _unformatted(path, names, mounted)
+        found = read_format(path, system)  # it is being made a drive at this moment
     if found.removed:
         problem = (
             f"was removed from its deployment on {found.removed}: take it off the list, or empty it to add it anew"
@@ -101,8 +104,7 @@ def _look(path: Path, system: System) -> Inspection:
         return Inspection(path, DriveState.ONLINE, found, problem=error.reason, mounted=mounted)
 
 
-def _unformatted(path: Path, mounted: bool) -> Inspection:
-    names = set(os.listdir(path))  # noqa: PTH208
+def _unformatted(path: Path, names: set[str], mounted: bool) -> Inspection:
     strange = sorted(names - _NOTHING)
     if not strange and SHARDS in names and _holds_files(path / SHARDS):
         strange = [SHARDS]

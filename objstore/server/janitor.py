@@ -29,7 +29,7 @@ from objstore.jobs.seal import collect_orphans, seal_abandoned
 from objstore.server.children import Orders
 from objstore.server.node import Node, open_node
 from objstore.server.runtime import dead_instances, hold_instance, instance_lives, reads
-from objstore.store import repair
+from objstore.store import balancing, repair
 from objstore.store.catalog_snapshots import Schedule, asked
 from objstore.store.events.cause import Caused
 from objstore.store.membership import Stage
@@ -45,6 +45,7 @@ _SNAPSHOT, _SNAPSHOT_REST = 0.5, 60.0
 _INVENTORY, _LOGS, _SCRUB, _HEAL = 1.0, 1.0, 1.0, 1.0
 _SCRUB_REST = 4  # so many times as long as it took to look through a blob, at least
 _CENSUS_SECONDS = 1.0
+_SOONEST = 0.25
 _MENDING = 8  # attempts to mend what a scrub found
 _LONGEST_WAIT = 10  # rounds of watching
 
@@ -96,9 +97,11 @@ class Janitor:
             os.close(old)
         self._locks[drive.path] = fd
 
-    async def watch(self) -> None:
-        """Drives: take in new ones. Catalog: recruit mirrors, move logs. Queue what lost drives held."""
+    async def watch(self) -> bool:
+        """Drives: take in new ones. Catalog: recruit mirrors, move logs. Queue what lost drives held. Whether a drive
+        came a step further: then the next one follows at once."""
         node = self._node
+        before = self._steps()
         await node.pool.probe()
         await node.reports.flush()
         await node.follow()
@@ -115,6 +118,12 @@ class Janitor:
         if node.read_only_reason() is None:
             await queue_lost(node.pool, node.catalog)
             await node.note_returned()
+        return self._steps() != before
+
+    def _steps(self) -> tuple[object, ...]:
+        """How far drives have come that join or leave."""
+        catalog = self._node.catalog
+        return catalog.ballot().epoch, catalog.read(courses_of)
 
     async def heal(self) -> None:
         """Make again what shards lack, and look through drives that came back, for a share of the time."""
@@ -195,7 +204,7 @@ class Janitor:
             for drive in [*draining, *homeless(node.pool, node.catalog)]:
                 moved = await empty(node.pool, node.catalog, node.blobs, drive, lambda: time.monotonic() < end)
                 await membership.tell_problem(node.catalog, drive, moved.problem)
-            if not draining:
+            while not draining and time.monotonic() < end and node.catalog.read(balancing.standing) is not None:
                 await balance(node.pool, node.catalog, node.blobs, lambda: time.monotonic() < end)
 
     async def restripe(self) -> None:
@@ -282,7 +291,7 @@ async def work(orders: Orders) -> None:
         await asyncio.gather(
             _forever(janitor.watch, _WATCH),
             _forever(janitor.heal, _HEAL),
-            _forever(janitor.sweep, _REAP),
+            _forever(janitor.sweep, min(_REAP, max(_SOONEST, orders.settings.reap_grace))),
             _forever(janitor.scrub, _SCRUB),
             _forever(janitor.move, _MOVE),
             _forever(janitor.restripe, _MOVE),
@@ -298,10 +307,12 @@ async def work(orders: Orders) -> None:
         await node.close()
 
 
-async def _forever(job: Callable[[], Awaitable[None]], seconds: float) -> None:
+async def _forever(job: Callable[[], Awaitable[bool | None]], seconds: float) -> None:
+    """Again and again, `seconds` after it ended, or at once where it says that there is more to do."""
     while True:
         try:
-            await job()
+            if await job():
+                continue
         except asyncio.CancelledError:
             raise
         except Exception:

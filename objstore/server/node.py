@@ -74,6 +74,7 @@ class Node:
         self.runtime = runtime
         self.instance = new_instance()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._following = asyncio.Lock()
         self._returned: set[str] = set()  # drives that are back, which the catalog does not know yet
         self.reports = Reports(catalog)
         self.blobs = Blobs(
@@ -158,6 +159,8 @@ class Node:
 
     async def inventory(self) -> Inventory:
         """The store at a glance."""
+        with contextlib.suppress(CatalogError):
+            await self.follow()  # whoever saw that a drive joined or left sees it in every answer from then on
         await self.pool.probe()
         status = self.catalog.status()
         counters = await self.store.counters()
@@ -245,7 +248,9 @@ class Node:
 
     async def follow(self) -> None:
         """Let the pool be what was decided about its drives. Open blobs end when one is to be emptied."""
-        if await membership.follow(self.pool, self.catalog):
+        async with self._following:
+            begun = await membership.follow(self.pool, self.catalog)
+        if begun:
             await self._seal()
 
     async def watch(self, seconds: float) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from objstore.drives.format import Ballot, format_drive, write_ballot
+from objstore.drives import inspection
+from objstore.drives.format import Ballot, Format, format_drive, write_ballot
 from objstore.drives.inspection import Inspection, inspect, judge
 from objstore.drives.pool import Pool
 from objstore.drives.state import DriveState
@@ -134,3 +135,18 @@ def test_opening_a_pool_writes_nothing(tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
     Pool.open(paths).close()
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_folder_that_is_made_a_drive_while_it_is_looked_at_is_online(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, path = inspection.read_format, tmp_path / "d0"
+    path.mkdir()
+
+    def late(folder: Path, system: System) -> Format:
+        monkeypatch.setattr(inspection, "read_format", real)
+        format_drive(folder, HERE)
+        raise FileNotFoundError(folder)
+
+    monkeypatch.setattr(inspection, "read_format", late)
+    assert states(inspect([path])) == ["online"]
