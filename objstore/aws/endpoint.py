@@ -50,6 +50,7 @@ CrossOrigin = Callable[[Request], Mapping[str, str]]
 MAX_FORM: Final = post_object.MAX_FILE + (1 << 20)  # bytes of a form: its file, its fields and what stands around them
 LONG_DOCUMENT: Final = 32 << 10  # bytes from which on parsing would hold up the loop
 _EMPTY_SHA256: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+_NO_FAULTS: Final = ("NotImplemented", "SlowDown")  # of the server, to be looked into
 
 log = logging.getLogger(__name__)
 
@@ -168,6 +169,18 @@ class Endpoint:
         finally:
             exchange.finished = time.monotonic()
             exchange.received = state.body.ended_at if state.body is not None else None
+            if self._on_done is not None:
+                self._on_done(exchange)
+
+    async def refuse(self, scope: MutableMapping[str, Any], receive: Receive, send: Send, error: AwsError) -> None:
+        """Answer one HTTP request with an error, without looking further at it."""
+        exchange = Exchange(scope["method"])
+        state = _State(exchange, receive)
+        try:
+            exchange.request = read_request(scope, self._domains)
+            await self._deliver(state, self._refusal(state, error), send)
+        finally:
+            exchange.finished = time.monotonic()
             if self._on_done is not None:
                 self._on_done(exchange)
 
@@ -337,7 +350,7 @@ class Endpoint:
         exchange = state.exchange
         shown = errors.as_aws_error(error) or AwsError("InternalError")
         exchange.error = shown.code
-        if shown.status >= 500 and shown.code != "NotImplemented":
+        if shown.status >= 500 and shown.code not in _NO_FAULTS:
             log.error(
                 "%s: %s",
                 exchange.operation or exchange.method,

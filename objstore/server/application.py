@@ -18,6 +18,7 @@ from objstore.server import metrics, verifying
 from objstore.server.access import AccessLog
 from objstore.server.accounts import AccountPages, UserPages
 from objstore.server.admin_api import AdminOrders, AdminPage, AdminStream, Answer, Parameters
+from objstore.server.admission import Admission
 from objstore.server.drives import DrivePages
 from objstore.server.explanations import explaining, replaying
 from objstore.server.given_keys import GivenKey, GivenKeyPages
@@ -25,6 +26,7 @@ from objstore.server.inventory import Inventory
 from objstore.server.kms_keys import KeyPages, RewrapPages
 from objstore.server.ldap_policies import LdapPolicyPages
 from objstore.server.node import Node
+from objstore.server.protocol import is_crowded
 from objstore.server.quotas import QuotaPages
 from objstore.server.service_accounts import ServiceAccountPages
 from objstore.server.settings import Settings
@@ -54,6 +56,7 @@ def application(node: Node, settings: Settings, log: AccessLog) -> ASGIApp:
         ]
     )
     wire = node.endpoint(settings, log)
+    admission = Admission(settings.limits.requests)
 
     def _is_ours(host: str) -> bool:
         return domains.bucket_of(host) is None and sites.bucket_of(host) is None
@@ -61,8 +64,15 @@ def application(node: Node, settings: Settings, log: AccessLog) -> ASGIApp:
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"].startswith(_OWN) and _is_ours(_host(scope)):
             await pages(scope, receive, _identified(send))
-        else:
+            return
+        if (refusal := admission.refusal(crowded=is_crowded(scope))) is not None:
+            await wire.refuse(scope, receive, send, refusal)
+            return
+        admission.running += 1
+        try:
             await wire(scope, receive, send)
+        finally:
+            admission.running -= 1
 
     return dispatch
 

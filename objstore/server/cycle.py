@@ -3,6 +3,9 @@
 `receive` gives all that waits in one piece: chunks are kept as they came and joined once. The head of an answer waits
 for the first piece of the body, and both go out by one system call: for a small object that is half of the calls, and
 the client is woken once. Only answers that tell their length are written here; uvicorn writes the others.
+
+An answer has ended when the client has taken all but a little of it: until then the request counts as running, and is
+given up when the client takes nothing.
 """
 
 from __future__ import annotations
@@ -10,6 +13,10 @@ from __future__ import annotations
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HEADER_RE, HEADER_VALUE_RE, STATUS_LINE, RequestResponseCycle
+
+ANSWER_HIGH_WATER = 1 << 20
+_END: Any = {"type": "http.response.body", "body": b"", "more_body": False}
+_LEFT = 64 << 10  # bytes of an answer that may wait to be sent when it has ended
 
 
 class Cycle(RequestResponseCycle):
@@ -39,7 +46,27 @@ class Cycle(RequestResponseCycle):
         if self._head is not None:
             await self._first(self._head, message)
         elif self.response_started or not self._hold(message):
+            await self._send_body(message)
+
+    async def _send_body(self, message: Any) -> None:
+        """Send a piece of the body; the last one ends the answer, as soon as nearly all has been taken."""
+        if not message.get("more_body", False) and len(message.get("body", b"")) > _LEFT:
+            message["more_body"] = True
             await super().send(message)
+            await self._taken()
+            message = _END
+        await super().send(message)
+
+    async def _taken(self) -> None:
+        """Wait until all but a little of what was written has been sent."""
+        if self.disconnected or self.transport.get_write_buffer_size() <= _LEFT:
+            return
+        self.transport.set_write_buffer_limits(high=_LEFT)  # pauses writing at once
+        try:
+            await self.flow.drain()
+        finally:
+            if not self.transport.is_closing():
+                self.transport.set_write_buffer_limits(high=ANSWER_HIGH_WATER)
 
     def _hold(self, message: Any) -> bool:
         """Keep the head back; False for an answer whose length is not told."""
@@ -81,4 +108,5 @@ class Cycle(RequestResponseCycle):
         self.expected_content_length -= len(body)
         self.transport.writelines((head, body))
         if not message.get("more_body", False):
-            await super().send({"type": "http.response.body", "body": b"", "more_body": False})  # ends the answer
+            await self._taken()
+            await super().send(_END)

@@ -1,14 +1,17 @@
 """uvicorn's HTTP protocol with the bounds it leaves out, and buffers made for large bodies.
 
-Bounds: bytes of request line and headers, and time from the first byte of a request (or the connection's start) to the
-end of its headers, so that a client that drips bytes holds nothing for ever. Buffers: up to a MiB waits before reading
-is paused, so a fast upload costs few system calls; a MiB of an answer may wait to be sent.
+Bounds: bytes and fields of a head, and bytes of what comes behind a body; time from the first byte of a request (or the
+connection's start) to the end of its headers, so that a client that drips bytes holds nothing for ever; time to take
+what is left of an answer; requests sent ahead of answers; and connections, of which the one that has been idle for the
+longest makes room for a new one. Buffers: up to a MiB waits before reading is paused, so a fast upload costs few system
+calls; a MiB of an answer may wait to be sent, of which all but 64 KiB is waited for before the request has ended.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import MutableMapping
 from email.utils import formatdate
 from typing import Any
 
@@ -17,7 +20,7 @@ from uvicorn.protocols.http import httptools_impl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from objstore.aws.exchange import new_request_id
-from objstore.server.cycle import Cycle
+from objstore.server.cycle import ANSWER_HIGH_WATER, Cycle
 from objstore.server.settings import Limits
 
 log = logging.getLogger(__name__)
@@ -25,7 +28,8 @@ log = logging.getLogger(__name__)
 CONNECTION = "objstore.connection"
 _BODY_HIGH_WATER = 1 << 20
 _TLS_VERSIONS = {"TLSv1": 0x0301, "TLSv1.1": 0x0302, "TLSv1.2": 0x0303, "TLSv1.3": 0x0304}
-_ANSWER_HIGH_WATER = 1 << 20
+_FIELDS = 512  # headers of one request: AWS takes 8 KB of them
+_PIPELINED = 16  # requests that may wait for the answer to the one before; each costs memory
 _REFUSAL = (
     "HTTP/1.1 {status}\r\nx-amz-request-id: {request_id}\r\ncontent-type: application/xml\r\nserver: objstore\r\n"
     "date: {date}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
@@ -51,9 +55,10 @@ httptools_impl.RequestResponseCycle = Cycle  # type: ignore[misc]  # the protoco
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection. `limits` is set by `bounded`."""
+    """One connection. `limits`, and who is `idle` in this process, the longest first, are set by `bounded`."""
 
     limits: Limits
+    idle: dict[BoundedProtocol, None]
     cycle: Cycle
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -62,32 +67,60 @@ class BoundedProtocol(HttpToolsProtocol):
         self._header_bytes = 0
         self._header_timer: asyncio.TimerHandle | None = None
         self._extensions: dict[str, Any] | None = None
+        self._unproductive = 0  # bytes since the last that belong to a body
+        self.crowded = False  # beyond the limit, while all others are busy
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        transport.set_write_buffer_limits(high=_ANSWER_HIGH_WATER)
+        transport.set_write_buffer_limits(high=ANSWER_HIGH_WATER)
+        self.idle[self] = None
+        if len(self.connections) > self.limits.connections:
+            self._make_room()
         tls = transport.get_extra_info("ssl_object")
         if tls is not None:
             told = {"tls_version": _TLS_VERSIONS.get(tls.version()), "cipher_name": tls.cipher()[0]}
             self._extensions = {"tls": told}
         self._start_timer()
 
+    def _make_room(self) -> None:
+        """Close the connection that has been idle for the longest; this one is one too many where no other is."""
+        longest = next(iter(self.idle))
+        if longest is self:
+            self.crowded = True
+        else:
+            del self.idle[longest]
+            longest.let_go()
+
+    def let_go(self) -> None:
+        """Close the connection, now or, where something of an answer is still to be sent, soon."""
+        self.transport.close()
+        if self.transport.get_write_buffer_size():  # else it would last until the client takes it, or for ever
+            self.loop.call_later(self.limits.idle_seconds, self.transport.abort)
+
+    def timeout_keep_alive_handler(self) -> None:
+        if not self.transport.is_closing():
+            self.let_go()
+
     def data_received(self, data: bytes) -> None:
+        self._unproductive += len(data)
         super().data_received(data)
         if self._in_headers and self.parser is not None:
             self._start_timer()
             self._header_bytes += len(data)
-            if self._header_bytes > self.limits.header_bytes:
+            if self._header_bytes > self.limits.header_bytes or len(self.headers) > _FIELDS:
                 self._refuse(*_TOO_LARGE)
+        elif self._unproductive > self.limits.header_bytes and self.cycle is not None:
+            self._refuse_what_runs()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        self.idle.pop(self, None)
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_headers = True
-        self._header_bytes = 0
+        self._header_bytes = self._unproductive = 0
         self.scope[CONNECTION] = self  # type: ignore[literal-required]
         if self._extensions is not None:
             self.scope["extensions"] = self._extensions
@@ -95,12 +128,23 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_headers = False
         self._stop_timer()
-        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > self.limits.header_bytes:
+        length = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        if length > self.limits.header_bytes or len(self.headers) > _FIELDS:
             self._refuse(*_TOO_LARGE)  # they came in one piece, before `data_received` could count them
             raise HttpParserError("headers beyond the limit")  # stops the parser
+        if len(self.pipeline) >= _PIPELINED:
+            self.abort()
+            raise HttpParserError("too many requests ahead of their answers")
+        self.idle.pop(self, None)
         super().on_headers_complete()
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.cycle.response_complete and not self.transport.is_closing():
+            self.idle[self] = None
+
     def on_body(self, body: bytes) -> None:
+        self._unproductive = 0
         cycle = self.cycle
         if cycle.response_complete:
             return
@@ -123,6 +167,13 @@ class BoundedProtocol(HttpToolsProtocol):
         """Cut the connection, so that a client sees a short body and not a whole one."""
         self.transport.abort()
 
+    def _refuse_what_runs(self) -> None:
+        """End a request that sends without end what is no body: trailers, extensions of chunks."""
+        if self.cycle.response_started:
+            self.abort()
+        else:
+            self._refuse(*_TOO_LARGE)
+
     def _refuse(self, status: str, code: str, message: str) -> None:
         self._stop_timer()
         if self.transport.is_closing():
@@ -132,7 +183,7 @@ class BoundedProtocol(HttpToolsProtocol):
         body = _DOCUMENT.format(code=code, message=message, request_id=request_id)
         head = {"status": status, "request_id": request_id, "date": date, "length": len(body)}
         self.transport.write(_REFUSAL.format(**head, body=body).encode())
-        self.transport.close()
+        self.let_go()
 
     def _start_timer(self) -> None:
         if self._header_timer is None:
@@ -146,4 +197,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
 def bounded(limits: Limits) -> type[BoundedProtocol]:
     """The protocol class with these limits."""
-    return type("LimitedProtocol", (BoundedProtocol,), {"limits": limits})
+    return type("LimitedProtocol", (BoundedProtocol,), {"limits": limits, "idle": {}})
+
+
+def is_crowded(scope: MutableMapping[str, Any]) -> bool:
+    """Whether the connection of a request is beyond the limit."""
+    connection: BoundedProtocol | None = scope.get(CONNECTION)
+    return connection is not None and connection.crowded

@@ -45,7 +45,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     keep_alive_seconds: int = 75
     idle_seconds: float = 60.0
     drain_seconds: int = 30
-    connections: int = 4_096
+    connections: int = 10_000
+    requests: int = 512
 
 
 class Kms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -236,6 +237,8 @@ def _check(s: Settings) -> None:
     if s.sse_c_over_http not in customer_keys.OVER_HTTP:
         raise SettingsError(f"sse_c_over_http: one of {', '.join(customer_keys.OVER_HTTP)}")
     _check_kms(s.kms)
+    if s.limits.connections < 1 or s.limits.requests < 1:
+        raise SettingsError("limits: connections and requests are numbers for each worker, at least 1")
     if s.catalog_snapshots.interval <= 0:
         raise SettingsError("catalog_snapshots.interval: seconds, more than 0")
     if min(s.catalog_snapshots.hourly, s.catalog_snapshots.daily) < 0:

@@ -71,7 +71,6 @@ async def serve(orders: Orders) -> None:
         ws="none",
         timeout_keep_alive=settings.limits.keep_alive_seconds,
         timeout_graceful_shutdown=settings.limits.drain_seconds,
-        limit_concurrency=settings.limits.connections,
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,
     )
