@@ -23,6 +23,7 @@ from objstore.cli import (
     inventories,
     keys,
     kms,
+    parity,
     policies,
     quotas,
     restripe,
@@ -80,6 +81,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     info.add_argument("--json", action="store_true", help="for machines")
     info.set_defaults(run=_info)
     drives.arguments(commands.add_parser("drive", help="adding, draining, replacing and removing drives"))
+    parity.arguments(commands.add_parser("parity", help="how many drives may fail without loss of new objects"))
     restripe.arguments(commands.add_parser("restripe", help="write old objects with the parity and drives of today"))
     for name, family, help_text in _FAMILIES:
         family(commands.add_parser(name, help=help_text))

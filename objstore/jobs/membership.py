@@ -1,5 +1,7 @@
 """Drives that join and leave: what the operator asked for, carried out step by step, and followed by every process.
 
+Another parity is a ballot too: it takes effect by the quorums of the old and the new one, and then new objects get it.
+
 Each step is durable before the next begins, and is done again where a crash came between: a drive is formatted by the
 name it was promised, gets its vote by the quorums of the old and the new pool, and is then filled; one that leaves has
 been emptied, loses its vote by both quorums, and is then marked as removed.
@@ -19,7 +21,7 @@ from objstore.drives.errors import DriveError
 from objstore.drives.format import Ballot
 from objstore.drives.pool import Pool
 from objstore.drives.state import DriveState
-from objstore.store import membership
+from objstore.store import membership, parity
 from objstore.store.membership import Course, Stage
 from objstore.store.store import now_us
 
@@ -32,6 +34,8 @@ async def follow(pool: Pool, catalog: Catalog) -> bool:
     voters = {drive for one in ballot.electorates for drive in one.drives}
     leaving = {drive for drive, one in courses.items() if one.stage in (Stage.LEAVING, Stage.REMOVED)}
     pool.removed |= leaving
+    if ballot.before is None and ballot.drives:
+        pool.parity = ballot.parity
     for drive in voters - leaving:
         place = ballot.places.get(drive)
         if pool.by_id(drive) is None and place is not None and place not in {str(one.path) for one in pool.drives}:
@@ -63,6 +67,7 @@ def _slot(pool: Pool, drive: str, course: Course, ballot: Ballot) -> Drive | Non
 async def carry_out(pool: Pool, catalog: Catalog, lock: Callable[[Drive], None]) -> None:
     """Take every drive on its way one step further. In the jobs process alone, before `catalog.maintain`."""
     ballot = catalog.ballot()
+    await _change_parity(pool, catalog, ballot)
     for drive, course in catalog.read(membership.courses).items():
         if course.stage is Stage.JOINING:
             await _join(pool, catalog, lock, drive, course, ballot)
@@ -71,6 +76,18 @@ async def carry_out(pool: Pool, catalog: Catalog, lock: Callable[[Drive], None])
         elif course.stage is Stage.LEAVING and all(drive not in one.drives for one in ballot.electorates):
             await catalog.write(lambda tx, drive=drive: membership.removed(tx, drive, now_us()))  # type: ignore[misc]
             _log.info("drive %s (%s) was removed", course.path, drive)
+
+
+async def _change_parity(pool: Pool, catalog: Catalog, ballot: Ballot) -> None:
+    """Let the pool of this process, which leads, have the parity that is wanted: the next ballot says so."""
+    wanted = catalog.read(parity.wanted)
+    if wanted is None:
+        return
+    if (ballot.parity == wanted and ballot.before is None) or wanted > len(ballot.drives) // 2:
+        await catalog.write(lambda tx: parity.settled(tx, wanted))
+        _log.info("the parity is %d", ballot.parity)
+    else:
+        pool.parity = wanted
 
 
 async def _join(

@@ -26,6 +26,7 @@ from objstore.server.inventory import Inventory
 from objstore.server.kms_keys import KeyPages, RewrapPages
 from objstore.server.ldap_policies import LdapPolicyPages
 from objstore.server.node import Node
+from objstore.server.parities import ParityPages
 from objstore.server.protocol import is_crowded
 from objstore.server.quotas import QuotaPages
 from objstore.server.service_accounts import ServiceAccountPages
@@ -109,6 +110,7 @@ def admin_routes(node: Node, settings: Settings, domains: Domains) -> list[Route
     return [
         Route("/catalog/snapshots", page(catalog_snapshots), methods=["GET", "POST"]),
         Route("/info", page(inventory), methods=["GET"]),
+        Route("/parity", page(ParityPages(node)), methods=["GET", "PUT"]),
         Route("/restripe", page(restripe), methods=["GET", "POST"]),
         Route("/drives", page(DrivePages(node)), methods=["GET", "POST", "PUT", "DELETE"]),
         Route("/accounts", page(AccountPages(node)), methods=["GET", "POST", "PUT", "DELETE"]),

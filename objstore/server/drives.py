@@ -22,6 +22,7 @@ from objstore.server.admin_api import Parameters
 from objstore.server.inventory import DriveView
 from objstore.server.node import Node
 from objstore.store import membership, repair
+from objstore.store import parity as parity_of
 from objstore.store.membership import Refused, Stage
 from objstore.store.store import now_us
 
@@ -124,11 +125,12 @@ class DrivePages:
         ballot, courses = node.catalog.ballot(), node.catalog.read(membership.courses)
         going = {one for one, course in courses.items() if course.stage in (Stage.DRAINING, Stage.LEAVING)}
         stay = len([one for one in ballot.drives if one != drive and one not in going]) + more
-        parity = max(ballot.parity, *node.store.storage_classes.values())
+        wanted = node.catalog.read(parity_of.wanted) or 0
+        parity = max(ballot.parity, wanted, *node.store.storage_classes.values())
         if stay < max(1, 2 * parity):
             raise Refused(
-                f"{stay} drives would stay, parity {parity} needs {max(1, 2 * parity)}: add a drive first, or start"
-                " with a lower --parity"
+                f"{stay} drives would stay, parity {parity} needs {max(1, 2 * parity)}: add a drive first, or lower it"
+                " (objstore admin parity)"
             )
 
     async def _require_room(self, drive: str, path: str) -> None:

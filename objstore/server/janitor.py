@@ -29,7 +29,7 @@ from objstore.jobs.seal import collect_orphans, seal_abandoned
 from objstore.server.children import Orders
 from objstore.server.node import Node, open_node
 from objstore.server.runtime import dead_instances, hold_instance, instance_lives, reads
-from objstore.store import balancing, repair
+from objstore.store import balancing, parity, repair
 from objstore.store.catalog_snapshots import Schedule, asked
 from objstore.store.events.cause import Caused
 from objstore.store.membership import Stage
@@ -121,9 +121,9 @@ class Janitor:
         return self._steps() != before
 
     def _steps(self) -> tuple[object, ...]:
-        """How far drives have come that join or leave."""
+        """How far drives have come that join or leave, and another parity."""
         catalog = self._node.catalog
-        return catalog.ballot().epoch, catalog.read(courses_of)
+        return catalog.ballot().epoch, catalog.read(courses_of), catalog.read(parity.wanted)
 
     async def heal(self) -> None:
         """Make again what shards lack, and look through drives that came back, for a share of the time."""

@@ -247,10 +247,12 @@ class Node:
         return None if walk is None else Restriping(walk.seen, walk.total, walk.moved, walk.problem)
 
     async def follow(self) -> None:
-        """Let the pool be what was decided about its drives. Open blobs end when one is to be emptied."""
+        """Let the pool be what was decided about its drives. Open blobs end when one is to be emptied, and with
+        their parity."""
         async with self._following:
+            parity = self.pool.parity
             begun = await membership.follow(self.pool, self.catalog)
-        if begun:
+        if begun or parity != self.pool.parity:
             await self._seal()
 
     async def watch(self, seconds: float) -> None:

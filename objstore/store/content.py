@@ -48,12 +48,17 @@ class Content:
         self.catalog = catalog
         self._blobs = blobs
         self.clock = clock
-        parity = blobs.pool.parity
-        self.classes = {"STANDARD": parity, "REDUCED_REDUNDANCY": reduced_parity(parity), **(classes or {})}
+        self._further = dict(classes or {})
 
     def stamp(self) -> Stamp:
         """A fresh stamp of a write."""
         return Stamp(self.clock(), os.urandom(8).hex())
+
+    @property
+    def classes(self) -> Mapping[str, int]:
+        """The storage classes, with the parity of each as of now."""
+        parity = self._blobs.pool.parity
+        return {"STANDARD": parity, "REDUCED_REDUNDANCY": reduced_parity(parity), **self._further}
 
     def parity(self, storage_class: str) -> int:
         """The parity that a storage class promises; one that the settings no longer name is as safe as STANDARD."""

@@ -63,7 +63,9 @@ class Model:
 
 
 sets = st.sets(st.sampled_from(DRIVES))
-steps = st.lists(st.one_of(sets, st.tuples(st.integers(0, 6), st.lists(sets, min_size=2, max_size=2))), max_size=12)
+reached = st.lists(sets, min_size=2, max_size=2)
+changes = st.one_of(st.tuples(st.integers(0, 6), reached), st.tuples(st.sampled_from(("0", "1", "2", "3")), reached))
+steps = st.lists(st.one_of(sets, changes), max_size=12)
 
 
 @given(st.integers(1, 5), st.integers(0, 2), steps)
@@ -75,13 +77,16 @@ def test_whoever_may_start_knows_the_latest_ballot(size: int, parity: int, histo
     for step in history:
         if isinstance(step, set):
             model.start(step)
+        elif model.believed is not None and isinstance(step[0], str):  # another parity
+            drives = model.believed.drives
+            model.elect(Electorate(drives, min(int(step[0]), len(drives) // 2)), step[1])
         elif model.believed is not None:
             number, took = step
             drives = model.believed.drives
             drive = DRIVES[number]
             after = tuple(one for one in drives if one != drive) if drive in drives else (*drives, drive)
             if after:
-                model.elect(Electorate(after, min(parity, len(after) // 2)), took)
+                model.elect(Electorate(after, min(model.believed.parity, len(after) // 2)), took)
 
 
 def test_a_replaced_drive_votes_in_the_old_ones_place_and_a_new_one_has_to_be_let_in() -> None:

@@ -1,0 +1,89 @@
+"""Another parity for new objects while clients read and write, killed in the middle of it, and with drives away."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.admin import admin, run
+from tests.faults.cluster import BUCKET, Load, body, check, fill, healed, info, remove, stopped
+from tests.faults.test_restripe import layouts
+from tests.front.wire import send, until
+from tests.harness import Running, serving
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Running]:
+    """Four drives that were made with parity 1, which no setting says."""
+    with serving(tmp_path, arguments=("--parity", "1"), workers=2) as running:
+        running.stop()
+        running.arguments = ()
+        running.start()
+        yield running
+
+
+def test_another_parity_is_for_new_objects_at_once_in_every_process(server: Running) -> None:
+    keys = fill(server, 8)
+    assert admin(server, "parity") == {"parity": 1, "wanted": None}
+    assert layouts(server) == {(3, 1)}
+    with Load(server, "load", keys, writers=2) as load:
+        load.progress(3, 3)
+        assert admin(server, "parity", "2") == {"parity": 2, "wanted": None}
+        load.progress(3, 3)
+    assert (load.failed_reads, load.failed_writes) == ([], [])
+    until(lambda: info(server)["parity"] == 2, "every process knows")
+    s3 = server.client()
+    new = [f"new-{number}" for number in range(8)]
+    for key in new:
+        s3.put_object(Bucket=BUCKET, Key=key, Body=body(key))
+    assert layouts(server) == {(3, 1), (2, 2)}
+    healed(server)  # the catalog has another mirror
+    assert sum(drive["mirror"] for drive in info(server)["drives"]) == 3
+    with stopped(server):  # nothing but the drives remembers it
+        pass
+    assert admin(server, "parity") == {"parity": 2, "wanted": None}
+    assert run(server, "verify").status == 0
+    remove(*server.drives[1:3])
+    check(server, new)
+
+
+def test_it_is_killed_in_the_middle_and_lowered_again(server: Running) -> None:
+    keys = fill(server, 4)
+    for wanted in (2, 0, 1):
+        assert send(server, "PUT", f"/-/admin/v1/parity?parity={wanted}").status == 200
+        server.kill()
+        server.start()
+        until(lambda wanted=wanted: admin(server, "parity") == {"parity": wanted, "wanted": None}, "it goes on")  # type: ignore[misc]
+    check(server, keys)
+    healed(server)
+    assert run(server, "verify").status == 0
+
+
+def test_it_waits_for_the_quorum_of_both(server: Running) -> None:
+    fill(server, 2)
+    drives = info(server)["drives"]
+    chosen = [next(one for one in drives if one["mirror"] is mirror)["path"] for mirror in (True, False)]
+    away = [(Path(path), Path(f"{path}.away")) for path in chosen]
+    for drive, place in away:
+        drive.rename(place)
+    until(lambda: not info(server)["writable"], "too few drives are there")
+    assert send(server, "PUT", "/-/admin/v1/parity?parity=2").status == 503
+    away[0][1].rename(away[0][0])
+    until(lambda: info(server)["writable"], "enough drives are there")
+    assert admin(server, "parity", "2")["parity"] == 2  # three of four are enough for both
+    away[1][1].rename(away[1][0])
+    healed(server)
+
+
+def test_what_cannot_be_is_refused(server: Running) -> None:
+    for wrong in ("3", "-1"):
+        with contextlib.suppress(SystemExit):
+            assert "parity is from 0 to 2, half of the 4 drives" in run(server, "parity", wrong).err
+    assert send(server, "PUT", "/-/admin/v1/parity?parity=x").status == 400
+    with stopped(server):
+        server.arguments = ("--parity", "1")
+    assert "The settings of the server say parity 1" in run(server, "parity", "2").err
+    assert admin(server, "parity", "1") == {"parity": 1, "wanted": None}
