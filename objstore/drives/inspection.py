@@ -140,7 +140,9 @@ def _in_company(one: Inspection, ours: str | None, formatted: Sequence[Inspectio
     if one.state is not DriveState.ONLINE or one.format is None:
         return one
     if one.format.deployment != ours:
-        problem = f"belongs to another deployment ({one.format.deployment}, this is {ours}): name the right folder"
+        of_ours = [other.path for other in formatted if other.format and other.format.deployment == ours]
+        than = f"than {of_ours[0]} ({ours}): name the drives of one" if of_ours else f"than this ({ours})"
+        problem = f"belongs to another deployment ({one.format.deployment}) {than}"
         return replace(one, state=DriveState.FOREIGN, problem=problem)
     twins = [
         str(other.path)

@@ -103,6 +103,11 @@ def _after(buffers: Sequence[Buffer], count: int) -> list[Buffer]:
     return rest
 
 
+def shard_path(root: str, blob: bytes, index: int) -> str:
+    """Where a shard lies on the drive at `root`."""
+    return f"{root}/{SHARDS}/{blob[-1]:02x}/{blob.hex()}.{index}"
+
+
 class ShardFiles:
     """The folder `shards` of the drive at `root`. `strict`: what is called durable is synced; else nothing is."""
 
@@ -117,7 +122,7 @@ class ShardFiles:
     def path(self, key: Key) -> str:
         """Where the shard lies."""
         blob, index, temporary = key
-        return f"{self._root}/{SHARDS}/{blob[-1]:02x}/{blob.hex()}.{index}" + (".tmp" if temporary else "")
+        return shard_path(self._root, blob, index) + (".tmp" if temporary else "")
 
     def cached(self, key: Key) -> OpenFile | None:
         """The open file, if it is open and was lately seen to be the one of that name. Does not block, takes no lock:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterable
 
 from objstore.blobs import Blobs
 from objstore.catalog.catalog import Catalog
@@ -25,6 +26,12 @@ _log = logging.getLogger(__name__)
 def begin(tx: Transaction, drive: str) -> None:
     """Have a drive looked through from its beginning."""
     _put(tx, drive, b"")
+
+
+def begin_all(tx: Transaction, drives: Iterable[str]) -> None:
+    """Have drives looked through from their beginning."""
+    for drive in drives:
+        begin(tx, drive)
 
 
 def waiting(tx: Transaction) -> dict[str, bytes]:

@@ -27,13 +27,15 @@ _FIRST_DELAY, _LONGEST_DELAY, _STEADY = 0.2, 10.0, 30.0
 
 
 class Orders(msgspec.Struct, frozen=True):
-    """What a child is to be: `role` worker or jobs, its `number`, the listening sockets it inherits (workers only)."""
+    """What a child is to be: `role` worker or jobs, its `number`, the listening sockets it inherits (workers only), ids
+    of drives that are to be looked through (jobs only)."""
 
     role: str
     number: int
     settings: Settings
     runtime: str
     sockets: tuple[int, ...] = ()
+    doubtful: tuple[str, ...] = ()
 
 
 class Child:

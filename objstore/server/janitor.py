@@ -284,6 +284,7 @@ async def work(orders: Orders) -> None:
     runtime = Path(orders.runtime)
     node = await open_node(orders.settings, runtime)
     hold_instance(runtime, node.instance)
+    node.doubt(orders.doubtful)
     for drive in node.pool.online():
         await drive.discard_temporaries()
     janitor = Janitor(node, runtime, orders.settings.reap_grace)

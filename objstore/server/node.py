@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -234,6 +235,10 @@ class Node:
         if stored is None:
             return catalog
         return min(stored, catalog) if version.content else stored
+
+    def doubt(self, drives: Iterable[str]) -> None:
+        """Have these drives looked through, as if they had been away."""
+        self._returned.update(drives)
 
     async def note_returned(self) -> None:
         """Have drives that are back looked through."""

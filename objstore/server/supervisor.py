@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from objstore.catalog.catalog import Catalog, attach
-from objstore.catalog.errors import CatalogError
+from objstore.catalog.errors import CatalogError, ReadOnly
 from objstore.catalog.startup import start
 from objstore.drives.drive import Drive
 from objstore.drives.errors import DriveError, DriveLocked, DriveReadOnly
@@ -32,6 +32,7 @@ from objstore.drives.inspection import Inspection, inspect
 from objstore.drives.lock import lock_drive
 from objstore.drives.pool import Pool, format_new_drives
 from objstore.drives.state import DriveState
+from objstore.jobs import census, doubts
 from objstore.kms import keyring, master
 from objstore.server import credentials, engines, runtime
 from objstore.server.access import configure_logging
@@ -63,7 +64,7 @@ def run(settings: Settings) -> int:
             port = sockets[0][0].getsockname()[1]
             inherit = [lock, *locks]
             children = [_worker(number, settings, folder, inherit, each) for number, each in enumerate(sockets)]
-            children.append(Child(Orders("jobs", 0, settings, str(folder)), inherit))
+            children.append(Child(Orders("jobs", 0, settings, str(folder), doubtful=begun.doubtful), inherit))
             for child in children:
                 child.start()
             _announce(settings, port, begun)
@@ -154,12 +155,13 @@ def _lives(process: int | None) -> bool:
 
 
 class _Begun(NamedTuple):
-    """What a start found and made: the parity, the drives that are not online with what is wrong, and credentials that
-    were generated now."""
+    """What a start found and made: the parity, the drives that are not online with what is wrong, credentials that were
+    generated now, and the ids of drives that are to be looked through."""
 
     parity: int
     away: dict[str, str]
     generated: tuple[str, str] | None
+    doubtful: tuple[str, ...]
 
 
 def _prepare(settings: Settings, folder: Path) -> _Begun:
@@ -174,10 +176,29 @@ def _prepare(settings: Settings, folder: Path) -> _Begun:
         _refuse_foreign(pool.drives)
         start(pool, folder, strict=strict, accept_loss=settings.accept_loss)
         secrets = _secrets(settings, pool, folder, strict=strict)
+        doubtful = _doubtful(found, pool, folder, strict=strict)
         away = [drive for drive in pool.drives if drive.state not in (DriveState.ONLINE, DriveState.NEW)]
-        return _Begun(pool.parity, {str(drive.path): drive.problem or drive.state.value for drive in away}, secrets)
+        problems = {str(drive.path): drive.problem or drive.state.value for drive in away}
+        return _Begun(pool.parity, problems, secrets, doubtful)
     finally:
         pool.close()
+
+
+def _doubtful(found: list[Inspection], pool: Pool, folder: Path, *, strict: bool) -> tuple[str, ...]:
+    """Have the drives looked through that cannot be believed as they are; `found` is what was there before the start.
+    Gives those for which that could not be noted, while the store is read-only."""
+    catalog = attach(pool, folder, strict=strict)
+    try:
+        found_so = sorted(doubts.changed(found) | doubts.strangers(pool, catalog))
+        if not found_so:
+            return ()
+        try:
+            asyncio.run(catalog.write(lambda tx: census.begin_all(tx, found_so)))
+        except ReadOnly:
+            return tuple(found_so)
+        return ()
+    finally:
+        catalog.close()
 
 
 def _never_ran(found: list[Inspection]) -> bool:
@@ -185,9 +206,9 @@ def _never_ran(found: list[Inspection]) -> bool:
 
 
 def _refuse_foreign(drives: Iterable[Drive | Inspection]) -> None:
-    for drive in drives:
-        if drive.state in (DriveState.FOREIGN, DriveState.DUPLICATE, DriveState.NEWER):
-            raise SettingsError(f"drive {drive.path} {drive.problem}")
+    refused = (DriveState.FOREIGN, DriveState.DUPLICATE, DriveState.NEWER)
+    if wrong := [f"drive {drive.path} {drive.problem}" for drive in drives if drive.state in refused]:
+        raise SettingsError("; ".join(wrong))
 
 
 def _secrets(settings: Settings, pool: Pool, folder: Path, *, strict: bool) -> tuple[str, str] | None:

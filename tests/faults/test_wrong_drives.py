@@ -5,11 +5,26 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
-from tests.faults.cluster import Load, check, command, fill, info, mounted, refused_start, states, stopped
+from tests.admin import run
+from tests.faults.cluster import (
+    BUCKET,
+    Load,
+    body,
+    check,
+    command,
+    fill,
+    info,
+    mounted,
+    refused_start,
+    remove,
+    states,
+    stopped,
+)
 from tests.front.wire import until
 from tests.harness import Running, serving
 
@@ -58,11 +73,60 @@ def test_two_drives_that_changed_places_work(tmp_path: Path) -> None:
             server.drives[2].rename(server.drives[0])
             aside.rename(server.drives[2])
         assert states(server) == ["online"] * 4
+        looked_through(server, 0, 2)
         check(server, keys)
         with Load(server, "swapped") as load:
             load.progress(5)
         assert load.failed_writes == []
         check(server, load.acknowledged)
+
+
+def looked_through(server: Running, *drives: int) -> None:
+    """These drives, and no others, were looked through since the start; then all is well."""
+    wanted = {str(server.drives[number]) for number in drives}
+    until(lambda: info(server)["redundancy"]["problem"] is None, "all was looked through")
+    since = server.output().rpartition("serves S3 at")[2]
+    assert set(re.findall(r'"drive (\S+) was looked through"', since)) == wanted, since
+    assert run(server, "verify").status == 0
+
+
+def test_a_drive_with_the_shards_of_another_is_looked_through(tmp_path: Path) -> None:
+    """The drive knows who it is; what lies on it is not its own."""
+    with serving(tmp_path) as server:
+        keys = fill(server, 10)
+        with stopped(server):
+            first, second = (server.drives[number] / "shards" for number in (1, 3))
+            first.rename(tmp_path / "aside")
+            second.rename(first)
+            (tmp_path / "aside").rename(second)
+        looked_through(server, 1, 3)
+        check(server, keys)
+
+
+def test_an_old_copy_of_a_drive_is_looked_through(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        keys = fill(server, 6, "old")
+        with stopped(server):
+            shutil.copytree(server.drives[1], tmp_path / "copy")
+        s3 = server.client()
+        for key in (new := [f"new-{number}" for number in range(6)]):
+            s3.put_object(Bucket=BUCKET, Key=key, Body=body(key))
+        with stopped(server):
+            remove(server.drives[1])
+            (tmp_path / "copy").rename(server.drives[1])
+        looked_through(server, 1)
+        with stopped(server):  # nothing has happened meanwhile
+            pass
+        looked_through(server)
+        check(server, keys + new)
+
+
+def test_the_start_says_which_drives_are_of_which_deployment(tmp_path: Path) -> None:
+    with serving(tmp_path / "one", drives=1) as one, serving(tmp_path / "two", drives=2) as two:
+        one.stop(), two.stop()
+        said = refused_start(Running(drives=[*one.drives, *two.drives], log=tmp_path / "log"))
+        assert f"drive {one.drives[0]} belongs to another deployment" in said
+        assert f"than {two.drives[0]}" in said and "name the drives of one" in said
 
 
 def test_a_drive_of_another_deployment_is_never_written(tmp_path: Path) -> None:
