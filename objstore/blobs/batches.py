@@ -8,6 +8,7 @@ however many objects are in it. So the cost of a durable append is shared by all
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from erasure import SHARD_HEADER, Buffer
 from objstore.blobs.container import Container
@@ -18,7 +19,9 @@ from objstore.drives.errors import DriveError
 from objstore.drives.state import DriveState
 
 PIPELINE = 2
-"""Batches on their way at once: one being synced, one that the drives already have in hand."""
+"""Batches on their way at once, of those that are long: one being synced, one that the drives already have in hand."""
+LONG = 2 << 20
+"""Bytes that wait for a shard file, from which on a batch goes beside another: fewer had better share one sync."""
 BATCH_BYTES = 16 << 20
 _ZEROS = memoryview(bytes(PAGE))
 
@@ -44,6 +47,7 @@ class OpenBlob:
         self._limit = limit
         self._tail = SHARD_HEADER
         self._waiting: list[Waiting] = []
+        self._waiting_bytes = 0
         self._batches = 0
         self._users = 0
         self._idle = asyncio.Event()
@@ -78,8 +82,8 @@ class OpenBlob:
         blob."""
         done: asyncio.Future[dict[int, DriveError]] = asyncio.get_running_loop().create_future()
         self._waiting.append(Waiting(offset, span, used, shards, done))
-        if self._batches < PIPELINE:
-            self._send()
+        self._waiting_bytes += span
+        self._send_if_due()
         return done
 
     async def close(self) -> None:
@@ -90,7 +94,10 @@ class OpenBlob:
         calls = {shard: blob.drives[shard].finish(blob.id, shard, blob.length) for shard in blob.alive()}
         await settle(calls, len(calls))
 
-    def _send(self) -> None:
+    def _send_if_due(self) -> None:
+        fits = self._batches < PIPELINE and self._waiting_bytes >= LONG
+        if not self._waiting or (self._batches and not fits):
+            return
         self._batches += 1
         task = asyncio.get_running_loop().create_task(self._run())
         self._tasks.add(task)
@@ -98,10 +105,11 @@ class OpenBlob:
 
     async def _run(self) -> None:
         try:
-            while self._waiting:
-                await self._deliver(self._take())
+            if batch := self._take():
+                await self._deliver(batch)
         finally:
             self._batches -= 1
+            self._send_if_due()
 
     def _take(self) -> list[Waiting]:
         """The next batch: all that wait, up to a bound, in the order of the file."""
@@ -111,6 +119,7 @@ class OpenBlob:
             if size >= BATCH_BYTES:
                 break
         batch, self._waiting = self._waiting[:count], self._waiting[count:]
+        self._waiting_bytes -= size
         batch.sort(key=lambda item: item.offset)
         return batch
 
@@ -131,12 +140,10 @@ class OpenBlob:
             if not item.done.done():
                 item.done.set_result(failures)
 
-    async def _write(self, shard: int, batch: Sequence[Waiting]) -> None:
+    def _write(self, shard: int, batch: Sequence[Waiting]) -> "asyncio.Future[Any]":
         drive, blob_id = self.blob.drives[shard], self.blob.id
-        if len(batch) == 1:
-            await drive.append(blob_id, shard, batch[0].offset, batch[0].shards[shard])
-            return
-        await asyncio.gather(*(drive.append(blob_id, shard, at, run) for at, run in runs(batch, shard)))
+        written = [drive.append(blob_id, shard, at, run) for at, run in runs(batch, shard)]
+        return written[0] if len(written) == 1 else asyncio.gather(*written)
 
 
 def _takes(drive: Drive) -> bool:
