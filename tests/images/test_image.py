@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import tarfile
@@ -241,6 +242,17 @@ def test_every_module_is_there_with_what_it_asks_for(container: Container) -> No
     done = container.run("python", "-c", script)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) > 300
+
+
+def test_every_command_is_there(container: Container) -> None:
+    """Server, operator and driver are one image."""
+    told = container.run("objstore", "--help").stdout
+    commands = re.findall(r"(?m)^    ([a-z]+) ", told)
+    assert {"server", "admin", "operator"} <= set(commands)
+    for command in commands:
+        done = container.run("objstore", command, "--help")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith(f"usage: objstore {command}")
 
 
 def test_objects_there_and_back(container: Container) -> None:
