@@ -30,6 +30,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default=os.environ.get("OBJSTORE_IMAGE", "objstore:latest"),
         help="of servers whose ObjectStore names none (default OBJSTORE_IMAGE)",
     )
+    parser.add_argument(
+        "--provisioner",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a further name by which StorageClasses ask for buckets, such as rook-ceph.ceph.rook.io/bucket;"
+        " may be given again",
+    )
+    parser.add_argument(
+        "--allow-additional-config",
+        metavar="KEYS",
+        help="which keys of additionalConfig claims may have, by commas (default: maxObjects, maxSize, and for new"
+        " buckets versioning, objectLock, cors, tags, encryption)",
+    )
     parser.set_defaults(run=_run)
 
 
@@ -46,6 +60,8 @@ def _run(options: argparse.Namespace) -> int:
         health_address=options.health_address,
         workers=options.workers,
         image=options.image,
+        provisioners=tuple(options.provisioner),
+        allow_additional_config=options.allow_additional_config,
     )
     asyncio.run(run(given))
     return 0

@@ -90,19 +90,18 @@ class Cluster:
 
     async def create(self, kind: Kind, body: Body) -> Body:
         """Make an object. Raises AlreadyExists."""
-        return await self._call("POST", kind.path(_namespace(kind, body)), body=body)
+        return await self._call("POST", kind.path(_namespace(kind, body)), body=_whole(kind, body))
 
     async def replace(self, kind: Kind, body: Body, subresource: str = "") -> Body:
         """Write an object as a whole over the one that was read. Raises Conflict, NotFound."""
         path = kind.path(_namespace(kind, body), body["metadata"]["name"], subresource)
-        return await self._call("PUT", path, body=body)
+        return await self._call("PUT", path, body=_whole(kind, body))
 
     async def apply(self, kind: Kind, body: Body, subresource: str = "") -> Body:
         """Make an object or make it so: what `body` has is ours from now on, what it no longer has goes."""
         path = kind.path(_namespace(kind, body), body["metadata"]["name"], subresource)
         query = [("fieldManager", FIELD_MANAGER), ("force", "true")]
-        whole = {"apiVersion": kind.api_version, "kind": kind.name, **body}
-        return await self._call("PATCH", path, query, whole, _APPLY)
+        return await self._call("PATCH", path, query, _whole(kind, body), _APPLY)
 
     async def patch(self, kind: Kind, key: Key, patch: Body, subresource: str = "") -> Body:
         """Change members of an object by a merge patch (RFC 7386). Raises NotFound; Conflict where the patch holds a
@@ -153,6 +152,10 @@ class Cluster:
             raise _refusal(status, text)
         told: Body = json.loads(text)
         return told
+
+
+def _whole(kind: Kind, body: Body) -> Body:
+    return {"apiVersion": kind.api_version, "kind": kind.name, **body}
 
 
 def _namespace(kind: Kind, body: Body) -> str:

@@ -21,6 +21,7 @@ from kubernetes_asyncio.client import ApiClient, Configuration
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from objstore.kubernetes.claims import names as claim_names
+from objstore.kubernetes.claims.controller import claim_controller
 from objstore.kubernetes.cluster import Cluster
 from objstore.kubernetes.controller import Controller
 from objstore.kubernetes.kinds import Body, Key, Kind, key_of
@@ -51,7 +52,11 @@ async def run(options: OperatorOptions) -> None:
 def _controllers(cluster: Cluster, options: OperatorOptions) -> Sequence[Controller]:
     """Everything that the operator does."""
     provisioner = claim_names.provisioner(options.namespace)
-    return [Stores(cluster, image=options.image, provisioner=provisioner), Users(cluster)]
+    return [
+        Stores(cluster, image=options.image, provisioner=provisioner),
+        Users(cluster),
+        claim_controller(cluster, options),
+    ]
 
 
 async def _configure() -> None:

@@ -19,3 +19,9 @@ class OperatorOptions:
 
     image: str = "objstore:latest"
     """The server's image, where an ObjectStore names none."""
+
+    provisioners: tuple[str, ...] = ()
+    """Further names by which StorageClasses ask for buckets, beside `<namespace>.objstore.io/bucket`."""
+
+    allow_additional_config: str | None = None
+    """The keys of additionalConfig that claims may have, by commas; None for those that do no harm."""

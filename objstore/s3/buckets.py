@@ -69,7 +69,7 @@ async def create_bucket(call: Call, context: Context) -> dict[str, Any]:
                 known = context.store.bucket(name)
             except NoSuchBucket:
                 continue  # deleted meanwhile, so it can be made
-            same = known.acl == grants and known.ownership == controls
+            same = known.acl == grants and known.ownership == (call.get("ObjectOwnership") or known.ownership)
             if not same or not documents.keys() <= known.configuration.keys():
                 raise AwsError("BucketAlreadyExists", BucketName=name) from None
             if context.region != locations.US_EAST_1:

@@ -95,6 +95,18 @@ def parse(given: Any, allowed: Collection[str]) -> Configuration:
     )
 
 
+def readable(given: Mapping[str, Any]) -> dict[str, str]:
+    """Of an additionalConfig that was accepted once, perhaps by another release or provisioner, what can be read."""
+    found = {}
+    for key, text in given.items():
+        try:
+            _value(key, text, _KEYS)
+        except ValueError:
+            continue
+        found[key] = text
+    return found
+
+
 def allowed_keys(text: str) -> frozenset[str]:
     """An administrator's list of keys, by commas. Raises ConfigurationError where there is none of a name."""
     names = frozenset(name.strip() for name in text.split(",")) - {""}

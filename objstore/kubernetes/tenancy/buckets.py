@@ -47,6 +47,14 @@ def owner(connection: Connection, bucket: str) -> str | None:
     return str(found["Owner"]["ID"])
 
 
+def owned(connection: Connection, tenant: Tenant) -> list[str]:
+    """The names of all buckets that the tenant owns."""
+    with clients.acting_for(connection, tenant.id):
+        pages = clients.s3(connection).get_paginator("list_buckets").paginate()
+        found: list[str] = told(lambda: [one["Name"] for page in pages for one in page.get("Buckets", ())])
+    return found
+
+
 def ensure(connection: Connection, tenant: Tenant, bucket: str, *, object_lock: bool = False) -> bool:
     """Make the bucket, owned by the tenant, where it is not there; whether it was made.
 
@@ -54,7 +62,8 @@ def ensure(connection: Connection, tenant: Tenant, bucket: str, *, object_lock: 
     """
     found = owner(connection, bucket)
     if found is None:
-        members: dict[str, Any] = {"Bucket": bucket}
+        # As AWS does for every new bucket: what others are let to write here is the bucket's owner's.
+        members: dict[str, Any] = {"Bucket": bucket, "ObjectOwnership": "BucketOwnerEnforced"}
         if object_lock:
             members["ObjectLockEnabledForBucket"] = True
         if connection.region != _US_EAST_1:

@@ -71,6 +71,15 @@ def find(connection: Connection, bucket: str) -> Policy | None:
     return found
 
 
+def ensure(connection: Connection, bucket: str, policy: Policy | None) -> bool:
+    """Have a bucket's policy be this one as a whole, or none; whether it had to change. Raises StoreRefused."""
+    with _turn(connection, bucket):
+        if find(connection, bucket) == policy:
+            return False
+        _put(connection, bucket, policy or {"Statement": []})
+        return True
+
+
 def grant(connection: Connection, bucket: str, principal: str, *, sid: str, mode: Mode = "READ_WRITE") -> bool:
     """Let a principal (an ARN) in by the statement `sid`; whether the policy had to change.
 
