@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -35,6 +36,8 @@ def operating(api: Api, folder: Path, *arguments: str) -> Iterator[Operator]:
     finally:
         if operator.process is not None and operator.process.poll() is None:
             operator.kill()
+    mistakes = re.findall(r"(?:Type|Name|Attribute|Key|Index|Assertion)Error: .*", operator.log.read_text())
+    assert not mistakes, "the operator trips over itself"
 
 
 def until(look: Callable[[], T], what: str, operator: Operator | None = None, seconds: float = SECONDS) -> T:

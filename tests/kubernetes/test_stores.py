@@ -384,6 +384,14 @@ def test_a_running_store_is_told_of_and_grows(api: Api, operator: Operator, tmp_
         until(lambda: phase(api, namespace) == "Ready", "Ready again", operator)
         assert api.get(OBJECT_STORE, namespace, "main")["status"]["drives"]["joined"] == 3
         until(lambda: listed(api, namespace) == ["disk-1", "disk-2", "disk-3"], "the longer list", operator)
+        assert "DriveJoins" in events(api, namespace)
+
+        # A spec that is refused does not keep the status from telling how the store is.
+        claim(api, namespace, "disk-9")
+        until(lambda: condition(api, namespace, "Refused") == ("True", "DrivesMissing"), "a refusal", operator)
+        assert condition(api, namespace, "Ready") == ("True", "Serving")
+        drop(api, PERSISTENT_VOLUME_CLAIM, namespace, "disk-9-main-0")
+        until(lambda: phase(api, namespace) == "Ready", "Ready again", operator)
 
         server.kill()
         until(lambda: condition(api, namespace, "Ready") == ("False", "NoAnswer"), "no answer", operator)

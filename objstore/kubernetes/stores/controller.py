@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from objstore.client import Connection
 from objstore.kubernetes.cluster import Cluster, Conflict, Invalid, NotFound, Unreachable
-from objstore.kubernetes.conditions import Condition, written
+from objstore.kubernetes.conditions import Condition
 from objstore.kubernetes.controller import Refused
 from objstore.kubernetes.events import Events
 from objstore.kubernetes.kinds import (
@@ -34,6 +34,7 @@ from objstore.kubernetes.stores.building import Building, claims, dismantle
 from objstore.kubernetes.stores.guard import check
 from objstore.kubernetes.stores.inquiry import Health, Inquiries
 from objstore.kubernetes.stores.locate import find_store
+from objstore.kubernetes.stores.reporting import Pass, rollout, status, with_conditions
 from objstore.kubernetes.stores.spec import SpecError
 from objstore.kubernetes.stores.store import Store
 
@@ -44,18 +45,7 @@ WAIT_S: Final = 15.0
 
 
 INVALID: Final = "InvalidSpec"
-
-
-@dataclass(frozen=True)
-class _Found:
-    """What one pass came to: `progress` is what is under way, "" for nothing. While it is `growing`, nobody says when a
-    drive is taken in: it has to be asked."""
-
-    store: Store
-    health: Health
-    progress: str = ""
-    problem: str = ""
-    growing: bool = False
+NOT_MADE: Final = Health(None, "the store is not made yet")
 
 
 class Stores:
@@ -87,56 +77,76 @@ class Stores:
             return await self._delete(key, body)
         try:
             store = Store.of(body)
-            await self._hold(key, body)
-            found = await self._build(store)
         except SpecError as error:
-            return await self._refuse(key, body, INVALID, str(error))
-        except Refused as error:
-            return await self._refuse(key, body, error.reason, str(error))
-        await self._tell(key, body, _status(body, found))
+            return await self._refuse_unread(key, body, str(error))
+        await self._hold(key, body)
+        try:
+            came = await self._build(store, body)
+        except (Refused, SpecError) as error:
+            refused = error if isinstance(error, Refused) else Refused(INVALID, str(error))
+            await self._events.warning(body, refused.reason, str(refused))
+            came = Pass(store, await self._health(store), refused=refused)
+        await self._tell(key, body, status(body, came))
         usual = float(store.spec.health_check.interval_seconds)
-        if found.growing:
+        if came.growing:
             return min(usual, SOON_S)
-        return usual if found.health.info is not None else min(usual, WAIT_S)
+        return min(usual, WAIT_S) if came.health.info is None or came.refused is not None else usual
 
-    async def _build(self, store: Store) -> _Found:
+    async def _build(self, store: Store, body: Body) -> Pass:
         """Everything but the status. Raises Refused, SpecError."""
-        key = store.key
         building = Building(self._cluster, store, image=self._image, provisioner=self._provisioner)
         live = await self._cluster.get(STATEFUL_SET, Key(store.namespace, names.stateful_set(store.name)))
         volumes = await building.claims()
         check(store, live, volumes)
         credentials = await building.credentials()
-        health = Health(None, "the store is not made yet")
-        if live is not None:
-            health = await self._inquiries.health(key, await self._connection(store))
+        health = await self._health(store) if live is not None else NOT_MADE
         await building.settings(health.joined)
         await building.surroundings()
         await building.storage_class()
         larger = await building.enlarge(volumes)
         made = await building.workload(live, credentials)
         if made is None:
-            return _Found(store, health, progress="the StatefulSet is made again, with other volumes")
+            return Pass(store, health, "the StatefulSet is made again, with other volumes")
         if restarted := await building.restart_for_drives():
-            return _Found(store, health, progress=f"{', '.join(restarted)} is started again, with more drives")
-        progress, growing = _rollout(made), ""
-        if health.info is not None:
-            paths = [store.drive_path(name) for name in store.spec.drives]
-            growing = await self._inquiries.grow(key, await self._connection(store), health, paths)
+            return Pass(store, health, f"{', '.join(restarted)} is started again, with more drives")
+        progress = rollout(made)
+        growing = await self._grow(store, body, health) if health.info is not None else ""
         if larger and not progress:
             progress = f"volumes grow: {', '.join(larger)}"
-        return _Found(store, health, growing or progress, await self._certificate_problem(store), bool(growing))
+        return Pass(store, health, growing or progress, await self._missing(store), bool(growing))
+
+    async def _health(self, store: Store) -> Health:
+        """What the store says of itself, or why it says nothing."""
+        try:
+            return await self._inquiries.health(store.key, await self._connection(store))
+        except Refused as error:
+            return Health(None, str(error))
+
+    async def _grow(self, store: Store, body: Body, health: Health) -> str:
+        """Have drives taken in that are not in the pool yet; what is under way, "" for nothing."""
+        paths = [store.drive_path(name) for name in store.spec.drives]
+        growing, joins = await self._inquiries.grow(store.key, await self._connection(store), health, paths)
+        if joins:
+            await self._events.normal(body, "DriveJoins", growing)
+        return growing
 
     async def _connection(self, store: Store) -> Connection:
         """How to ask it, as its root; found anew each time, as Secrets change."""
         return (await find_store(self._cluster, store.namespace, store.name, store.endpoint.url)).connection
 
-    async def _certificate_problem(self, store: Store) -> str:
-        if store.tls_secret is None:
-            return ""
-        secret = await self._cluster.get(SECRET, Key(store.namespace, store.tls_secret))
-        missing = [key for key in (names.CERTIFICATE, names.PRIVATE_KEY) if not value(secret, key)]
-        return f"Secret {store.tls_secret} has no {' and no '.join(missing)}" if missing else ""
+    async def _missing(self, store: Store) -> str:
+        """What pods wait for that others have to bring, "" for nothing."""
+        wanted: list[tuple[str, str]] = []
+        if store.tls_secret is not None:
+            wanted += [(store.tls_secret, names.CERTIFICATE), (store.tls_secret, names.PRIVATE_KEY)]
+        if store.spec.master_key is not None:
+            wanted.append((store.spec.master_key.name, store.spec.master_key.key))
+        missing = [
+            f"Secret {name} has no {key}"
+            for name, key in wanted
+            if not value(await self._cluster.get(SECRET, Key(store.namespace, name)), key)
+        ]
+        return "; ".join(missing)
 
     async def _hold(self, key: Key, body: Body) -> None:
         """Put the finalizer on the object, before anything is made for it."""
@@ -156,7 +166,9 @@ class Stores:
         if waiting := await bound(self._cluster, key):
             message = f"waits for what is bound to it: {shown(waiting)}"
             await self._events.warning(body, "StillBound", message)
-            await self._tell(key, body, _plain(body, "Deleting", [Condition("Ready", None, "StillBound", message)]))
+            await self._tell(
+                key, body, with_conditions(body, "Deleting", [Condition("Ready", None, "StillBound", message)])
+            )
             return WAIT_S
         # In so many words: a spec that cannot be read keeps its data too.
         keep = spec_of(body).get("preserveDataOnDelete", True) is not False
@@ -174,109 +186,23 @@ class Stores:
             return SOON_S
         return None
 
-    async def _refuse(self, key: Key, body: Body, reason: str, message: str) -> float:
-        """Tell that the spec is not followed. What was made before goes on as it is."""
-        await self._events.warning(body, reason, message)
+    async def _refuse_unread(self, key: Key, body: Body, message: str) -> float | None:
+        """Tell that the spec cannot be read. What was made before goes on as it is."""
+        await self._events.warning(body, INVALID, message)
         conditions = [
-            Condition("Refused", True, reason, message),
-            Condition("Progressing", False, reason, "nothing is changed while the spec is refused"),
+            Condition("Refused", True, INVALID, message),
+            Condition("Progressing", False, INVALID, "nothing is changed while the spec is refused"),
         ]
-        try:
-            await self._tell(key, body, _plain(body, "Refused", conditions))
-        except (Invalid, Unreachable):
-            if reason != INVALID:  # the API server itself cannot make anything of it: the event has to do
-                raise
-        return WAIT_S
+        # Of some objects the API server itself cannot make anything: the event has to do.
+        with contextlib.suppress(Invalid, Unreachable):
+            await self._tell(key, body, with_conditions(body, "Refused", conditions))
+        return None
 
-    async def _tell(self, key: Key, body: Body, status: dict[str, Any]) -> None:
-        if status == body.get("status"):
+    async def _tell(self, key: Key, body: Body, told: dict[str, Any]) -> None:
+        if told == body.get("status"):
             return
         whose = {"name": key.name, "namespace": key.namespace}
-        await self._cluster.apply(OBJECT_STORE, {"metadata": whose, "status": status}, "status")
-
-
-def _plain(body: Body, phase: str, conditions: list[Condition]) -> dict[str, Any]:
-    """The status before, but for phase and these conditions."""
-    before = body.get("status") or {}
-    generation = body["metadata"]["generation"]
-    known = before.get("conditions") or []
-    made = written(known, conditions, generation)
-    names_made = {one["type"] for one in made}
-    kept = [one for one in known if one["type"] not in names_made]
-    return {**before, "phase": phase, "observedGeneration": generation, "conditions": [*kept, *made]}
-
-
-def _status(body: Body, found: _Found) -> dict[str, Any]:
-    info, store = found.health.info, found.store
-    generation = body["metadata"]["generation"]
-    away = [one for one in found.health.drives if one["state"] != "online" and one["stage"] is None]
-    problems = [f"{one['path']}: {one['problem'] or one['state']}" for one in away]
-    unsafe = ((info or {}).get("redundancy") or {}).get("problem") or ""
-    told = [found.problem, *problems, unsafe, (info or {}).get("read_only_reason") or ""]
-    degraded = "; ".join(one for one in told if one)
-    serves = info is not None and bool(info["writable"])
-    conditions = [
-        Condition("Ready", serves, *_readiness(found, serves)),
-        Condition(
-            "Progressing",
-            bool(found.progress),
-            "Rolling" if found.progress else "Settled",
-            found.progress or "everything is as the spec says",
-        ),
-        Condition(
-            "Degraded",
-            bool(degraded) if info is not None or found.problem else None,
-            ("Unsafe" if degraded else "AsPromised") if info is not None or found.problem else "NotAsked",
-            degraded or ("all is as safe as promised" if info is not None else "the store was not reached"),
-        ),
-        Condition("Refused", False, "Accepted", "the spec is followed"),
-    ]
-    endpoint = store.endpoint
-    status: dict[str, Any] = {
-        "phase": _phase(found, serves, degraded, (body.get("status") or {}).get("phase", "")),
-        "observedGeneration": generation,
-        "conditions": written((body.get("status") or {}).get("conditions") or [], conditions, generation),
-        "info": {"secureEndpoint" if endpoint.tls else "endpoint": endpoint.url},
-        "drives": {
-            "desired": len(store.spec.drives),
-            "joined": len(found.health.joined),
-            "online": sum(one["state"] == "online" for one in found.health.drives),
-            "problems": problems,
-        },
-        "storageClass": store.storage_class,
-    }
-    if info is not None:
-        status["healing"] = {"shards": info["healing"]["shards"], "bytes": info["healing"]["bytes"]}
-        status["version"] = info["version"]
-    return status
-
-
-def _readiness(found: _Found, serves: bool) -> tuple[str, str]:
-    if serves:
-        return "Serving", "the store reads and writes"
-    if found.health.info is None:
-        return "NoAnswer", found.health.problem
-    return "ReadOnly", str(found.health.info.get("read_only_reason") or "the store is read-only")
-
-
-def _phase(found: _Found, serves: bool, degraded: str, before: str) -> str:
-    if serves:
-        return "Degraded" if degraded else "Progressing" if found.progress else "Ready"
-    if found.progress:
-        return "Progressing"
-    return "Degraded" if found.health.info is not None or before in ("Ready", "Degraded") else "Pending"
-
-
-def _rollout(stateful_set: Body) -> str:
-    """What of a StatefulSet is under way."""
-    status, wanted = stateful_set.get("status") or {}, stateful_set["spec"].get("replicas", 1)
-    if status.get("observedGeneration", 0) < stateful_set["metadata"]["generation"]:
-        return "the StatefulSet is new"
-    if status.get("updatedReplicas", 0) < wanted:
-        return f"{wanted - status.get('updatedReplicas', 0)} of {wanted} pods are to be updated"
-    if status.get("readyReplicas", 0) < wanted:
-        return f"{wanted - status.get('readyReplicas', 0)} of {wanted} pods are not ready"
-    return ""
+        await self._cluster.apply(OBJECT_STORE, {"metadata": whose, "status": told}, "status")
 
 
 def _owner(body: Body) -> Iterable[Key]:

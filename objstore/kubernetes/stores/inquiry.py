@@ -61,23 +61,23 @@ class Inquiries:
     def forget(self, key: Key) -> None:
         self._known.pop(key, None)
 
-    async def grow(self, key: Key, connection: Connection, health: Health, paths: Sequence[str]) -> str:
-        """Have the first of `paths` taken into the pool that is not in it, when no other is on its way. Why that has
-        to wait, "" where nothing has to.
+    async def grow(self, key: Key, connection: Connection, health: Health, paths: Sequence[str]) -> tuple[str, bool]:
+        """Have the first of `paths` taken into the pool that is not in it, when no other is on its way: what is under
+        way, "" for nothing, and whether that began now.
 
         The server takes an empty folder only that is a mount point as its other drives are: one whose volume is not
         there yet is refused.
         """
         if health.joining:
-            return f"the store takes in {', '.join(health.joining)}"
+            return f"the store takes in {', '.join(health.joining)}", False
         missing = [path for path in paths if path not in health.joined]
         if not missing:
-            return ""
+            return "", False
         try:
             await asyncio.to_thread(ask, connection, f"{ADMIN}/drives?{urlencode({'path': missing[0]})}", "POST")
         except StoreRefused as error:
-            return f"{missing[0]} is not taken in yet: {error.message}"
+            return f"{missing[0]} is not taken in yet: {error.message}", False
         except StoreError as error:
-            return f"{missing[0]} is not taken in yet: {error}"
+            return f"{missing[0]} is not taken in yet: {error}", False
         self.forget(key)
-        return f"the store takes in {missing[0]}"
+        return f"the store takes in {missing[0]}", True
