@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,8 @@ from objstore.kubernetes.kinds import (
     STORAGE_CLASS,
     Kind,
 )
+from objstore.kubernetes.stores import settings
+from objstore.kubernetes.stores.store import Store
 from tests.harness import ROOT_PASSWORD, ROOT_USER, Running
 from tests.kubernetes.api import Api, Operator, Refusal
 from tests.kubernetes.installing import install, operating, until
@@ -569,3 +572,31 @@ def test_certificates_and_monitors_where_their_kinds_are(api: Api, operator: Ope
 def tls_volume(stateful_set: Any) -> Any:
     volumes = stateful_set["spec"]["template"]["spec"]["volumes"]
     return next((one["secret"] for one in volumes if one["name"] == "tls"), None)
+
+
+@pytest.mark.parametrize(
+    ("before", "joined", "volumes", "expected"),
+    [
+        (None, [], [], [1, 2, 3, 4]),
+        (None, [], [1, 2], [1, 2]),
+        (None, [3], [1, 2], [1, 2, 3]),
+        ([1, 2], [], [1, 2, 3, 4], [1, 2]),
+        ([1, 2], [3], [1, 2, 3, 4], [1, 2, 3]),
+        ([2, 1], [1, 2, 3, 4], [], [1, 2, 3, 4]),
+    ],
+    ids=["new", "made again", "made again while it runs", "grows", "grew by one", "grew"],
+)
+def test_the_drives_that_a_start_is_given(
+    before: list[int] | None, joined: list[int], volumes: list[int], expected: list[int]
+) -> None:
+    """Never more empty ones than a server takes at its start."""
+    body = {"metadata": {"namespace": "a", "name": "main", "uid": "u"}, "spec": store("a")["spec"]}
+    one = Store.of(body)
+
+    def paths(numbers: list[int]) -> list[str]:
+        return [one.drive_path(f"disk-{number}") for number in numbers]
+
+    text = f"drives = {json.dumps(paths(before))}" if before is not None else "no TOML"
+    present = {"data": {"objstore.toml": text}}
+    found = settings.listed(one, present, paths(joined), [f"disk-{number}" for number in volumes])
+    assert found == [f"disk-{number}" for number in expected]

@@ -290,6 +290,17 @@ def test_admission_refuses_changes(place: Place) -> None:
             place.change(key, **change)
 
 
+def test_buckets_are_counted_as_ceph_does(place: Place) -> None:
+    key = place.user("counted", quotas={"maxBuckets": -1})
+    place.ready(key)
+    s3 = place.client(place.secret(key))
+    with refused("TooManyBuckets", 400):
+        s3.create_bucket(Bucket="counted")
+    place.change(key, quotas={"maxBuckets": 0})
+    place.ready(key)
+    s3.create_bucket(Bucket="counted")
+
+
 def test_rights() -> None:
     assert rights(parse({"spec": {"store": "s"}})).keys() == {"storage"}
     given = rights(parse({"spec": {"store": "s", "capabilities": {"users": "*"}}}))

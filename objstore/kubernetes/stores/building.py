@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from objstore.kubernetes import quantities
@@ -106,11 +106,12 @@ class Building:
             if one["metadata"]["name"] != key.name:  # of an earlier name
                 await self._cluster.delete(STORAGE_CLASS, Key("", one["metadata"]["name"]))
 
-    async def settings(self, joined: Collection[str]) -> None:
-        """The ConfigMap, with the drives that the server is to start with. Raises SpecError."""
+    async def settings(self, joined: Collection[str], volumes: Iterable[Body]) -> None:
+        """The ConfigMap, with the drives that the server is to start with: see `settings.listed`. Raises SpecError."""
         store = self._store
         present = await self._cluster.get(CONFIG_MAP, Key(store.namespace, names.settings(store.name)))
-        drives = settings.listed(store, present, joined)
+        there = [drive for one in volumes if (drive := guard.drive_of(one, store.name)) is not None]
+        drives = settings.listed(store, present, joined, there)
         await self._apply(CONFIG_MAP, settings.config_map(store, drives))
 
     async def workload(self, live: Body | None, credentials: Body) -> Body | None:

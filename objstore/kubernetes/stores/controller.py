@@ -100,7 +100,7 @@ class Stores:
         check(store, live, volumes)
         credentials = await building.credentials()
         health = await self._health(store) if live is not None else NOT_MADE
-        await building.settings(health.joined)
+        await building.settings(health.joined, volumes)
         await building.surroundings()
         await building.storage_class()
         larger = await building.enlarge(volumes)

@@ -14,19 +14,19 @@ from objstore.kubernetes.stores.spec import SpecError
 from objstore.kubernetes.stores.store import Store
 
 
-def listed(store: Store, present: Body | None, joined: Collection[str]) -> list[str]:
+def listed(store: Store, present: Body | None, joined: Collection[str], volumes: Collection[str]) -> list[str]:
     """The drives that the server is to start with.
 
     A server refuses to start on more empty folders than it knows drives: they are let in while it runs. So the list of
     a store that was started before (its ConfigMap is `present`) gets longer only by drives that are in the pool,
-    `joined` (paths).
+    `joined` (paths). One that was deleted and is made again begins with the drives that have `volumes`.
     """
+    wanted = store.spec.drives
     before = _drives(present)
     if before is None:
-        return store.spec.drives
-    known = {store.drive_path(name) for name in store.spec.drives}
-    kept = [path for path in before if path in known]
-    return [name for name in store.spec.drives if store.drive_path(name) in {*kept, *joined}]
+        known = {*volumes, *(name for name in wanted if store.drive_path(name) in joined)}
+        return [name for name in wanted if name in known] or wanted
+    return [name for name in wanted if store.drive_path(name) in {*before, *joined}]
 
 
 def _drives(present: Body | None) -> list[str] | None:

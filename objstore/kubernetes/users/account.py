@@ -25,9 +25,14 @@ def name_of(user: Key) -> str:
 def ensure(connection: Connection, user: Key, spec: ObjectStoreUserSpec) -> Tenant:
     """The account, with the limits and rights of the spec. Raises SpecError, StoreError."""
     limits = spec.quotas
-    tenant = accounts.ensure(connection, name_of(user), max_buckets=_limit(limits.max_buckets), rights=rights(spec))
+    tenant = accounts.ensure(connection, name_of(user), max_buckets=_buckets(limits.max_buckets), rights=rights(spec))
     quotas.ensure(connection, quotas.account(tenant.id), _limit(limits.max_objects), _size(spec))
     return tenant
+
+
+def _buckets(number: int | None) -> int | None:
+    """As Ceph counts: 0 is no limit, and below 0 none may be made."""
+    return None if not number else max(number, 0)
 
 
 def _limit(number: int | None) -> int | None:

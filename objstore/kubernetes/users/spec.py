@@ -18,9 +18,12 @@ MOST_KEYS = 2
 
 
 class Quotas(Part, frozen=True, kw_only=True):
-    """How much the user's account may hold. What is left out, or below 0, has no limit."""
+    """How much the user's account may hold. What is left out has no limit; nor have sizes and objects below 0."""
 
-    max_buckets: Annotated[int, Meta(le=1_000_000, description="Buckets.")] | None = None
+    max_buckets: (
+        Annotated[int, Meta(le=1_000_000, description="Buckets, as Ceph counts: 0 is no limit, below 0 none at all.")]
+        | None
+    ) = None
     max_size: Quantity | None = None
     max_objects: Annotated[int, Meta(le=10**15, description="Objects, in all buckets together.")] | None = None
 
