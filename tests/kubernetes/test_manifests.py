@@ -236,7 +236,7 @@ def test_every_field_is_accepted_and_has_its_effect(api: Api) -> None:
     made = api.create(OBJECT_STORE, body)
     assert made["spec"] == EVERYTHING, "nothing was pruned"
     store = Store.of(made)
-    stateful_set = api.create(STATEFUL_SET, workload.stateful_set(store, image="unused", credentials_version="1"))
+    stateful_set = api.create(STATEFUL_SET, workload.stateful_set(store, image="unused", version="1"))
     template = stateful_set["spec"]["template"]
     pod, container = template["spec"], template["spec"]["containers"][0]
     assert template["metadata"]["labels"] == {**names.labels("whole"), "team": "storage"}

@@ -600,3 +600,14 @@ def test_the_drives_that_a_start_is_given(
     present = {"data": {"objstore.toml": text}}
     found = settings.listed(one, present, paths(joined), [f"disk-{number}" for number in volumes])
     assert found == [f"disk-{number}" for number in expected]
+
+
+def test_a_parity_that_needs_new_drives_waits_for_them() -> None:
+    """A server refuses to start with more than half of the drives that it is given."""
+    spec = store("a", "main", drives(6), erasureCoded={"codingChunks": 3})["spec"]
+    one = Store.of({"metadata": {"namespace": "a", "name": "main", "uid": "u"}, "spec": spec})
+    few, all_of_them = one.spec.drives[:4], one.spec.drives
+    assert tomllib.loads(settings.text(one, few))["parity"] == 2
+    assert tomllib.loads(settings.text(one, all_of_them))["parity"] == 3
+    assert settings.digest(one, few) != settings.digest(one, all_of_them), "and then the server is started again"
+    assert settings.digest(one, few) == settings.digest(one, one.spec.drives[:5]), "and for nothing else"

@@ -106,22 +106,23 @@ class Building:
             if one["metadata"]["name"] != key.name:  # of an earlier name
                 await self._cluster.delete(STORAGE_CLASS, Key("", one["metadata"]["name"]))
 
-    async def settings(self, joined: Collection[str], volumes: Iterable[Body]) -> None:
-        """The ConfigMap, with the drives that the server is to start with: see `settings.listed`. Raises SpecError."""
+    async def settings(self, joined: Collection[str], volumes: Iterable[Body]) -> str:
+        """The ConfigMap, with the drives that the server is to start with (see `settings.listed`). What is returned
+        changes when the server has to be started again. Raises SpecError, Refused."""
         store = self._store
         present = await self._cluster.get(CONFIG_MAP, Key(store.namespace, names.settings(store.name)))
         there = [drive for one in volumes if (drive := guard.drive_of(one, store.name)) is not None]
         drives = settings.listed(store, present, joined, there)
         await self._apply(CONFIG_MAP, settings.config_map(store, drives))
+        return settings.digest(store, drives)
 
-    async def workload(self, live: Body | None, credentials: Body) -> Body | None:
+    async def workload(self, live: Body | None, version: str) -> Body | None:
         """The StatefulSet as it is now; None while one goes to make room for another.
 
         Its claim templates cannot change. Where they have to, it is deleted without its pods and claims, and made
         again: the pods find themselves in the new one.
         """
-        version = credentials["metadata"]["resourceVersion"]
-        wanted = workload.stateful_set(self._store, image=self._image, credentials_version=version)
+        wanted = workload.stateful_set(self._store, image=self._image, version=version)
         key = Key(self._store.namespace, names.stateful_set(self._store.name))
         if live is not None and live["metadata"].get("deletionTimestamp"):
             return None

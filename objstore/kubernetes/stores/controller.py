@@ -100,11 +100,11 @@ class Stores:
         check(store, live, volumes)
         credentials = await building.credentials()
         health = await self._health(store) if live is not None else NOT_MADE
-        await building.settings(health.joined, volumes)
+        digest = await building.settings(health.joined, volumes)
         await building.surroundings()
         await building.storage_class()
         larger = await building.enlarge(volumes)
-        made = await building.workload(live, credentials)
+        made = await building.workload(live, f"{digest}-{credentials['metadata']['resourceVersion']}")
         if made is None:
             return Pass(store, health, "the StatefulSet is made again, with other volumes")
         if restarted := await building.restart_for_drives():

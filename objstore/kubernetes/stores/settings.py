@@ -48,9 +48,10 @@ def text(store: Store, drives: Sequence[str]) -> str:
     return whole
 
 
-def digest(store: Store) -> str:
+def digest(store: Store, drives: Sequence[str]) -> str:
     """Changes when the server has to be started again to know what it is told, which a longer list of drives is not."""
-    return hashlib.sha256(text(store, []).encode()).hexdigest()[:16]
+    own = {name: value for name, value in _own(store, drives).items() if name != "drives"}
+    return hashlib.sha256(json.dumps([own, store.spec.settings]).encode()).hexdigest()[:16]
 
 
 def _own(store: Store, drives: Sequence[str]) -> Mapping[str, Any]:
@@ -64,7 +65,8 @@ def _own(store: Store, drives: Sequence[str]) -> Mapping[str, Any]:
     if spec.gateway.workers is not None:
         own["workers"] = spec.gateway.workers
     if spec.erasure_coded is not None:
-        own["parity"] = spec.erasure_coded.coding_chunks
+        # As long as drives that make more possible are not in the pool, a start with more would be refused.
+        own["parity"] = min(spec.erasure_coded.coding_chunks, len(drives) // 2)
     if store.domains:
         own["domains"] = store.domains
     if spec.gateway.tls:

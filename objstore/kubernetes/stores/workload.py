@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from objstore.kubernetes.kinds import Body
-from objstore.kubernetes.stores import names, settings
+from objstore.kubernetes.stores import names
 from objstore.kubernetes.stores.core import plain
 from objstore.kubernetes.stores.spec import DriveTemplate, Probe, ProbeSetting
 from objstore.kubernetes.stores.store import Store
@@ -18,9 +18,9 @@ GRACE_S = 60
 """Running requests get 30 seconds to finish, then open containers of bytes are sealed."""
 
 
-def stateful_set(store: Store, *, image: str, credentials_version: str) -> Body:
-    """The `image` is for a store whose spec names none. `credentials_version` changes when root's credentials do: the
-    server reads them when it starts.
+def stateful_set(store: Store, *, image: str, version: str) -> Body:
+    """The `image` is for a store whose spec names none. `version` changes when pods are to be started again: when the
+    settings do, or root's credentials, which the server reads when it starts.
     """
     return {
         "metadata": store.metadata(names.stateful_set(store.name)),
@@ -32,7 +32,7 @@ def stateful_set(store: Store, *, image: str, credentials_version: str) -> Body:
             "updateStrategy": {"type": "RollingUpdate"},
             "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"},
             "selector": {"matchLabels": names.selector(store.name)},
-            "template": _pod(store, store.spec.image or image, credentials_version),
+            "template": _pod(store, store.spec.image or image, version),
             "volumeClaimTemplates": claim_templates(store),
         },
     }
@@ -58,7 +58,7 @@ def _claim_template(store: Store, template: DriveTemplate, number: int) -> dict[
     return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": asked}
 
 
-def _pod(store: Store, image: str, credentials_version: str) -> dict[str, Any]:
+def _pod(store: Store, image: str, version: str) -> dict[str, Any]:
     spec = store.spec
     pod: dict[str, Any] = {
         "serviceAccountName": store.name,
@@ -83,7 +83,7 @@ def _pod(store: Store, image: str, credentials_version: str) -> dict[str, Any]:
         pod["runtimeClassName"] = spec.runtime_class_name
     if spec.image_pull_secrets:
         pod["imagePullSecrets"] = [{"name": one.name} for one in spec.image_pull_secrets]
-    annotations = {**spec.annotations, names.SETTINGS_HASH: f"{settings.digest(store)}-{credentials_version}"}
+    annotations = {**spec.annotations, names.SETTINGS_HASH: version}
     labels = {**spec.labels, **names.labels(store.name)}
     return {"metadata": {"labels": labels, "annotations": annotations}, "spec": pod}
 
