@@ -182,6 +182,9 @@ def test_keys_are_rotated(place: Place) -> None:
     place.change(key, keyOverlapSeconds=0)
     assert place.ready(key)["accessKeys"] == [second["AccessKey"]]
     assert place.secret(key) == second
+    place.change(key, keyRotation=None)
+    place.ready(key)
+    assert place.secret(key) == second, "saying nothing is no rotation"
     place.client(second).list_buckets()
     with pytest.raises(ClientError, match="InvalidAccessKeyId"):
         place.client(first).list_buckets()

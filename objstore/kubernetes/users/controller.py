@@ -147,7 +147,7 @@ class Users:
     ) -> tuple[tuple[str, str], dict[str, str]]:
         """A key that the store made, and what the Secret is to say of its rotation."""
         now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
-        rotate = held.access is not None and held.rotation != spec.key_rotation
+        rotate = held.access is not None and spec.key_rotation not in ("", held.rotation)
         before = held.access if rotate else held.before
         since = now if rotate else held.rotated_at
         if before and (since is None or (now - since).total_seconds() >= spec.key_overlap_seconds):
@@ -155,7 +155,8 @@ class Users:
         kept = await asyncio.to_thread(
             account.key, connection, tenant, None if rotate else held.access, None if rotate else held.secret, before
         )
-        annotations = {ROTATION: spec.key_rotation} if spec.key_rotation else {}
+        rotation = spec.key_rotation or held.rotation
+        annotations = {ROTATION: rotation} if rotation else {}
         if since is not None:
             annotations[ROTATED_AT] = _stamp(since)
         if before:
