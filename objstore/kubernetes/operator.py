@@ -53,7 +53,7 @@ def _controllers(cluster: Cluster, options: OperatorOptions) -> Sequence[Control
     """Everything that the operator does."""
     provisioner = claim_names.provisioner(options.namespace)
     return [
-        Stores(cluster, image=options.image, provisioner=provisioner),
+        Stores(cluster, image=options.image, provisioner=provisioner, namespace=options.namespace),
         Users(cluster),
         claim_controller(cluster, options),
     ]

@@ -117,7 +117,7 @@ def spec(count: int, port: int = 1) -> dict[str, Any]:
 
 
 def stores(cluster: Cluster) -> Controller:
-    return Stores(cluster, image="image", provisioner="provisioner")
+    return Stores(cluster, image="image", provisioner="provisioner", namespace="operators")
 
 
 def test_a_store_that_is_made(installed: Api) -> None:

@@ -265,8 +265,8 @@ def test_every_field_is_accepted_and_has_its_effect(api: Api) -> None:
     api.create(SERVICE, service)
     assert service["spec"]["ports"][0] == {"name": "https", "port": 8443, "targetPort": "https", "protocol": "TCP"}
     assert service["metadata"]["annotations"] == {"c": "d"}
-    policy = api.create(NETWORK_POLICY, network.network_policy(store))
-    assert len(policy["spec"]["ingress"][0]["from"]) == 2
+    policy = api.create(NETWORK_POLICY, network.network_policy(store, SYSTEM))
+    assert len(policy["spec"]["ingress"][0]["from"]) == 3, "and the operator"
     assert network.disruption_budget(store)["spec"]["maxUnavailable"] == 0
     storage_class = network.storage_class(store, "provisioner")
     assert (storage_class["metadata"]["name"], storage_class["reclaimPolicy"]) == ("buckets", "Retain")

@@ -32,11 +32,12 @@ from objstore.kubernetes.stores.store import Store
 
 
 class Building:
-    """The objects of one store. `image` is the server's where the spec names none."""
+    """The objects of one store. `image` is the server's where the spec names none; `operators` is the namespace of the
+    operator."""
 
-    def __init__(self, cluster: Cluster, store: Store, *, image: str, provisioner: str) -> None:
+    def __init__(self, cluster: Cluster, store: Store, *, image: str, provisioner: str, operators: str) -> None:
         self._cluster, self._store = cluster, store
-        self._image, self._provisioner = image, provisioner
+        self._image, self._provisioner, self._operators = image, provisioner, operators
 
     async def claims(self) -> list[Body]:
         """The PersistentVolumeClaims of the store's drives."""
@@ -73,7 +74,7 @@ class Building:
         await self._apply(SERVICE, network.client_service(store))
         await self._apply(POD_DISRUPTION_BUDGET, network.disruption_budget(store))
         if store.spec.network_policy.enabled:
-            await self._apply(NETWORK_POLICY, network.network_policy(store))
+            await self._apply(NETWORK_POLICY, network.network_policy(store, self._operators))
         else:
             await self._remove(NETWORK_POLICY, store.name)
         if store.spec.service_monitor.enabled:

@@ -49,13 +49,14 @@ NOT_MADE: Final = Health(None, "the store is not made yet")
 
 
 class Stores:
-    """The controller of ObjectStores. `image` is the server's, `provisioner` that of bucket claims."""
+    """The controller of ObjectStores. `image` is the server's, `provisioner` that of bucket claims, `namespace` the
+    operator's own."""
 
     kind = OBJECT_STORE
 
-    def __init__(self, cluster: Cluster, *, image: str, provisioner: str) -> None:
+    def __init__(self, cluster: Cluster, *, image: str, provisioner: str, namespace: str) -> None:
         self._cluster, self._events = cluster, Events(cluster)
-        self._image, self._provisioner = image, provisioner
+        self._parameters = {"image": image, "provisioner": provisioner, "operators": namespace}
         self._inquiries = Inquiries()
 
     @property
@@ -94,7 +95,7 @@ class Stores:
 
     async def _build(self, store: Store, body: Body) -> Pass:
         """Everything but the status. Raises Refused, SpecError."""
-        building = Building(self._cluster, store, image=self._image, provisioner=self._provisioner)
+        building = Building(self._cluster, store, **self._parameters)
         live = await self._cluster.get(STATEFUL_SET, Key(store.namespace, names.stateful_set(store.name)))
         volumes = await building.claims()
         check(store, live, volumes)

@@ -48,11 +48,16 @@ def _port(store: Store, port: int) -> dict[str, Any]:
     return {"name": name, "port": port, "targetPort": name, "protocol": "TCP"}
 
 
-def network_policy(store: Store) -> Body:
-    """Connections to the one port, from whoever is let in; the server's own go where they may."""
+def network_policy(store: Store, operators: str) -> Body:
+    """Connections to the one port, from whoever is let in, and from the operator in the namespace `operators`; the
+    server's own go where they may."""
     rule: dict[str, Any] = {"ports": [{"port": names.PORT, "protocol": "TCP"}]}
     if peers := store.spec.network_policy.ingress_from:
-        rule["from"] = [plain(peer) for peer in peers]
+        operator = {
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": operators}},
+            "podSelector": {"matchLabels": {names.NAME_LABEL: names.APPLICATION, names.COMPONENT_LABEL: "operator"}},
+        }
+        rule["from"] = [*(plain(peer) for peer in peers), operator]
     return {
         "metadata": store.metadata(store.name),
         "spec": {

@@ -237,7 +237,8 @@ class NetworkPolicySetting(Part, frozen=True, kw_only=True):
 
     enabled: bool = True
     ingress_from: Annotated[
-        list[Peer], Meta(max_length=64, description="Who may connect; everybody where it is left out.")
+        list[Peer],
+        Meta(max_length=64, description="Who may connect, beside the operator; everybody where it is left out."),
     ] = msgspec.field(default_factory=list, name="from")
 
 
