@@ -15,7 +15,8 @@ PROGRAMS = golang.Programs(
     name="helm",
     version=VERSION,
     packages={"helm": _PACKAGE},
-    go_mod=lambda cwd: f"module binaries\nrequire {_MODULE} v{VERSION}\ntool {_PACKAGE}\n",
+    # From Go 1.17 on, only modules are looked at that something is built from.
+    go_mod=lambda cwd: f"module binaries\ngo 1.26\nrequire {_MODULE} v{VERSION}\ntool {_PACKAGE}\n",
 )
 
 
