@@ -7,6 +7,7 @@ file, by SQLite's own shim: https://www.sqlite.org/cksumvfs.html
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -24,8 +25,10 @@ _READ_WRITE: Final = apsw.SQLITE_OPEN_READWRITE
 
 
 def create(path: Path) -> apsw.Connection:
-    """Open a new file, in which every page will carry a checksum. Raises apsw.Error."""
+    """Open a new file, in which every page will carry a checksum. Raises apsw.Error and OSError."""
     _register()
+    # Before SQLite, which lets everybody read what it makes; its log and its index get the mode of the file.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     connection = apsw.Connection(str(path), flags=_READ_WRITE | apsw.SQLITE_OPEN_CREATE, vfs=_VFS)
     connection.reserve_bytes("main", _CHECKSUM_BYTES)
     connection.pragma("user_version", 0)  # writes the first page: from it the shim learns to give others checksums

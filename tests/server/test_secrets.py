@@ -135,3 +135,19 @@ def test_no_secret_is_written_anywhere(own: Running, tmp_path: Path, monkeypatch
     own.start()
     own.client("iam", *root).get_user(UserName="ann")
     own.client("s3", *ann).list_buckets()
+
+
+def test_nobody_else_on_the_machine_may_read_what_is_stored(tmp_path: Path) -> None:
+    """Whatever the umask: the catalog may hold the master key, and its log and its index are the catalog."""
+    umask = os.umask(0)
+    try:
+        with serving(tmp_path / "own") as running:
+            s3 = running.client()
+            s3.create_bucket(Bucket="bucket")
+            s3.put_object(Bucket="bucket", Key="key", Body=os.urandom(100_000))
+            files = {path for drive in running.drives for path in drive.rglob("*") if path.is_file()}
+            names = {path.name for path in files}
+            assert {"catalog.db", "catalog.db-wal", "catalog.db-shm", "format.json", "ballot"} <= names
+            assert {path.name for path in files if path.stat().st_mode & 0o077} == set()
+    finally:
+        os.umask(umask)
