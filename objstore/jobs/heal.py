@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from objstore.blobs import Blobs
@@ -57,19 +57,6 @@ async def queue_lost(pool: Pool, catalog: Catalog) -> int:
 
 def _queue(tx: Transaction, drive: str, after: bytes) -> bytes | None:
     return repair.drive_lost(tx, drive, after)
-
-
-def to_heal(tx: Transaction, known: Collection[str]) -> tuple[int, int]:
-    """Shards that are missing or on drives that no slot holds, and the bytes of their files; none of blobs in which
-    nothing is alive. Linear in shards."""
-    marks = ",".join("?" * len(known))
-    row = tx.one(
-        "SELECT count(*), coalesce(sum(blobs.length), 0) FROM shards JOIN blobs ON blobs.id = shards.blob"
-        f" WHERE (shards.missing IS NOT NULL OR shards.drive NOT IN ({marks}))"
-        " AND (blobs.sealed = 0 OR EXISTS (SELECT 1 FROM extents WHERE extents.blob = blobs.id))",
-        *(drive.encode() for drive in known),
-    )
-    return (int(row[0]), int(row[1])) if row is not None else (0, 0)
 
 
 async def heal(

@@ -31,11 +31,13 @@ class Healing(msgspec.Struct, frozen=True):
 
 
 class RedundancyView(msgspec.Struct, frozen=True):
-    """What is below its promise, exactly: blobs, and the shards they lack; drives that came back and are being looked
+    """What is below its promise, exactly: blobs, the shards they lack, and objects (all versions; one that was uploaded
+    in parts counts for each part that is below); drives that came back and are being looked
     through. `problem` is for people, None when all that is promised is there and verified."""
 
     blobs_below: int
     shards_lacking: int
+    objects_below: int
     drives_unverified: tuple[str, ...]
     problem: str | None = None
 

@@ -69,6 +69,9 @@ def _safety(now: Inventory) -> Iterable[Metric]:
     """How much is below its promise, and how far everything was looked through."""
     state = now.redundancy
     yield GaugeMetricFamily("objstore_blobs_below_promise", "Blobs that lack shards.", value=state.blobs_below)
+    yield GaugeMetricFamily(
+        "objstore_objects_below_promise", "Objects, or parts of them, in these blobs.", value=state.objects_below
+    )
     yield GaugeMetricFamily("objstore_shards_lacking", "Shards that these blobs lack.", value=state.shards_lacking)
     yield GaugeMetricFamily(
         "objstore_redundancy_verified", "1 while all is as safe as promised.", value=int(state.problem is None)

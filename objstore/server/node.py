@@ -34,7 +34,6 @@ from objstore.iam.gate import authorise
 from objstore.iam.identities.resolver import Identities
 from objstore.iam.users import Users
 from objstore.jobs import census, membership, relocate, scrub
-from objstore.jobs.heal import to_heal
 from objstore.kms import keyring, master
 from objstore.outbound.addresses import AllowList
 from objstore.s3 import cross_origin
@@ -50,7 +49,6 @@ from objstore.store import catalog_snapshots, extents, redundancy, repair, restr
 from objstore.store.events import outbox
 from objstore.store.events.cause import CAUSE, Cause
 from objstore.store.redundancy import Redundancy
-from objstore.store.repair import most_lacking
 from objstore.store.reports import Reports
 from objstore.store.store import Store, now_us
 from objstore.store.types import Version
@@ -166,11 +164,11 @@ class Node:
         status = self.catalog.status()
         counters = await self.store.counters()
         known = [drive.id for drive in self.pool.drives if drive.id is not None]
-        healing = await asyncio.to_thread(self.catalog.read, lambda tx: to_heal(tx, known))
+        healing = await asyncio.to_thread(self.catalog.read, lambda tx: redundancy.to_heal(tx, known))
         pool = self.pool
         standing = [drive.id for drive in pool.online() if drive.id is not None]
-        lacking = await asyncio.to_thread(self.catalog.read, lambda tx: most_lacking(tx, standing))
-        lacking = max(lacking, status.wanted - len(set(standing).intersection(status.members)))
+        below = await asyncio.to_thread(self.catalog.read, lambda tx: redundancy.below(tx, standing))
+        lacking = max(below.most, status.wanted - len(set(standing).intersection(status.members)))
         under_way = await asyncio.to_thread(self.catalog.read, lambda tx: relocate.under_way(tx, pool))
         drives = tuple(
             DriveView(
@@ -214,7 +212,7 @@ class Node:
         status = self.catalog.status()
         problems = []
         if below.blobs:
-            problems.append(f"{below.blobs} blobs lack {below.shards} shards")
+            problems.append(f"{below.blobs} blobs lack {below.shards} shards, of {below.objects} objects")
         if (short := status.wanted - len(status.members)) > 0:
             problems.append(f"the catalog lacks {short} mirrors")
         paths = []
@@ -223,7 +221,7 @@ class Node:
             paths.append(str(drive.path) if drive is not None else f"drive {name}")
         if paths:
             problems.append(f"what is on {', '.join(paths)} is being verified")
-        return RedundancyView(below.blobs, below.shards, tuple(paths), "; ".join(problems) or None)
+        return RedundancyView(below.blobs, below.shards, below.objects, tuple(paths), "; ".join(problems) or None)
 
     def redundancy_of(self, version: Version) -> Redundancy:
         """How safe the bytes of a whole version are now."""

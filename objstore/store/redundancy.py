@@ -17,10 +17,14 @@ from objstore.store import repair
 
 
 class Below(NamedTuple):
-    """Blobs with something alive in them that have fewer shards than promised, and how many shards they lack."""
+    """Blobs with something alive in them that have fewer shards than promised, how many shards they lack together and
+    how many the one that lacks `most`; and how many `objects` those bytes are of: all versions, each as often as it has
+    parts there."""
 
     blobs: int
     shards: int
+    most: int
+    objects: int
 
 
 class Redundancy(NamedTuple):
@@ -38,14 +42,41 @@ class Redundancy(NamedTuple):
 
 def below(tx: Transaction, there: Collection[str]) -> Below:
     """What is below its promise while these drives are `there`."""
-    away = [drive for drive in repair.drives_of(tx, "shards") if drive not in there]
+    lacking, away = _lacking(tx, there)
     row = tx.one(
-        "SELECT count(DISTINCT blob), count(*) FROM (SELECT blob, idx FROM shards WHERE missing IS NOT NULL"
-        f" UNION SELECT blob, idx FROM shards WHERE drive IN ({','.join('?' * len(away))})) AS lacking"
-        " WHERE EXISTS (SELECT 1 FROM extents WHERE extents.blob = lacking.blob)",
-        *(drive.encode() for drive in away),
+        f"WITH lacking AS ({lacking}), below AS (SELECT blob, count(*) AS shards, min(since) AS since FROM lacking"
+        " WHERE EXISTS (SELECT 1 FROM extents WHERE extents.blob = lacking.blob) GROUP BY blob)"
+        " SELECT count(*), coalesce(sum(shards), 0), coalesce(max(shards), 0), (SELECT coalesce(sum(refs), 0)"
+        " FROM below CROSS JOIN extents ON extents.blob = below.blob AND extents.offset >= below.since) FROM below",
+        *away,
     )
-    return Below(*row) if row is not None else Below(0, 0)
+    return Below(*row) if row is not None else Below(0, 0, 0, 0)
+
+
+def to_heal(tx: Transaction, known: Collection[str]) -> tuple[int, int]:
+    """Shards that are missing or on drives that no slot holds, and the bytes of their files; none of blobs in which
+    nothing is alive."""
+    lacking, away = _lacking(tx, known)
+    row = tx.one(
+        f"WITH lacking AS ({lacking}) SELECT count(*), coalesce(sum(blobs.length), 0)"
+        " FROM lacking CROSS JOIN blobs ON blobs.id = lacking.blob"
+        " WHERE blobs.sealed = 0 OR EXISTS (SELECT 1 FROM extents WHERE extents.blob = blobs.id)",
+        *away,
+    )
+    return (int(row[0]), int(row[1])) if row is not None else (0, 0)
+
+
+def _lacking(tx: Transaction, there: Collection[str]) -> tuple[str, tuple[bytes, ...]]:
+    """A query for the shards that are missing, or on drives that are not `there`, each with the offset from which it
+    lacks what was appended; and its parameters. Both halves go by an index, past all that is well."""
+    away = tuple(drive.encode() for drive in repair.drives_of(tx, "shards") if drive not in there)
+    marks = ",".join("?" * len(away))
+    return (
+        "SELECT blob, idx, missing AS since FROM shards INDEXED BY shards_missing"
+        f" WHERE missing IS NOT NULL AND drive NOT IN ({marks})"
+        f" UNION ALL SELECT blob, idx, 0 FROM shards WHERE drive IN ({marks})",
+        (*away, *away),
+    )
 
 
 def of_extents(tx: Transaction, wanted: Sequence[Extent], there: Collection[str]) -> Redundancy | None:

@@ -62,17 +62,6 @@ def missing_shards(
     return [MissingShard(blob_id, index, drive.decode(), missing) for blob_id, index, drive, missing in rows]
 
 
-def most_lacking(tx: Transaction, standing: Collection[str]) -> int:
-    """How many shards the blob that lacks most of them lacks, with only the drives `standing`. Linear in shards."""
-    marks = ",".join("?" * len(standing))
-    row = tx.one(
-        "SELECT max(lacking) FROM (SELECT count(*) AS lacking FROM shards"
-        f" WHERE missing IS NOT NULL OR drive NOT IN ({marks}) GROUP BY blob)",
-        *(drive.encode() for drive in standing),
-    )
-    return int(row[0] or 0) if row is not None else 0
-
-
 def shards_on(tx: Transaction, drive: str, after: bytes = b"", limit: int = 1000) -> list[tuple[bytes, int]]:
     """(blob, shard) of the shards that a drive should hold, by blob behind `after`."""
     return [
