@@ -40,7 +40,7 @@ class Faults:
     """What goes wrong on the drives named (folders of the medium): `rates` from a kind to the share of calls it hits.
 
     Kinds: error (EIO), full (ENOSPC), short, slow, hang, and of reads rot (a flipped bit), stale (what was there at
-    the last sync), astray (another place of the file). Catalog files know error, full and slow."""
+    the last sync), astray (another place of the file). Catalog files know error, full and slow, and their pages rot."""
 
     def __init__(self, seed: str, drives: Sequence[str] = (), **rates: float) -> None:
         self._seed = seed
@@ -251,6 +251,7 @@ class FaultyFile(apsw.VFSFile):
         self._path = path
         self._board = board
         self._medium = board.medium(path) if path else None
+        self._pages = bool(flags[0] & apsw.SQLITE_OPEN_MAIN_DB)  # what is in a log is not verified at every read
         create = bool(flags[0] & apsw.SQLITE_OPEN_CREATE)
         # os_unix.c: the first sync of a log that was opened so syncs its folder too, whoever made the file
         self._sync_folder = create and not flags[0] & apsw.SQLITE_OPEN_MAIN_DB
@@ -311,8 +312,17 @@ class FaultyFile(apsw.VFSFile):
             raise
 
     def xRead(self, amount: int, offset: int) -> bytes:
-        with self._call("xRead", change=False):
-            return super().xRead(amount, offset)
+        with self._call("xRead", change=False) as medium:
+            data = super().xRead(amount, offset)
+            if medium is None or not self._pages:
+                return data
+            faults = self._board.faults
+            chance = faults.of(self._board.drive(medium, self._path), "xRead of pages")
+            if chance is None or not data or not faults.strikes(chance, "rot"):
+                return data
+            rotten = bytearray(data)
+            rotten[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+            return bytes(rotten)
 
 
 class FaultyFiles(apsw.VFS):

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import apsw
 import pytest
 
+from objstore.catalog import pages
 from tests.faults.injection import Board, Faults, FaultySystem, plugged
 from tests.faults.medium import SECTOR, Medium
 
@@ -196,3 +197,19 @@ def test_reads_that_give_something_else(disk: Disk) -> None:
     assert sum((byte ^ ord("n")).bit_count() for byte in spoilt) == 1
     disk.board.faults.end()
     assert disk.system.pread(fd, 4096, 0) == b"n" * 4096
+
+
+def test_sqlite_notices_pages_that_read_wrong(disk: Disk) -> None:
+    path = disk.root / "file"
+    connection = pages.create(path)
+    connection.execute("CREATE TABLE t (x)")
+    connection.execute("INSERT INTO t VALUES (zeroblob(100000))")
+    connection.close()
+    connection = pages.connect(path)
+    disk.board.faults = Faults("", ["file"], rot=1.0)
+    with pytest.raises(apsw.Error) as told:
+        connection.execute("SELECT sum(length(x)) FROM t").fetchall()
+    assert pages.is_damage(told.value)
+    disk.board.faults.end()
+    connection.close()
+    assert pages.connect(path).execute("SELECT length(x) FROM t").get == 100_000
