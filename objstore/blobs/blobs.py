@@ -11,7 +11,7 @@ from objstore.blobs import reading, rebuild
 from objstore.blobs.directory import Directory
 from objstore.blobs.ids import INSTANCE_BYTES
 from objstore.blobs.packing import LIMIT, Packer
-from objstore.blobs.rebuild import Problem
+from objstore.blobs.rebuild import Pace, Problem, at_once
 from objstore.blobs.running import Running
 from objstore.blobs.shards import Damaged, Shards
 from objstore.blobs.types import Append, BlobInfo, Extent, Written
@@ -103,21 +103,25 @@ class Blobs:
 
     # --- keep
 
-    async def rebuild(self, info: BlobInfo, shard: int, target: Drive, appends: Sequence[Append]) -> int:
+    async def rebuild(
+        self, info: BlobInfo, shard: int, target: Drive, appends: Sequence[Append], pace: Pace = at_once
+    ) -> int:
         """Make a shard of a sealed blob again on `target`, proved by reading it back; how many frames verified.
 
         `appends` are all of the blob that are alive. Raises Unreadable, DriveError; nothing is changed then. The caller
         records the shard's new drive and drops the old file.
         """
-        return await rebuild.rebuild(self._shards, info, shard, target, appends)
+        return await rebuild.rebuild(self._shards, info, shard, target, appends, pace)
 
     async def record(self, info: BlobInfo, append: Append) -> bytes:
         """The record in front of an append, as `Writer.finish` wants it. Raises Unreadable."""
         return await rebuild.record_of(self._shards, info, append)
 
-    async def verify_shard(self, info: BlobInfo, shard: int, appends: Sequence[Append]) -> list[Problem]:
+    async def verify_shard(
+        self, info: BlobInfo, shard: int, appends: Sequence[Append], pace: Pace = at_once
+    ) -> list[Problem]:
         """Everything wrong with a shard file and these appends in it. Raises DriveError when the drive is not there."""
-        return await rebuild.verify(self._shards, info, shard, appends)
+        return await rebuild.verify(self._shards, info, shard, appends, pace)
 
     async def reap(self, info: BlobInfo, ranges: Sequence[tuple[int, int]]) -> dict[int, str]:
         """Give ranges (offset, span) of a blob back on every drive; shards where that failed, with the reason.

@@ -7,8 +7,8 @@ counts the frames that verify, and only then gives it its name. So a heal either
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import NamedTuple, TypeAlias
 
 import erasure
 from erasure import SHARD_HEADER, Buffer, HeaderCorrupt, HeaderTooNew, Layout, ShardCorrupt
@@ -21,6 +21,13 @@ from objstore.blobs.types import Append, BlobInfo
 from objstore.drives.drive import Drive
 from objstore.drives.errors import DriveError, FormatTooNew, ShardError
 
+Pace: TypeAlias = Callable[[], Awaitable[None]]
+"""Awaited behind each step, so that long work can leave the drives to others meanwhile."""
+
+
+async def at_once() -> None:
+    """The pace of work that is not to rest."""
+
 
 class Problem(NamedTuple):
     """Something wrong in a shard file: where, and what."""
@@ -29,7 +36,9 @@ class Problem(NamedTuple):
     reason: str
 
 
-async def rebuild(shards: Shards, info: BlobInfo, shard: int, target: Drive, appends: Sequence[Append]) -> int:
+async def rebuild(
+    shards: Shards, info: BlobInfo, shard: int, target: Drive, appends: Sequence[Append], pace: Pace = at_once
+) -> int:
     """Make the shard again on `target` and return how many verified frames it has: from the shard itself, where that is
     whole on another drive, else from the others.
 
@@ -50,8 +59,9 @@ async def rebuild(shards: Shards, info: BlobInfo, shard: int, target: Drive, app
                     found = await gather(shards, info, layout, place, suspects, exclude=shard)
                     frames = _frames(layout, info, shard, place, {index: one.raw for index, one in found.items()})
                 await target.write(info.id, shard, place.start, frames, temporary=True)
+                await pace()
         await target.finish(info.id, shard, info.length, temporary=True)
-        problems, count = await _look_through(info, shard, target, appends, temporary=True)
+        problems, count = await _look_through(info, shard, target, appends, pace, temporary=True)
         if problems:
             raise Unreadable(info.id, problems[0].offset, {shard: f"rebuilt, but {problems[0].reason}"})
         await target.place(info.id, shard)
@@ -62,19 +72,21 @@ async def rebuild(shards: Shards, info: BlobInfo, shard: int, target: Drive, app
     return count
 
 
-async def verify(shards: Shards, info: BlobInfo, shard: int, appends: Sequence[Append]) -> list[Problem]:
+async def verify(
+    shards: Shards, info: BlobInfo, shard: int, appends: Sequence[Append], pace: Pace = at_once
+) -> list[Problem]:
     """Everything wrong in a shard file: header, records, frames. Raises DriveError when the drive does not answer."""
     drive = shards.pool.by_id(info.drives[shard])
     if drive is None:
         return [Problem(0, f"drive {info.drives[shard]} is not in the pool")]
     drive.forget(info.id, shard)  # what counts is the file of that name, not one that was open before
     present = [append for append in appends if info.has(shard, append.offset)]
-    problems, _ = await _look_through(info, shard, drive, present)
+    problems, _ = await _look_through(info, shard, drive, present, pace)
     return problems
 
 
 async def _look_through(
-    info: BlobInfo, shard: int, drive: Drive, appends: Sequence[Append], *, temporary: bool = False
+    info: BlobInfo, shard: int, drive: Drive, appends: Sequence[Append], pace: Pace, *, temporary: bool = False
 ) -> tuple[list[Problem], int]:
     layout = info.layout
     problems: list[Problem] = []
@@ -102,6 +114,7 @@ async def _look_through(
                 problems.append(Problem(append.offset, str(error)))
         for place in _steps(layout, append):
             plan = place.plan
+            await pace()
             raw = await look(place.start, plan.length)
             if raw is None:
                 continue

@@ -7,10 +7,10 @@ looked through, and how far that has come, are rows; until there is none, the he
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterable
 
 from objstore.blobs import Blobs
+from objstore.blobs.rebuild import Pace, at_once
 from objstore.catalog.catalog import Catalog
 from objstore.catalog.records import pack, unpack
 from objstore.catalog.transaction import Transaction
@@ -40,33 +40,28 @@ def waiting(tx: Transaction) -> dict[str, bytes]:
     return {name.removeprefix(_PREFIX): unpack(value, bytes) for name, value in rows}
 
 
-async def look_through(catalog: Catalog, blobs: Blobs, seconds: float) -> bool:
-    """Look through drives that came back, for about so long; whether there is more to do. Drives that are not there
-    wait."""
-    end = time.monotonic() + seconds
+async def look_through(catalog: Catalog, blobs: Blobs, pace: Pace = at_once) -> None:
+    """Look through drives that came back. Drives that are not there wait."""
     for drive, after in catalog.read(waiting).items():
         here = blobs.pool.by_id(drive)
         if here is None:
             await catalog.write(lambda tx, drive=drive: _forget(tx, drive))  # type: ignore[misc]
             continue
         while here.state is DriveState.ONLINE:
-            if time.monotonic() > end:
-                return True
             page = catalog.read(lambda tx, drive=drive, after=after: repair.shards_on(tx, drive, after, 1))  # type: ignore[misc]
             if not page:
                 await catalog.write(lambda tx, drive=drive: _forget(tx, drive))  # type: ignore[misc]
                 _log.info("drive %s was looked through", here.path)
                 break
             ((blob, shard),) = page
-            await _look(catalog, blobs, drive, blob, shard)
+            await _look(catalog, blobs, drive, blob, shard, pace)
             after = blob
-    return False
 
 
-async def _look(catalog: Catalog, blobs: Blobs, drive: str, blob: bytes, shard: int) -> None:
+async def _look(catalog: Catalog, blobs: Blobs, drive: str, blob: bytes, shard: int, pace: Pace) -> None:
     info = catalog.read(lambda tx: repair.blob(tx, blob))
     appends = catalog.read(lambda tx: repair.appends(tx, blob))
-    found = await look_at(catalog.read, blobs, info, shard, appends) if info is not None else []
+    found = await look_at(catalog.read, blobs, info, shard, appends, pace) if info is not None else []
     damaged = bool(found and found[0].kind == "shard")
     if damaged:
         _log.warning("shard %d of blob %s is damaged: %s", shard, blob.hex(), found[0].reason)

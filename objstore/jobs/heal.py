@@ -3,7 +3,7 @@
 The queue is the `missing` column of `shards`. Writes put there what a failing drive did not take, reads what they found
 damaged, and `queue_lost` everything of a drive that is gone for good. A shard on a drive that is merely away waits.
 
-A heal goes on beside requests, so it works for a share of the time only and rests for the other.
+A heal goes on beside requests, so it works at a pace (`pace.py`).
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
-from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from objstore.blobs import Blobs
 from objstore.blobs.errors import BlobError
+from objstore.blobs.rebuild import Pace, at_once
 from objstore.blobs.types import BlobInfo
 from objstore.catalog.catalog import Catalog
 from objstore.catalog.transaction import Transaction
@@ -65,16 +64,14 @@ async def heal(
     blobs: Blobs,
     *,
     placing: asyncio.Lock | None = None,
-    rest: Callable[[float], Awaitable[None]] | None = None,
+    pace: Pace = at_once,
 ) -> Healed:
-    """One pass over the queue. `placing` is held while a shard is placed and not yet recorded; `rest` is awaited behind
-    each shard, with the seconds that it took."""
+    """One pass over the queue. `placing` is held while a shard is placed and not yet recorded."""
     whole = failed = waiting = 0
     after = (b"", -1)
     while page := catalog.read(lambda tx, after=after: repair.missing_shards(tx, after, _PAGE)):  # type: ignore[misc]
         for missing in page:
             after = (missing.blob, missing.shard)
-            began = time.monotonic()
             async with placing or contextlib.nullcontext():
                 info = catalog.read(lambda tx, blob=missing.blob: repair.blob(tx, blob))  # type: ignore[misc]
                 if info is None or missing.shard not in info.missing:
@@ -83,10 +80,9 @@ async def heal(
                 if target is None:
                     waiting += 1
                     continue
-                done = await _heal_one(catalog, blobs, info, missing, target)
+                done = await _heal_one(catalog, blobs, info, missing, target, pace)
             whole, failed = whole + done, failed + (not done)
-            if rest is not None:
-                await rest(time.monotonic() - began)
+            await pace()
     return Healed(whole, failed, waiting)
 
 
@@ -100,12 +96,14 @@ def choose_target(pool: Pool, info: BlobInfo, missing: MissingShard) -> Drive | 
     return max(free, key=lambda drive: drive.free, default=None)
 
 
-async def _heal_one(catalog: Catalog, blobs: Blobs, info: BlobInfo, missing: MissingShard, target: Drive) -> bool:
+async def _heal_one(
+    catalog: Catalog, blobs: Blobs, info: BlobInfo, missing: MissingShard, target: Drive, pace: Pace
+) -> bool:
     appends = catalog.read(lambda tx: repair.appends(tx, info.id))
     assert target.id is not None, "a drive that is online has an identity"
     drive = target.id
     try:
-        await blobs.rebuild(info, missing.shard, target, appends)
+        await blobs.rebuild(info, missing.shard, target, appends, pace)
     except (BlobError, DriveError) as error:
         _log.warning("shard %d of blob %s is not healed: %s", missing.shard, info.id.hex(), error)
         return False

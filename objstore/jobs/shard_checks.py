@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from objstore.blobs import Blobs
+from objstore.blobs.rebuild import Pace, at_once
 from objstore.blobs.types import Append, BlobInfo
 from objstore.catalog.transaction import Transaction
 from objstore.drives.errors import DriveError
@@ -23,7 +24,9 @@ class Found(NamedTuple):
     reason: str
 
 
-async def look_at(read: Read, blobs: Blobs, info: BlobInfo, shard: int, appends: Sequence[Append]) -> list[Found]:
+async def look_at(
+    read: Read, blobs: Blobs, info: BlobInfo, shard: int, appends: Sequence[Append], pace: Pace = at_once
+) -> list[Found]:
     """Everything wrong with a shard and these appends in it; `read` reads the catalog as it is now.
 
     Nothing of what was moved, healed or deleted while it was looked at, or of a blob in which nothing is alive."""
@@ -36,7 +39,7 @@ async def look_at(read: Read, blobs: Blobs, info: BlobInfo, shard: int, appends:
     if drive is None or drive.state is not DriveState.ONLINE:
         return [Found("drive", 0, "its drive is not there")]
     try:
-        problems = await blobs.verify_shard(info, shard, appends)
+        problems = await blobs.verify_shard(info, shard, appends, pace)
     except DriveError as error:
         return [Found("drive", 0, str(error))]
     if not problems:

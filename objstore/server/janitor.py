@@ -22,6 +22,7 @@ from objstore.jobs import catalog_snapshots, census, inventory, lifecycle, log_d
 from objstore.jobs.compact import compact
 from objstore.jobs.deliver import Deliveries
 from objstore.jobs.heal import heal, queue_lost
+from objstore.jobs.pace import Pace
 from objstore.jobs.reap import clear, reap
 from objstore.jobs.relocate import balance, empty, homeless
 from objstore.jobs.restripe import restripe
@@ -44,7 +45,6 @@ _MOVE, _MOVE_SECONDS = 1.0, 1.0  # shards are moved for so long, then there is a
 _SNAPSHOT, _SNAPSHOT_REST = 0.5, 60.0
 _INVENTORY, _LOGS, _SCRUB, _HEAL = 1.0, 1.0, 1.0, 1.0
 _SCRUB_REST = 4  # so many times as long as it took to look through a blob, at least
-_CENSUS_SECONDS = 1.0
 _SOONEST = 0.25
 _MENDING = 8  # attempts to mend what a scrub found
 _LONGEST_WAIT = 10  # rounds of watching
@@ -62,6 +62,7 @@ class Janitor:
         # a start, or what made a snapshot fail, has other things to do first than what can wait a minute
         self._quiet_until = time.monotonic() + min(_SNAPSHOT_REST, node.settings.catalog_snapshots.interval)
         self._compacted = b""  # the blob that the walk over all of them has come to
+        self._pace = Pace(node.settings.heal_share)
         self._placing = asyncio.Lock()  # a shard is placed before it is recorded: no orphan, no leftover until then
         settings = node.settings
         self._deliveries = Deliveries(
@@ -129,13 +130,9 @@ class Janitor:
         """Make again what shards lack, and look through drives that came back, for a share of the time."""
         node = self._node
         if node.read_only_reason() is None and not self._mirrors_come_first():
-            await heal(node.pool, node.catalog, node.blobs, placing=self._placing, rest=self._rest)
-            while await census.look_through(node.catalog, node.blobs, _CENSUS_SECONDS):
-                await self._rest(_CENSUS_SECONDS)
-
-    async def _rest(self, worked: float) -> None:
-        """Leave the drives to requests, so that work takes the configured share of the time."""
-        await asyncio.sleep(worked * (1 / self._node.settings.heal_share - 1))
+            self._pace.begin()
+            await heal(node.pool, node.catalog, node.blobs, placing=self._placing, pace=self._pace)
+            await census.look_through(node.catalog, node.blobs, self._pace)
 
     def _mirrors_come_first(self) -> bool:
         """Whether healing waits: the catalog is mirrored again first, unless that takes long."""

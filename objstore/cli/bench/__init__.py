@@ -1,10 +1,11 @@
 """`objstore bench`: how fast a server is, how much faster or slower than another, and what single requests cost.
 
-Three kinds of things are measured, each described by a table of its module:
+Four kinds of things are measured, each described by a table of its module:
 
 - `transfers`: many objects put and got by one client, in turn against each server;
 - `costs`: a request beside another one that should cost the same;
-- `memory`: what a worker holds while a large object streams through it.
+- `memory`: what a worker holds while a large object streams through it;
+- `heal`: what clients feel while a drive is made again.
 
 Nothing is asserted: a benchmark that fails on a busy machine teaches nothing.
 """

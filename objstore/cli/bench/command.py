@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from objstore.cli.bench import access, costs, filling, memory, servers, transfers
+from objstore.cli.bench import access, costs, filling, heal, memory, servers, transfers
 from objstore.cli.bench.costs import Cost, Paid, Signer
 from objstore.cli.bench.servers import BUCKET, Server, described, running
 from objstore.store.types import ObjectName
@@ -61,6 +61,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default=10,
         metavar="GIB",
         help="size of the object that streams (default 10)",
+    )
+    parser.add_argument(
+        "--healed", type=int, default=2048, metavar="MIB", help="bytes stored before a drive is emptied (default 2048)"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=30.0, help="how long is measured before a drive is emptied (default 30)"
     )
     parser.add_argument("--folder", type=Path, help="where drives and files go (default: a temporary directory)")
     parser.set_defaults(run=_run)
@@ -216,6 +222,29 @@ def _memory(options: argparse.Namespace, folder: Path) -> Table:
     return shown
 
 
+# --- heal
+
+
+def _heal(options: argparse.Namespace, folder: Path) -> Table:
+    server = _ours(options, folder)
+    drives = [server.folder / f"drive{number}" for number in range(1, options.drives + 1)]
+    with running(server):
+        found = heal.measure(server, drives, options.healed, options.seconds)
+    shown = Table("request", "quantile", r"before \[ms]", r"during \[ms]", "ratio", "aim")
+    shown.title = (
+        f"{_setting(options)}, {found.size >> 20} MiB of shards healed in {found.seconds:.0f} s,"
+        f" {len(found.before.gets)} and {len(found.during.gets)} requests of each kind"
+    )
+    for name, before, during in (
+        ("64 KiB GET", found.before.gets, found.during.gets),
+        ("64 KiB PUT", found.before.puts, found.during.puts),
+    ):
+        for share, aim in ((50, ""), (99, "at most 2")):
+            one, other = (heal.percentile(values, share) for values in (before, during))
+            shown.add_row(name, f"{share} %", f"{one:.2f}", f"{other:.2f}", f"{other / one:.2f}", aim)
+    return shown
+
+
 _KINDS: dict[str, Callable[[argparse.Namespace, Path], Table]] = {
     "transfers": _transfers,
     "copies": _copies,
@@ -223,4 +252,5 @@ _KINDS: dict[str, Callable[[argparse.Namespace, Path], Table]] = {
     "encryption": _encryption,
     "access": _access,
     "memory": _memory,
+    "heal": _heal,
 }

@@ -107,15 +107,15 @@ def measure(server: Server, table: Sequence[Cost], times: int) -> list[Paid]:
     try:
         paid = []
         for cost in table:
-            _send(connection, cost.base), _send(connection, cost.other)  # caches are filled, files are open
-            pairs = [(_send(connection, cost.base), _send(connection, cost.other)) for _ in range(times)]
+            send(connection, cost.base), send(connection, cost.other)  # caches are filled, files are open
+            pairs = [(send(connection, cost.base), send(connection, cost.other)) for _ in range(times)]
             paid.append(Paid(cost, [base for base, _ in pairs], [other for _, other in pairs]))
         return paid
     finally:
         connection.close()
 
 
-def _send(connection: http.client.HTTPConnection, request: Request) -> float:
+def send(connection: http.client.HTTPConnection, request: Request) -> float:
     """Milliseconds from the first byte of the request to the last of the answer."""
     parts = urllib.parse.urlsplit(request.url)
     start = time.perf_counter()

@@ -1,0 +1,134 @@
+"""What clients feel of a heal: latencies of the same requests before a drive is replaced, and while it is made again.
+
+A few clients get and put objects of 64 KiB, each one request after the other. Then a drive is emptied, and they go on
+until all that was on it is there again: both halves in one run, on one server.
+"""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import os
+import random
+import shutil
+import statistics
+import threading
+import time
+import urllib.parse
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from objstore import client
+from objstore.cli.bench.costs import Signer, send
+from objstore.cli.bench.servers import BUCKET, Server
+
+_CLIENTS, _SMALL, _SMALL_SIZE, _LARGE_SIZE = 4, 200, 64 << 10, 8 << 20
+_POLL, _LONGEST = 1.0, 3_600.0
+
+
+@dataclass(slots=True)
+class Felt:
+    """Milliseconds of each request."""
+
+    gets: list[float] = field(default_factory=list)
+    puts: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Healed:
+    """What clients felt before and during a heal, of so many bytes of shard files in so many seconds."""
+
+    size: int
+    seconds: float
+    before: Felt
+    during: Felt
+
+
+def percentile(values: Sequence[float], share: int) -> float:
+    """The value below which `share` of a hundred are."""
+    return statistics.quantiles(values, n=100)[share - 1]
+
+
+def measure(server: Server, drives: Sequence[Path], mebibytes: int, seconds: float) -> Healed:
+    """Fill the server with so many MiB, measure for `seconds`, empty the last drive, and measure until it is healed."""
+    signer = Signer(server)
+    _fill(signer, mebibytes)
+    asked = client.Connection(server.endpoint, server.user, server.password)
+    with _clients(server, signer) as felt:
+        end = time.monotonic() + seconds
+        _look_on(asked, lambda _: time.monotonic() > end)
+        before = felt()
+        shutil.rmtree(drives[-1])
+        drives[-1].mkdir()
+        _look_on(asked, lambda shards: shards > 0)
+        began = time.monotonic()
+        felt()  # what the loss of the drive costs is another question
+        size = _look_on(asked, lambda shards: shards == 0)
+        return Healed(size, time.monotonic() - began, before, felt())
+
+
+def _fill(signer: Signer, mebibytes: int) -> None:
+    signer.client.create_bucket(Bucket=BUCKET)
+    for number in range(_SMALL):
+        signer.client.put_object(Bucket=BUCKET, Key=f"small-{number}", Body=os.urandom(_SMALL_SIZE))
+    for number in range(max(1, (mebibytes << 20) // _LARGE_SIZE)):
+        signer.client.put_object(Bucket=BUCKET, Key=f"large-{number}", Body=os.urandom(_LARGE_SIZE))
+
+
+def _look_on(asked: client.Connection, done: Callable[[int], bool]) -> int:
+    """Ask how many shards are to be healed until `done` says so; the most bytes that there were."""
+    end, most = time.monotonic() + _LONGEST, 0
+    while time.monotonic() < end:
+        healing = client.ask(asked, f"{client.ADMIN}/info")["healing"]
+        most = max(most, int(healing["bytes"]))
+        if done(healing["shards"]):
+            return most
+        time.sleep(_POLL)
+    raise RuntimeError("the drive was not healed")
+
+
+@contextmanager
+def _clients(server: Server, signer: Signer) -> Iterator[Callable[[], Felt]]:
+    """Clients that get and put; gives a function for what they felt since it was called last."""
+    body, stop = os.urandom(_SMALL_SIZE), threading.Event()
+    gets = [
+        signer.request("GET", "get_object", {"Bucket": BUCKET, "Key": f"small-{number}"}) for number in range(_SMALL)
+    ]
+    puts = [
+        [signer.request("PUT", "put_object", {"Bucket": BUCKET, "Key": f"{name}-{n}"}, body=body) for n in range(100)]
+        for name in range(_CLIENTS)
+    ]
+    feeling = [Felt()]
+    failed: list[BaseException] = []
+
+    def work(name: int) -> None:
+        chance, address = random.Random(name), urllib.parse.urlsplit(server.endpoint)
+        connection = http.client.HTTPConnection(address.hostname or "", address.port)
+        try:
+            for put in itertools.cycle(puts[name]):
+                if stop.is_set():
+                    return
+                feeling[0].gets.append(send(connection, chance.choice(gets)))
+                feeling[0].puts.append(send(connection, put))
+        except BaseException as error:
+            failed.append(error)
+        finally:
+            connection.close()
+
+    def felt() -> Felt:
+        if failed:
+            raise failed[0]
+        last, feeling[0] = feeling[0], Felt()
+        return last
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in range(_CLIENTS)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield felt
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
