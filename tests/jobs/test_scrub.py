@@ -75,12 +75,12 @@ def test_what_is_given_back_while_it_is_looked_at_is_not_damaged(tmp_path: Path)
         (small, *_) = await fill(house)
         real: Any = house.blobs.verify_shard
 
-        async def verify(info: Any, shard: int, appends: Any) -> Any:
+        async def verify(info: Any, shard: int, appends: Any, pace: Any) -> Any:
             if info.id == small and shard == 0:
                 offset, span = appends[1].offset, appends[1].span(info.layout)
                 await house.delete("small1")
                 await house.blobs.reap(info, [(offset, span)])
-            return await real(info, shard, appends)
+            return await real(info, shard, appends, pace)
 
         house.blobs.verify_shard = verify  # type: ignore[method-assign]
         assert await round_of(house)
