@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from objstore.aws import errors, post_object, quirks
+from objstore.aws.attempts import Attempts
 from objstore.aws.authentication import Authentication, Scheme, authenticate
 from objstore.aws.body import Body, ClientGone
 from objstore.aws.delivery import Delivery, Limits, Receive, Send, unread
@@ -105,9 +106,9 @@ class _State:
 class Endpoint:
     """ASGI application. `gate` lets a call pass or raises; `on_done` hears of every exchange when it has ended.
 
-    `context` is handed to gate and handlers as it is. `cors` is asked about preflights and requests that have an Origin
-    header, and about no others. `site` answers on the hosts of websites. Server and Date headers are written here: the
-    HTTP server must not.
+    `context` is handed to gate and handlers as it is. `attempts` bounds failures to prove who one is. `cors` is asked
+    about preflights and requests that have an Origin header, and about no others. `site` answers on the hosts of
+    websites. Server and Date headers are written here: the HTTP server must not.
     """
 
     def __init__(
@@ -116,6 +117,7 @@ class Endpoint:
         *,
         credentials: Credentials,
         sessions: Sessions | None = None,
+        attempts: Attempts | None = None,
         gate: Gate,
         cors: CrossOrigin | None = None,
         site: Site | None = None,
@@ -130,6 +132,7 @@ class Endpoint:
         self._context = context
         self._credentials = credentials
         self._sessions = sessions
+        self._attempts = attempts or Attempts(0, 0)
         self._gate = gate
         self._cors = cors
         self._site = site
@@ -193,7 +196,10 @@ class Endpoint:
             return Response(200, _pairs(self._cors(request)))
         if protocol.speaks(request):
             return await self._answer_query(state, request)
-        who = authenticate(request, self._credentials, region=self._region, now=self._clock(), sessions=self._sessions)
+        with self._attempts.of(request.client, self._credentials, self._sessions) as attempt:
+            who = authenticate(
+                request, attempt.credentials, region=self._region, now=self._clock(), sessions=attempt.sessions
+            )
         exchange.principal = who.principal
         if who.scheme is Scheme.V4_PRESIGNED:
             request.adopt_hoisted()
@@ -239,15 +245,16 @@ class Endpoint:
         parameters = protocol.read_parameters(request, data)
         name = exchange.service = self._query.service_of(request, parameters)
         state.query = service(name).metadata["xmlNamespace"]
-        who = protocol.authenticate(
-            request,
-            data,
-            self._credentials,
-            service_name=name,
-            region=self._region,
-            now=self._clock(),
-            sessions=self._sessions,
-        )
+        with self._attempts.of(request.client, self._credentials, self._sessions) as attempt:
+            who = protocol.authenticate(
+                request,
+                data,
+                attempt.credentials,
+                service_name=name,
+                region=self._region,
+                now=self._clock(),
+                sessions=attempt.sessions,
+            )
         exchange.principal = who.principal
         compiled = self._query.operation(name, parameters)
         operation, exchange.operation = compiled.operation, compiled.operation.name
@@ -266,9 +273,10 @@ class Endpoint:
         source = state.body = Body(state.receive, request.headers, BARE, limit=MAX_FORM, idle_timeout=idle)
         _ = source.length
         form = await read_form(aiter(source), request.headers["content-type"])
-        upload = post_object.upload(
-            request, form, self._credentials, self._sessions, region=self._region, now=self._clock()
-        )
+        with self._attempts.of(request.client, self._credentials, self._sessions) as attempt:
+            upload = post_object.upload(
+                request, form, attempt.credentials, attempt.sessions, region=self._region, now=self._clock()
+            )
         exchange = state.exchange
         exchange.principal, request.key = upload.principal, upload.request.key
         members = compiled.parser.head(upload.request)

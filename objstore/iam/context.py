@@ -10,6 +10,7 @@ from objstore.iam.destinations import Destinations
 from objstore.store.lifecycle.rules import DAY
 
 if TYPE_CHECKING:
+    from objstore.aws.attempts import Attempts
     from objstore.iam.federation.federation import Federation
     from objstore.iam.identities.resolver import Identities
     from objstore.iam.users import Users
@@ -33,4 +34,5 @@ class Context:
     lifecycle_day: float = DAY  # seconds
     events: Destinations = field(default_factory=Destinations)
     federation: Federation = None  # type: ignore[assignment]
+    attempts: Attempts | None = None  # bounds wrong passwords, as it bounds wrong signatures
     redundancy: Callable[[Version], Redundancy] | None = None  # how safe the bytes of a whole version are now

@@ -50,14 +50,14 @@ class _ForRoot:
             told = as_aws_error(error)
             if told is None:
                 raise
-            response = _json({"code": told.code, "message": str(told)}, told.status)
+            response = _json({"code": told.code, "message": str(told)}, told.status, told.headers)
         await response(scope, receive, send)
 
     async def _asked(self, scope: Scope, receive: Receive) -> Any:
         # Starlette's Mount cuts the path; the signature covers it as it was sent.
         request = read_request(scope, self._domains)
-        credential = self._node.identities.credential
-        found = authenticate(request, credential, region=self._settings.region, now=time.time())
+        with self._node.attempts.of(request.client, self._node.identities.credential) as attempt:
+            found = authenticate(request, attempt.credentials, region=self._settings.region, now=time.time())
         if not found.principal.is_root:
             raise AwsError("AccessDenied")
         return await self._told(request, Body(receive, request.headers, found.payload, found.chunks, limit=MOST))
@@ -150,5 +150,5 @@ async def _question(body: Body, kind: type[Q]) -> Q:
         raise AwsError("InvalidRequest", f"The question cannot be read: {error}") from None
 
 
-def _json(body: Any, status: int) -> Response:
-    return Response(msgspec.json.encode(body), status, media_type="application/json")
+def _json(body: Any, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(body), status, headers, media_type="application/json")

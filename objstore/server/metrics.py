@@ -22,6 +22,9 @@ requests = Counter("objstore_requests_total", "Requests answered.", ["operation"
 seconds = Histogram("objstore_request_seconds", "Time from request to end of answer.", ["operation"], buckets=_SECONDS)
 received = Counter("objstore_received_bytes_total", "Bytes of request bodies.")
 dropped_records = Counter("objstore_dropped_access_records_total", "Lines of buckets' access logs that were lost.")
+failed_signatures = Counter(
+    "objstore_failed_signatures_total", "Requests that did not prove who they are from.", ["answered"]
+)
 sent = Counter("objstore_sent_bytes_total", "Bytes of answers' bodies.")
 
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import objstore.iam.api.operations
 from objstore import __version__
+from objstore.aws.attempts import Attempts
 from objstore.aws.delivery import Limits as WireLimits
 from objstore.aws.endpoint import Endpoint
 from objstore.aws.exchange import Exchange
@@ -43,6 +44,7 @@ from objstore.server import credentials, engines, metrics
 from objstore.server.access import AccessLog
 from objstore.server.inventory import DriveView, Healing, Inventory, RedundancyView, Restriping, ScrubView
 from objstore.server.recorder import Recorder
+from objstore.server.refusals import Refusals
 from objstore.server.runtime import reads
 from objstore.server.settings import Settings, SettingsError
 from objstore.store import catalog_snapshots, extents, redundancy, repair, restriping
@@ -99,6 +101,8 @@ class Node:
         self.envelopes, self._vault = engines.assembled(settings.kms, self.keyring)
         self.identities = Identities(catalog, key, self.users)
         self.federation = _federation(settings)
+        limits = settings.limits
+        self.attempts = Attempts(limits.failed_signatures, limits.failed_signatures_burst, told=Refusals())
         self.recorder = Recorder(catalog, self.store)
 
     def context(self, settings: Settings) -> Context:
@@ -116,6 +120,7 @@ class Node:
             envelopes=self.envelopes,
             keys_over_http=settings.sse_c_over_http,
             federation=self.federation,
+            attempts=self.attempts,
             redundancy=self.redundancy_of,
         )
 
@@ -126,6 +131,7 @@ class Node:
             self.context(settings),
             credentials=self.identities.credential,
             sessions=self.identities.session,
+            attempts=self.attempts,
             gate=_admit,
             cors=cross_origin.answering(self.store),
             site=Site(self.store, Hosts(settings.website_domains, settings.website_hosts)),

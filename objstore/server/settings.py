@@ -47,6 +47,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     drain_seconds: int = 30
     connections: int = 10_000
     requests: int = 512
+    failed_signatures: float = 1.0
+    failed_signatures_burst: int = 100
 
 
 class Kms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -226,6 +228,8 @@ def _check(s: Settings) -> None:
     if s.events_kept < 1:
         raise SettingsError("events_kept: at least 1")
     _check_federation(s)
+    if s.limits.failed_signatures < 0 or s.limits.failed_signatures_burst < 1:
+        raise SettingsError("limits: failed_signatures is 0 or more a second, failed_signatures_burst at least 1")
     if s.log_delivery < 0:
         raise SettingsError("log_delivery: seconds, 0 or more")
     if s.scrub_period <= 0:

@@ -10,7 +10,7 @@ from typing import Final
 
 from objstore.aws.errors import AwsError
 from objstore.aws.query.answers import XML
-from objstore.aws.serialising import PROLOG, Response
+from objstore.aws.serialising import PROLOG, Response, header_value
 from objstore.aws.xmltext import escape_plain
 
 _EXPIRED = "The security token included in the request is expired"
@@ -39,4 +39,5 @@ def document(error: AwsError, *, namespace: str, request_id: str) -> Response:
         f"<Message>{escape_plain(message or error.message)}</Message></Error>"
         f"<RequestId>{request_id}</RequestId></ErrorResponse>"
     ).encode()
-    return Response(status, [XML], body, len(body))
+    headers = [(name.lower().encode("ascii"), header_value(value)) for name, value in error.headers.items()]
+    return Response(status, [XML, *headers], body, len(body))

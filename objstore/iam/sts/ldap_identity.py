@@ -63,13 +63,20 @@ async def assume_role_with_ldap_identity(call: Call, context: Context) -> dict[s
 async def _login(call: Call, context: Context) -> Login:
     directory = context.federation.directory
     assert directory is not None, "it was looked at before"
+    attempts, client, name = context.attempts, call.request.client, f"ldap:{call['LDAPUsername']}"
+    if attempts is not None:
+        attempts.require(client, name)
     try:
-        return await directory.login(call["LDAPUsername"], call["LDAPPassword"])
+        login = await directory.login(call["LDAPUsername"], call["LDAPPassword"])
     except LoginRefused:
-        raise AwsError("AccessDenied", _REFUSED) from None
+        slow = attempts.failed(client, name) if attempts is not None else None
+        raise slow or AwsError("AccessDenied", _REFUSED) from None
     except LdapError as error:
         log.error("LDAP: %s", error)
         raise AwsError("IDPCommunicationError", "The LDAP server could not be asked.") from None
+    if attempts is not None:
+        attempts.passed(client, name)
+    return login
 
 
 def session_name(username: str) -> str:
