@@ -10,7 +10,7 @@ IMAGE ?= objstore:latest
 BUILD ?=
 ENGINE ?= $(firstword $(foreach e,podman docker buildah,$(if $(shell command -v $(e) 2>/dev/null),$(e))))
 
-.PHONY: help setup setup-dev run test kubernetes test-kubernetes torture faults mutations lint format bench soak conformance image test-image lock clean
+.PHONY: help setup setup-dev run test kubernetes test-kubernetes torture faults mutations fuzz audit lint format bench soak conformance image test-image lock clean
 
 help:
 	@grep -E '^## ' Makefile | cut -c4-
@@ -60,6 +60,15 @@ faults: setup-dev
 ## mutations    would the tests notice? deliberate bugs, one by one: make mutations [ONLY=PATTERN]
 mutations: setup-dev
 	$(BIN)/python -m tests.faults.mutations --only "$(ONLY)"
+
+## fuzz         what reads strangers' bytes, each for ten minutes: make fuzz [SECONDS=600] [ONLY=TARGET]
+fuzz: setup-dev
+	$(PIP) --require-hashes --only-binary :all: -r requirements-fuzz.lock
+	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),600) $(if $(ONLY),--only $(ONLY))
+
+## audit        known vulnerabilities of what the server depends on, where the database can be reached
+audit: setup-dev
+	$(BIN)/python -m tests.audit
 
 ## lint         ruff, strict types, import contracts
 lint: setup-dev
@@ -114,6 +123,7 @@ lock:
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 pyproject.toml --group dev --group build -c requirements.lock -o requirements-dev.lock
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 pyproject.toml --group bench -c requirements-dev.lock -o requirements-bench.lock
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --group pyproject.toml:image -c requirements-dev.lock -o requirements-image.lock
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 pyproject.toml --group fuzz -c requirements-dev.lock -o requirements-fuzz.lock
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .fuzz build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

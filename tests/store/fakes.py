@@ -82,6 +82,9 @@ class MemoryBlobs:
         info = BlobInfo(blob, (2, parity, 1 << 20, "isal"), ("one", "two"), {}, sealed, offset + span)
         return Written((Extent(blob, offset, 64, len(data), 0, len(data)),), (info,), (Span(blob, offset, span),))
 
+    def read_now(self, extents: Sequence[Extent], start: int, length: int) -> None:
+        """Nothing is at hand: `read` brings it."""
+
     async def read(self, extents: Sequence[Extent], start: int, length: int) -> AsyncIterator[bytes]:
         data = b"".join(
             self.appends[extent.blob, extent.offset][extent.start : extent.start + extent.length] for extent in extents
