@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from objstore.server.settings import DEFAULT_ADDRESS, SettingsError, load
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one sub-command; the process's exit status (2: the arguments or settings cannot be used)."""
     options = _parser().parse_args(arguments)
+    os.umask(0o077)  # what any command writes is for whoever runs it alone; a server's processes inherit it
     run: Callable[[argparse.Namespace], int] = options.run
     try:
         return run(options)

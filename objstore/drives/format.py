@@ -90,7 +90,7 @@ def format_drive(path: Path, deployment: str, system: System = SYSTEM, ident: st
                 raise DriveForeign(str(path), f"belongs to another deployment ({present.deployment})")
             return present
         with contextlib.suppress(FileExistsError):
-            system.mkdir(path / SHARDS, 0o777)
+            system.mkdir(path / SHARDS, 0o700)
         created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         new = Format(deployment, ident or new_id(), created, os.path.ismount(path))
         write_durably(path / FORMAT_FILE, _seal(new), system)

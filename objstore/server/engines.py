@@ -10,6 +10,7 @@ from objstore.kms.envelopes import Envelopes
 from objstore.kms.keyfile import KeyFileError
 from objstore.kms.keyring import Keyring
 from objstore.kms.vault import Vault, VaultSettings
+from objstore.server.secret_files import Exposed, require_private
 from objstore.server.settings import Kms, SettingsError
 
 
@@ -17,8 +18,12 @@ def check(settings: Kms) -> None:
     """Look at the files that the settings name before anything is started. Raises SettingsError."""
     if settings.key_file:
         _key_file(settings.key_file)
+        _require_private(settings.key_file, "kms.key_file")
     if settings.vault is not None:
         _vault(settings.vault)
+        for name in ("token_file", "role_id_file", "secret_id_file"):
+            if (path := getattr(settings.vault, name)) is not None and Path(path).exists():
+                _require_private(path, f"kms.vault.{name}")
 
 
 def assembled(settings: Kms, keyring: Keyring) -> tuple[Envelopes, Vault | None]:
@@ -33,6 +38,13 @@ def assembled(settings: Kms, keyring: Keyring) -> tuple[Envelopes, Vault | None]
     if vault is not None:
         engines[vault.name] = vault
     return Envelopes(keyring, engines[settings.engine], engines.values()), vault
+
+
+def _require_private(path: str, what: str) -> None:
+    try:
+        require_private(Path(path), what)
+    except Exposed as error:
+        raise SettingsError(str(error)) from None
 
 
 def _key_file(path: str) -> Keyring:

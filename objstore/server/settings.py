@@ -23,6 +23,7 @@ from objstore.kms import master
 from objstore.kms.vault import VaultSettings
 from objstore.outbound.addresses import AllowList
 from objstore.s3 import customer_keys
+from objstore.server.secret_files import Exposed, holds_secrets, require_private
 from objstore.targets.settings import TargetEntry
 
 DEFAULT_ADDRESS = "127.0.0.1:9000"
@@ -153,7 +154,12 @@ def load(
 
 def _from_file(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text())
+        table = tomllib.loads(path.read_text())
+        if holds_secrets(table):
+            require_private(path, "configuration file")
+        return table
+    except Exposed as error:
+        raise SettingsError(str(error)) from None
     except OSError as error:
         raise SettingsError(f"configuration file {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -185,10 +191,16 @@ def _with_password(ldap: object, environment: Mapping[str, str]) -> object:
 
 
 def secret_from(environment: Mapping[str, str], name: str) -> str | None:
-    """The variable `name`, or what the file that `name_FILE` points to holds (one trailing newline cut)."""
+    """The variable `name`, or what the file that `name_FILE` points to holds (one trailing newline cut).
+
+    Raises SettingsError for a file that cannot be read, or that everybody may read.
+    """
     if path := environment.get(name + "_FILE"):
         try:
+            require_private(Path(path), f"{name}_FILE")
             return Path(path).read_text().removesuffix("\n")
+        except Exposed as error:
+            raise SettingsError(str(error)) from None
         except OSError as error:
             raise SettingsError(f"{name}_FILE: cannot read {path}: {error.strerror}") from None
     return environment.get(name) or None

@@ -39,6 +39,7 @@ from objstore.server.access import configure_logging
 from objstore.server.certificates import Certificate
 from objstore.server.children import Child, Orders
 from objstore.server.sealed_values import RESEALERS
+from objstore.server.secret_files import Exposed, require_private
 from objstore.server.settings import STORED, Kms, Settings, SettingsError
 from objstore.server.slots import find_slots
 from objstore.server.sockets import listen
@@ -85,6 +86,9 @@ def _check_certificate(settings: Settings) -> None:
         return
     try:
         Certificate(settings.tls_cert, settings.tls_key).check()
+        require_private(Path(settings.tls_key), "tls_key")
+    except Exposed as error:
+        raise SettingsError(str(error)) from None
     except OSError as error:  # an ssl.SSLError is one too
         raise SettingsError(
             f"TLS: certificate {settings.tls_cert} and key {settings.tls_key} cannot be used: {error.strerror or error}"
