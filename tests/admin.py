@@ -10,6 +10,7 @@ from typing import Any
 from unittest import mock
 
 from objstore.cli.main import main
+from tests import leaks
 from tests.harness import ROOT_PASSWORD, ROOT_USER, Running
 
 ENVIRONMENT = {"OBJSTORE_ROOT_USER": ROOT_USER, "OBJSTORE_ROOT_PASSWORD": ROOT_PASSWORD, "COLUMNS": "240"}
@@ -41,4 +42,6 @@ def admin(server: Running, *words: str, stdin: str = "") -> Any:
     """The answer, by `--json`, of a command that succeeds."""
     done = run(server, *words, "--json", stdin=stdin)
     assert done.status == 0, done.err
-    return json.loads(done.out)
+    answer = json.loads(done.out)
+    leaks.note_answer(answer)
+    return answer

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import leaks
 from tests.front import people
 from tests.harness import Running, serving
 
@@ -22,12 +23,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item.get_closest_marker(marker) is None]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_secret_in_a_log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """When all is done, nothing that was logged has a secret in it; each process of a test run looks at its own."""
+    leaks.watch(tmp_path_factory.mktemp("leaks"))
+    yield
+    assert leaks.LEDGER.found() == []
+
+
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def server(no_secret_in_a_log: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A server with four drives and two workers that lives as long as the test session."""
     folder = tmp_path_factory.mktemp("server")
     (folder / "people.toml").write_text("\n".join(one.table for one in people.PEOPLE))
-    with serving(folder, workers=2, arguments=("--config", str(folder / "people.toml"))) as running:
+    arguments = ("--config", str(folder / "people.toml"), "--access-log", str(folder / "access.log"))
+    with serving(folder, workers=2, arguments=arguments) as running:
         yield running
 
 

@@ -23,6 +23,8 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from tests import leaks
+
 ROOT_USER = "test-root-user"
 ROOT_PASSWORD = "test-root-password"
 START_SECONDS = 40.0
@@ -55,6 +57,7 @@ class Running:
         """Start it and wait until it is ready (or only until it answers)."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("OBJSTORE_", "AWS_", "PROMETHEUS_"))}
         environment |= {"OBJSTORE_ROOT_USER": ROOT_USER, "OBJSTORE_ROOT_PASSWORD": ROOT_PASSWORD, **self.environment}
+        leaks.note_server(self.log, self.arguments, environment)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [

@@ -20,6 +20,7 @@ from urllib.parse import quote
 import pytest
 from botocore.exceptions import ClientError
 
+from tests import leaks
 from tests.harness import ROOT_PASSWORD, ROOT_USER, Running
 
 UNSIGNED = "UNSIGNED-PAYLOAD"
@@ -108,6 +109,8 @@ class Signer:
         hashed = hashlib.sha256(canonical.encode()).hexdigest()
         text = f"AWS4-HMAC-SHA256\n{date}\n{self.scope(date)}\n{hashed}"
         signature = hmac.new(self.key(date), text.encode(), hashlib.sha256).hexdigest()
+        leaks.LEDGER.signature(signature)
+        leaks.LEDGER.secret(self.secret, "a secret key")
         credential = f"{self.access}/{self.scope(date)}"
         lower["authorization"] = (
             f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={names}, Signature={signature}"
