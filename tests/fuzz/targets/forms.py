@@ -22,6 +22,7 @@ from tests.fuzz.target import Target, designed, pieces
 from tests.fuzz.targets import heads
 
 _PUT = Parser(operation_model("PutObject"))
+MOST_CUTS = 100
 _LOOP = asyncio.new_event_loop()
 _HEAD = heads.write("x", "POST", "/bucket", {"host": "s3.example.com", "content-type": "multipart/form-data"})
 
@@ -32,7 +33,7 @@ def run(data: bytes) -> None:
         parse_policy(body.decode("latin-1"))
     with designed():
         parse_policy(base64.b64encode(body).decode())
-    step = (mode[0] if mode else 255) + 1
+    step = max((mode[0] if mode else 255) + 1, len(body) // MOST_CUTS)
     _LOOP.run_until_complete(_upload(kind.decode("latin-1"), body, step))
 
 
