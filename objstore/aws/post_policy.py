@@ -139,7 +139,7 @@ def _range(given: Sequence[Any]) -> tuple[int, int]:
     try:
         _, low, high = given
         least, most = int(low), int(high)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise _invalid(f"Invalid {_RANGE}: two numbers of bytes are expected.") from None
     if not 0 <= least <= most:
         raise _invalid(f"Invalid {_RANGE}: it must go up from 0 or more.")

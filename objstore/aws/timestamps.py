@@ -15,13 +15,13 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 def parse(text: str) -> datetime:
-    """Read a moment in any of the forms; one without a zone is UTC. Raises ValueError."""
+    """Read a moment in any of the forms, as UTC; one without a zone is that. Raises ValueError."""
     text = text.strip()
     try:
         moment = datetime.fromisoformat(text) if text[:1].isdigit() else parsedate_to_datetime(text)
+        return _in_utc(moment)  # at both ends of the calendar there are moments that only other zones can write
     except (ValueError, OverflowError, OSError, TypeError, IndexError) as error:
         raise ValueError(f"not a date: {text!r}") from error
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
 def iso8601(moment: datetime) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from objstore.aws.body import Body
@@ -22,6 +22,7 @@ from objstore.store.types import Bucket, Lock
 MEMBERS: Final = frozenset({"ObjectLockLegalHoldStatus", "ObjectLockMode", "ObjectLockRetainUntilDate"})
 """The members that `from_headers` honours."""
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _UNTIL_HEADER: Final = "x-amz-object-lock-retain-until-date"
 _MISSING_DIGEST: Final = (
     "Content-MD5 OR x-amz-checksum- HTTP header is required for {} requests with Object Lock parameters"
@@ -50,7 +51,7 @@ def future(until: datetime, name: str) -> int:
             ArgumentName=name,
             ArgumentValue=until.isoformat(),
         )
-    return int(until.timestamp() * 1000) * 1000
+    return (until - _EPOCH) // timedelta(milliseconds=1) * 1000  # without floating point, which may round up
 
 
 def members(lock: Lock, may: Callable[[str], bool]) -> dict[str, Any]:

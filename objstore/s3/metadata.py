@@ -8,6 +8,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html#UserMet
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
 from email.errors import HeaderParseError
 from email.header import decode_header
@@ -15,6 +16,10 @@ from email.header import decode_header
 from objstore.aws.errors import AwsError
 
 MAX_BYTES = 2048
+
+_CHARSETS = re.compile(
+    r"(us-)?ascii|utf-?8|iso-8859-\d{1,2}|latin-?1|windows-125\d|koi8-r|euc-(jp|kr)|shift_jis|gb18030|big5"
+)
 
 
 def accept(metadata: Mapping[str, str]) -> dict[str, str]:
@@ -47,11 +52,17 @@ def _decode(value: str) -> str:
         return value
     try:
         pieces = decode_header(value)
-        return "".join(
-            piece if isinstance(piece, str) else piece.decode(charset or "ascii") for piece, charset in pieces
-        )
+        return "".join(piece if isinstance(piece, str) else piece.decode(_known(charset)) for piece, charset in pieces)
     except (HeaderParseError, LookupError, UnicodeDecodeError, ValueError):
         return value
+
+
+def _known(charset: str | None) -> str:
+    """A character set that clients use. Raises LookupError: others of Python's make what is no text."""
+    name = (charset or "ascii").lower()
+    if not _CHARSETS.fullmatch(name):
+        raise LookupError(name)
+    return name
 
 
 def _from_latin(value: str) -> str:

@@ -146,7 +146,7 @@ async def _question(body: Body, kind: type[Q]) -> Q:
     """A body in JSON. Raises InvalidRequest."""
     try:
         return msgspec.json.decode(await body.read(MOST), type=kind)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise AwsError("InvalidRequest", f"The question cannot be read: {error}") from None
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import atheris
 
+FOUND = Path(__file__).parent / "found"
 _READERS = ["objstore", "python_multipart", "xmltodict", "uvicorn", "joserfc"]
 
 
@@ -20,7 +21,8 @@ def main(name: str, folder: Path, seconds: int) -> None:
     target = TARGETS[name]
     corpus = folder / "corpus"
     corpus.mkdir(parents=True, exist_ok=True)
-    for number, seed in enumerate(target.seeds):
+    kept = sorted((FOUND / name).glob("*"))
+    for number, seed in enumerate((*target.seeds, *(path.read_bytes() for path in kept))):
         (corpus / f"seed-{number}").write_bytes(seed)
     words = folder / "words"
     words.write_text("".join(f'"{_escaped(word)}"\n' for word in target.words))

@@ -28,8 +28,12 @@ _BY_ARN = subjects.given(_ARN)
 
 def name_of(url: str) -> str:
     """What names a provider in its ARN: its URL without scheme. Raises InvalidInput."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("https", "http") or not parts.hostname or parts.query or parts.fragment or "@" in url:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("https", "http") and bool(parts.hostname) and not (parts.query or parts.fragment)
+    except ValueError:
+        usable = False
+    if not usable or "@" in url:
         raise AwsError("InvalidInput", "The URL of a provider is https://HOST/PATH, without query and fragment.")
     return url.partition("://")[2].removesuffix("/")
 

@@ -114,7 +114,7 @@ class Issuers:
             raise IssuerError(f"The identity provider answered {status}.")
         try:
             document = msgspec.json.decode(body)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, RecursionError):
             document = None
         if not isinstance(document, dict):
             raise IssuerError("The identity provider answered with what is no JSON object.")

@@ -72,7 +72,7 @@ def peek(token: str) -> Unverified:
 def _object(part: str) -> dict[str, Any]:
     try:
         found = msgspec.json.decode(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-    except (binascii.Error, ValueError, msgspec.MsgspecError):
+    except (binascii.Error, ValueError, msgspec.MsgspecError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise invalid("The ID Token provided is not a valid JWT.")
@@ -112,7 +112,7 @@ def _payload(token: str, keys: KeySet, seen: Unverified) -> dict[str, Any]:
         try:
             verified = jws.deserialize_compact(token, key, algorithms=[seen.algorithm])
             found = msgspec.json.decode(verified.payload)
-        except (JoseError, ValueError, msgspec.MsgspecError):
+        except (JoseError, ValueError, msgspec.MsgspecError, RecursionError):
             continue
         if isinstance(found, dict):
             return found

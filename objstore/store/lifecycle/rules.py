@@ -13,6 +13,8 @@ from typing import Final, Literal
 
 import msgspec
 
+LATEST_US: Final = 253_402_214_400_000_000
+"""The beginning of 31 December 9999, in microseconds since 1970."""
 DAY: Final = 86_400.0
 
 VARIES: Final = "varies_by_storage_class"
@@ -139,12 +141,15 @@ class Lifecycle(_Document, frozen=True):
     day: float = DAY
 
     def after(self, base_us: int, days: int) -> int:
-        """When something of `base_us` is `days` old, in microseconds: at the midnight UTC that follows."""
+        """When something of `base_us` is `days` old, in microseconds: at the midnight UTC that follows.
+
+        Never later than the last day of the calendar: 2,147,483,647 days, which AWS takes, are some millions of years.
+        """
         moment = base_us + int(days * self.day * 1_000_000)
         if self.day != DAY:
-            return moment
+            return min(moment, LATEST_US)
         whole = int(DAY) * 1_000_000
-        return -(-moment // whole) * whole
+        return min(-(-moment // whole) * whole, LATEST_US)
 
     def when(self, days: int | None, date: datetime | None, base_us: int) -> int | None:
         """When an action is due for a version of `base_us`, given by days or by a date; None when by neither."""

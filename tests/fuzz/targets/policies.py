@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
+from objstore.aws.post_policy import parse_policy
 from objstore.iam.policy import Asked, Caller, Grants, Kind, MalformedPolicy, check_bucket, decide, is_public, parse
 from objstore.iam.policy import statement_spans as spans
-from tests.fuzz.target import Target, pieces
+from tests.fuzz.target import Target, designed, pieces
 
 _KINDS = {kind.value.encode(): kind for kind in Kind}
 _RESOURCE = "arn:aws:s3:::bucket/home/ann/file"
@@ -29,6 +31,11 @@ _KEYS = {
 
 def run(data: bytes) -> None:
     name, text = pieces(data, 2)
+    if name == b"post":
+        with designed():
+            policy = parse_policy(base64.b64encode(text).decode())
+            policy.check({"key": "a", "bucket": "b", "content-type": "c/d, e"}, frozenset({"file"}), 1_700_000_000)
+        return
     kind = _KINDS.get(name)
     if kind is None:
         return
@@ -68,10 +75,17 @@ _CONDITION = {
     "ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:user/${*}"},
     "BinaryEquals": {"aws:x": "QmFzZTY0"},
 }
+_POST = (
+    '["eq","$key","a"]',
+    '["starts-with","$content-type","c/"],{"bucket":"b"},{"key":"\\$a"}',
+    '["content-length-range",0,1e3],{"key":"a"},["starts-with","$key",""]',
+    '{"key":"\\ud83d\\ude00"}',
+)
 TARGET = Target(
     "policies",
     run,
     (
+        *(f'post\0{{"expiration":"2030-01-01T00:00:00.000Z","conditions":[{one}]}}'.encode() for one in _POST),
         _seed("identity", Action="s3:*", Resource="*"),
         _seed("identity", NotAction=["s3:Get*", "iam:?"], NotResource="arn:aws:s3:::b/*", Condition=_CONDITION),
         _seed("resource", Action="s3:GetObject", Resource="arn:aws:s3:::bucket/*", Principal="*", Condition=_CONDITION),
@@ -94,6 +108,17 @@ TARGET = Target(
         *('"NotAction":', '"Resource":', '"NotResource":', '"Principal":', '"NotPrincipal":', '"Condition":', '"AWS":'),
         *("arn:aws:s3:::", "arn:aws:iam::", "${aws:username}", "${*}", "ForAnyValue:", "ForAllValues:", "IfExists"),
         *("StringLike", "NumericEquals", "DateEquals", "IpAddress", "ArnLike", "Null", "Bool", "1e999", "\\ud800"),
+        *(
+            '"conditions":',
+            '"expiration":',
+            "starts-with",
+            "content-length-range",
+            "$key",
+            "1e999",
+            "NaN",
+            "-1",
+            "post\0",
+        ),
         *(f"{kind.value}\0" for kind in Kind),
     ),
     longest=4096,
