@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from typing import Any
 
 import uvicorn
@@ -20,9 +19,6 @@ from tests.fuzz.target import Target
 _LOOP = asyncio.new_event_loop()
 _DOMAINS = Domains(["s3.example.com"])
 _BODY = b"ok"
-
-logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
-logging.getLogger("objstore").setLevel(logging.CRITICAL)
 
 
 class _Transport(asyncio.Transport):

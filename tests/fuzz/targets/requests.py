@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import logging
 import re
 import time
 from typing import Any, Final
@@ -58,8 +57,6 @@ _SECRETS: Final = {b"root": ("rootkey", "root-secret")} | {
     one.id.encode(): (one.access_key, one.secret_key) for one in ENTRIES
 }
 _ALLOW: Final = {"Effect": "Allow", "Principal": "*", "Action": "s3:*"}
-
-logging.getLogger("objstore").setLevel(logging.CRITICAL)
 
 
 class World:
