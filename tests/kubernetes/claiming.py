@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import itertools
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import boto3
@@ -40,11 +40,13 @@ class World:
     api: Api
     store: Running
     operator: Operator
-    classes: set[str] = field(default_factory=set)
+    prefix: str = ""
+    """Before the names of what is the cluster's and not a namespace's."""
 
     def __post_init__(self) -> None:
         self.root = Connection(self.store.endpoint, ROOT_USER, ROOT_PASSWORD)
-        self.secret(NAMESPACE, "outside-root-credentials", username=ROOT_USER, password=ROOT_PASSWORD)
+        outside = f"{self.prefix}outside-root-credentials"
+        self.secret(NAMESPACE, outside, username=ROOT_USER, password=ROOT_PASSWORD)
         self.storage_class("buckets")
         self.storage_class("kept", reclaim="Retain")
 
@@ -60,13 +62,13 @@ class World:
     ) -> str:
         """A StorageClass for the store; its endpoint is the running store's unless it is given another."""
         given = {
-            "objectStoreName": "outside",
+            "objectStoreName": f"{self.prefix}outside",
             "objectStoreNamespace": NAMESPACE,
             "endpoint": self.store.endpoint,
             "region": "us-east-1",
         }
         body = {
-            "metadata": {"name": name},
+            "metadata": {"name": self.prefix + name},
             "provisioner": provisioner,
             "reclaimPolicy": reclaim,
             "parameters": {key: value for key, value in (given | parameters).items() if value},
@@ -77,7 +79,8 @@ class World:
     def claim(self, namespace: str, name: str, storage_class: str = "buckets", **spec: Any) -> None:
         """Make a claim; by default for a bucket of a generated name."""
         named = spec if "bucketName" in spec else {"generateBucketName": name} | spec
-        body = {"metadata": {"namespace": namespace, "name": name}, "spec": {"storageClassName": storage_class} | named}
+        spec = {"storageClassName": self.prefix + storage_class} | named
+        body = {"metadata": {"namespace": namespace, "name": name}, "spec": spec}
         self.api.create(OBJECT_BUCKET_CLAIM, body)
 
     def get(self, namespace: str, name: str, kind: Kind = OBJECT_BUCKET_CLAIM) -> Any:

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from objstore.kubernetes.kinds import CONFIG_MAP, SECRET
+from objstore.client import StoreRefused, ask
+from objstore.kubernetes.kinds import CONFIG_MAP, OBJECT_BUCKET_CLAIM, SECRET, STORAGE_CLASS
 from tests.harness import Running
 from tests.kubernetes.api import Api
-from tests.kubernetes.claiming import FINALIZER, PROVISIONER, World, code, document
-from tests.kubernetes.installing import install, operating
+from tests.kubernetes.claiming import FINALIZER, PROVISIONER, World, client, code, document
+from tests.kubernetes.installing import install, operating, until
 
 ROOK = "rook-ceph.ceph.rook.io/bucket"
 EVERY_KEY = (
@@ -196,3 +197,245 @@ def statements_of(world: World, bucket: str) -> list[dict[str, object]]:
         "Statement"
     ]
     return found
+
+
+def test_what_is_changed_by_hand_is_changed_back(world: World) -> None:
+    """Edited, emptied or deleted; and a Secret whose secret is lost gets another key, and the old one dies."""
+    team = world.namespace()
+    world.claim(team, "mine")
+    world.bound(team, "mine")
+    before = world.told(team, "mine")
+    wrong = {"data": {"BUCKET_HOST": "elsewhere", "BUCKET_NAME": None}}
+    world.api.patch(CONFIG_MAP, team, "mine", wrong)
+    until(lambda: world.told(team, "mine") == before, "the ConfigMap is as it was", world.operator)
+    world.api.delete(CONFIG_MAP, team, "mine")
+    until(lambda: mended(world, team, before), "the ConfigMap is there again", world.operator)
+    world.api.delete(SECRET, team, "mine")
+    until(lambda: mended(world, team, before), "the Secret is there again, with the key it had", world.operator)
+    world.api.patch(OBJECT_BUCKET_CLAIM, team, "mine", {"metadata": {"finalizers": None, "labels": None}})
+    until(lambda: world.get(team, "mine")["metadata"].get("finalizers"), "the claim is marked again", world.operator)
+
+    lost = {"stringData": {"AWS_SECRET_ACCESS_KEY": "not the secret of that key"}}
+    world.api.patch(SECRET, team, "mine", lost)
+    changed = until(lambda: other_key(world, team, before), "there is another key", world.operator)
+    assert code(client(changed).head_bucket, Bucket=before["BUCKET_NAME"]) == ""
+    assert code(client(before).list_buckets) == "InvalidAccessKeyId"
+    world.api.patch(SECRET, team, "mine", {"data": None})
+    again = until(lambda: other_key(world, team, changed), "there is a third key", world.operator)
+    (account,) = world.accounts(team)
+    assert world.keys(account) == [again["AWS_ACCESS_KEY_ID"]]
+
+
+def mended(world: World, team: str, before: dict[str, str]) -> bool:
+    """Whether Secret and ConfigMap are as they were, and are not about to go."""
+    found = [world.get(team, "mine", kind) for kind in (SECRET, CONFIG_MAP)]
+    if any(one is None or "deletionTimestamp" in one["metadata"] for one in found):
+        return False
+    return world.told(team, "mine") == before
+
+
+def other_key(world: World, team: str, before: dict[str, str]) -> dict[str, str]:
+    """What the application is told, once it is told of another key."""
+    data = (world.get(team, "mine", SECRET) or {}).get("data") or {}
+    told = world.told(team, "mine") if len(data) == 2 else {}
+    return told if told.get("AWS_ACCESS_KEY_ID", "") not in ("", before["AWS_ACCESS_KEY_ID"]) else {}
+
+
+def test_every_key_of_additional_config(world: World) -> None:
+    """Brought about, changed, and taken back where the claim no longer says it."""
+    team, root = world.namespace(), world.store.client()
+    rule = {"ID": "old", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 30}}
+    cors = {"CORSRules": [{"AllowedOrigins": ["https://a.example"], "AllowedMethods": ["GET"]}]}
+    config = {"maxObjects": "2", "maxSize": "1Mi", "versioning": "Enabled", "encryption": "AES256"}
+    config |= {"cors": document(cors), "tags": document({"team": "photos"})}
+    world.claim(team, "one", additionalConfig=config)
+    bucket = world.bound(team, "one")["spec"]["bucketName"]
+    (account,) = world.accounts(team)
+    assert quota(world, account=account["id"]) == (2, 2**20)
+    assert root.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
+    assert root.get_bucket_cors(Bucket=bucket)["CORSRules"] == cors["CORSRules"]
+    assert root.get_bucket_tagging(Bucket=bucket)["TagSet"] == [{"Key": "team", "Value": "photos"}]
+    assert root.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+    s3, _ = world.application(team, "one")
+    assert code(s3.put_object, Bucket=bucket, Key="large", Body=bytes(2**20 + 1)) == "QuotaExceeded"
+
+    world.configure(team, "one", maxObjects="5", cors=None, tags=document({"team": "films"}), versioning="Suspended")
+    world.settled(team, "one")
+    assert quota(world, account=account["id"]) == (5, 2**20)
+    assert root.get_bucket_versioning(Bucket=bucket)["Status"] == "Suspended"
+    assert code(root.get_bucket_cors, Bucket=bucket) == "NoSuchCORSConfiguration"
+    assert root.get_bucket_tagging(Bucket=bucket)["TagSet"] == [{"Key": "team", "Value": "films"}]
+    world.configure(team, "one", maxSize=None, tags=None)
+    world.settled(team, "one")
+    assert quota(world, account=account["id"]) == (5, None)
+    assert code(root.get_bucket_tagging, Bucket=bucket) == "NoSuchTagSet"
+    world.configure(team, "one", maxObjects=None, bucketLifecycle=document({"Rules": [rule]}))
+    assert "additionalConfig.bucketLifecycle: is not allowed here" in world.refused(team, "one", "InvalidConfiguration")
+    assert world.get(team, "one")["status"]["phase"] == "Bound"
+    assert quota(world, account=account["id"]) == (5, None), "nothing is done of what is refused in part"
+    world.configure(team, "one", bucketLifecycle=None)
+    world.settled(team, "one")
+    assert quota(world, account=account["id"]) is None
+
+
+def quota(world: World, **target: str) -> tuple[int | None, int | None] | None:
+    """The limits of objects and bytes."""
+    try:
+        found = ask(world.root, "/-/admin/v1/quota", **target)
+    except StoreRefused:
+        return None
+    return found["max_objects"], found["max_bytes"]
+
+
+def test_a_quota_that_was_set_by_hand_stays(world: World) -> None:
+    """A claim that says nothing of quotas leaves them alone, and one that says half of it leaves the other half."""
+    team = world.namespace()
+    world.claim(team, "one")
+    bucket = world.bound(team, "one")["spec"]["bucketName"]
+    (account,) = world.accounts(team)
+    ask(world.root, "/-/admin/v1/quota", "PUT", bucket=bucket, bytes="1000")
+    ask(world.root, "/-/admin/v1/quota", "PUT", account=account["id"], bytes="5000", objects="5")
+    world.configure(team, "one", tags=document({"a": "b"}))
+    world.settled(team, "one")
+    assert (quota(world, bucket=bucket), quota(world, account=account["id"])) == ((None, 1000), (5, 5000))
+    world.configure(team, "one", maxObjects="7")
+    world.settled(team, "one")
+    assert (quota(world, bucket=bucket), quota(world, account=account["id"])) == ((None, 1000), (7, 5000))
+
+
+def test_what_is_wrong_is_told_once_and_can_be_mended(world: World) -> None:
+    """An unknown key: an event and a condition, nothing made, no loop; mended, the claim is bound."""
+    team = world.namespace()
+    world.claim(team, "one", additionalConfig={"maxSise": "1G", "maxObjects": "many"})
+    message = world.refused(team, "one", "InvalidConfiguration")
+    assert "additionalConfig.maxSise: there is no such key; did you mean maxSize?" in message
+    assert "additionalConfig.maxObjects: 'many' is no quantity" in message
+    found = world.get(team, "one")
+    assert found["status"]["phase"] == "Failed"
+    assert not found["metadata"].get("finalizers") and world.get(team, "one", SECRET) is None
+    assert (world.accounts(team), world.object_bucket(team, "one")) == ([], None)
+    world.api.patch(OBJECT_BUCKET_CLAIM, team, "one", {"metadata": {"annotations": {"look": "again"}}})
+    other = world.namespace()
+    world.claim(other, "two")
+    world.bound(other, "two")  # one bad claim holds up no other
+    assert world.events(team, "one") == [("Warning", "InvalidConfiguration", message)]
+    world.configure(team, "one", maxSise=None, maxObjects="3")
+    world.bound(team, "one")
+    world.settled(team, "one")
+
+
+def test_one_bucket_name_in_two_namespaces(world: World) -> None:
+    """The first has it. The second is refused, takes nothing over, and may choose another name."""
+    first, second = world.namespace(), world.namespace()
+    name = f"wanted-{first}"
+    world.claim(first, "one", bucketName=name)
+    world.bound(first, "one")
+    s3, _ = world.application(first, "one")
+    s3.put_object(Bucket=name, Key="a", Body=b"mine")
+    world.claim(second, "one", bucketName=name)
+    assert "belongs to somebody else" in world.refused(second, "one", "BucketTaken")
+    assert world.get(second, "one")["status"]["phase"] == "Failed"
+    assert (world.accounts(second), world.get(second, "one", SECRET)) == ([], None)
+    world.api.patch(OBJECT_BUCKET_CLAIM, second, "one", {"spec": {"bucketName": f"{name}-2"}})
+    world.bound(second, "one")
+    world.claim(second, "two", bucketName=name)
+    world.refused(second, "two", "BucketTaken")
+    world.delete(second, "two")
+    world.delete(second, "one")
+    assert s3.get_object(Bucket=name, Key="a")["Body"].read() == b"mine"
+
+
+def test_a_claim_of_another_provisioner_is_left_alone(world: World) -> None:
+    team = world.namespace()
+    world.storage_class(f"other-{team}", provisioner="other.ceph.rook.io/bucket")
+    world.claim(team, "theirs", f"other-{team}")
+    world.storage_class(f"rook-{team}", provisioner=ROOK)
+    world.claim(team, "ours", f"rook-{team}")
+    world.bound(team, "ours")  # of a StorageClass that was written for Rook
+    assert world.get(team, "ours")["metadata"]["labels"] == {"bucket-provisioner": "rook-ceph.ceph.rook.io-bucket"}
+    theirs = world.get(team, "theirs")
+    assert "status" not in theirs and "finalizers" not in theirs["metadata"] and "labels" not in theirs["metadata"]
+    assert (world.events(team, "theirs"), world.object_bucket(team, "theirs")) == ([], None)
+    world.api.delete(OBJECT_BUCKET_CLAIM, team, "theirs")
+    assert world.get(team, "theirs") is None
+
+
+def test_only_additional_config_may_change(world: World) -> None:
+    """What else is changed is told of, and not done."""
+    team = world.namespace()
+    world.claim(team, "one")
+    bucket = world.bound(team, "one")["spec"]["bucketName"]
+    changed = {"bucketName": "another", "storageClassName": "kept", "objectBucketName": "x"}
+    world.api.patch(OBJECT_BUCKET_CLAIM, team, "one", {"spec": changed})
+    told = f"what a claim is bound to does not change: bucketName stays {bucket}, storageClassName stays buckets"
+    until(lambda: ("Warning", "ChangeIgnored", told) in world.events(team, "one"), "it is told of", world.operator)
+    world.settled(team, "one")
+    assert world.get(team, "one")["spec"]["objectBucketName"] == f"obc-{team}-one"
+    assert world.told(team, "one")["BUCKET_NAME"] == bucket
+    world.delete(team, "one")
+    assert world.accounts(team) == []
+
+
+def test_a_secret_of_somebody_else_is_not_written_over(world: World) -> None:
+    team = world.namespace()
+    world.secret(team, "db", password="precious")
+    world.claim(team, "db")
+    assert "there is a Secret db that is not this claim's" in world.refused(team, "db", "NameTaken")
+    assert list(world.get(team, "db", SECRET)["data"]) == ["password"]
+    world.api.delete(OBJECT_BUCKET_CLAIM, team, "db")
+    until(lambda: world.get(team, "db") is None, "the claim is gone", world.operator)
+    assert list(world.get(team, "db", SECRET)["data"]) == ["password"]
+
+
+def test_a_claim_may_come_before_its_storage_class(world: World) -> None:
+    team = world.namespace()
+    world.claim(team, "early", f"late-{team}")
+    told = ("Warning", "StorageClassNotFound", f"there is no StorageClass late-{team}")
+    until(lambda: world.events(team, "early") == [told], "that is told", world.operator)
+    world.storage_class(f"late-{team}")
+    world.bound(team, "early")
+    world.api.delete(STORAGE_CLASS, "", f"late-{team}")
+    world.delete(team, "early")  # what is bound needs its class no more
+    assert world.accounts(team) == []
+
+
+def test_what_cannot_be_deleted_holds_the_claim(world: World) -> None:
+    """A legal hold is kept: the claim waits, says for what, and goes when that is lifted."""
+    team = world.namespace()
+    world.claim(team, "held", additionalConfig={"objectLock": "Enabled"})
+    world.bound(team, "held")
+    s3, bucket = world.application(team, "held")
+    version = s3.put_object(Bucket=bucket, Key="evidence", Body=b"a", ChecksumAlgorithm="CRC32")["VersionId"]
+    s3.put_object(Bucket=bucket, Key="other", Body=b"b", ChecksumAlgorithm="CRC32")
+    s3.put_object_legal_hold(Bucket=bucket, Key="evidence", LegalHold={"Status": "ON"})
+    world.delete(team, "held", wait=False)
+    assert "evidence" in world.refused(team, "held", "BucketLocked")
+    found = world.get(team, "held")["status"]
+    assert (found["phase"], found["deletion"]) == ("Released", {"versionsDeleted": 1})
+    assert world.object_bucket(team, "held")["status"]["phase"] == "Released"
+    root = world.store.client()
+    root.put_object_legal_hold(Bucket=bucket, Key="evidence", VersionId=version, LegalHold={"Status": "OFF"})
+    world.api.patch(OBJECT_BUCKET_CLAIM, team, "held", {"metadata": {"annotations": {"look": "again"}}})
+    world.gone(team, "held")
+    assert code(root.head_bucket, Bucket=bucket) == "404"
+
+
+def test_what_rook_accepts_is_accepted(world: World) -> None:
+    """Its schema has no required member and leaves additionalConfig open; what is then wrong is told of."""
+    team = world.namespace()
+    world.claim(team, "null", additionalConfig=None)
+    world.bound(team, "null")
+    world.claim(team, "number", additionalConfig={"maxObjects": 1000})
+    assert 'is a string: write "1000"' in world.refused(team, "number", "InvalidConfiguration")
+    world.api.create(OBJECT_BUCKET_CLAIM, {"metadata": {"namespace": team, "name": "empty"}, "spec": {}})
+    world.api.create(OBJECT_BUCKET_CLAIM, {"metadata": {"namespace": team, "name": "bare"}})
+    named = {"storageClassName": "buckets"}
+    world.api.create(OBJECT_BUCKET_CLAIM, {"metadata": {"namespace": team, "name": "nameless"}, "spec": named})
+    assert "needs a bucketName or a generateBucketName" in world.refused(team, "nameless", "InvalidClaim")
+    for name in ("empty", "bare"):
+        until(lambda name=name: world.events(team, name), f"{name} is told of", world.operator)
+        assert world.events(team, name) == [("Warning", "InvalidClaim", "the claim has no storageClassName")]
+    world.claim(team, "odd", bucketName="Not_A_Bucket")
+    assert "InvalidBucketName" in world.refused(team, "odd", "StoreRefused")
+    world.api.patch(OBJECT_BUCKET_CLAIM, team, "odd", {"spec": {"bucketName": f"odd-{team}"}})
+    world.bound(team, "odd")
