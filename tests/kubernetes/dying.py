@@ -55,7 +55,7 @@ def operate(limit: int, options: OperatorOptions) -> NoReturn:
 
 def main(namespace: str, health_address: str) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
-    options = OperatorOptions(namespace=namespace, health_address=health_address, identity="dying")
+    options = OperatorOptions(namespace=namespace, health_address=health_address, identity="under-test")
     child = 0
     for line in sys.stdin:
         if child:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from objstore.client import StoreRefused, ask
-from objstore.kubernetes.kinds import CONFIG_MAP, OBJECT_BUCKET_CLAIM, SECRET, STORAGE_CLASS
-from tests.harness import Running
+from objstore.kubernetes.kinds import (
+    CONFIG_MAP,
+    OBJECT_BUCKET,
+    OBJECT_BUCKET_CLAIM,
+    OBJECT_STORE,
+    SECRET,
+    STORAGE_CLASS,
+)
+from objstore.kubernetes.tenancy import accounts, keys
+from tests.harness import ROOT_PASSWORD, ROOT_USER, Running
 from tests.kubernetes.api import Api
 from tests.kubernetes.claiming import FINALIZER, PROVISIONER, World, client, code, document
 from tests.kubernetes.installing import install, operating, until
@@ -176,9 +186,9 @@ def test_access_to_an_existing_bucket(world: World) -> None:
         assert code(s3.create_bucket, Bucket=f"{bucket}-{name}") == "TooManyBuckets"
         assert code(s3.delete_bucket, Bucket=bucket) == "AccessDenied"
         assert code(s3.put_bucket_policy, Bucket=bucket, Policy=document(policy)) == "AccessDenied"
-    accounts = {one["name"] for one in world.accounts(team)}
+    grantees = {one["name"] for one in world.accounts(team)}
     statements = statements_of(world, bucket)
-    assert {one["Sid"] for one in statements} == {"Others"} | accounts
+    assert {one["Sid"] for one in statements} == {"Others"} | grantees
     first, _ = world.application(team, "one")
     world.delete(team, "one")
     assert code(first.get_object, Bucket=bucket, Key="one") == "InvalidAccessKeyId"
@@ -439,3 +449,156 @@ def test_what_rook_accepts_is_accepted(world: World) -> None:
     assert "InvalidBucketName" in world.refused(team, "odd", "StoreRefused")
     world.api.patch(OBJECT_BUCKET_CLAIM, team, "odd", {"spec": {"bucketName": f"odd-{team}"}})
     world.bound(team, "odd")
+
+
+@pytest.fixture
+def free(world: World, tmp_path: Path) -> Iterator[World]:
+    """The same place with an operator that allows every key."""
+    world.operator.kill()
+    with operating(world.api, tmp_path, "--allow-additional-config", EVERY_KEY) as operator:
+        yield dataclasses.replace(world, operator=operator, prefix="free-")
+    world.operator.start()
+
+
+def test_rooks_riskier_keys_where_they_are_allowed(free: World) -> None:
+    """Policy with users as Ceph names them, lifecycle, quota of the bucket, and a bucket in somebody's account."""
+    team, root = free.namespace(), free.store.client()
+    owner = accounts.ensure(free.root, f"owner-{team}", max_buckets=None)
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam:::user/owner-{team}"},
+        "Action": "s3:GetObject",
+        "Resource": f"arn:aws:s3:::shared-{team}/*",
+    }
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    rule = {"ID": "old", "Status": "Enabled", "Prefix": "", "Expiration": {"Days": 30}}
+    config = {"bucketPolicy": document(policy), "bucketLifecycle": document({"Rules": [rule]}), "bucketMaxSize": "1G"}
+    free.claim(team, "shared", bucketName=f"shared-{team}", additionalConfig=config)
+    free.bound(team, "shared")
+    s3, bucket = free.application(team, "shared")
+    s3.put_object(Bucket=bucket, Key="a", Body=b"hello")
+    key = keys.ensure(free.root, owner, None)
+    theirs = free.store.client(access=key.access, secret=key.secret)
+    assert theirs.get_object(Bucket=bucket, Key="a")["Body"].read() == b"hello"
+    assert root.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"][0]["ID"] == "old"
+    assert quota(free, bucket=bucket) == (None, 10**9)
+    free.configure(team, "shared", bucketPolicy=None, bucketLifecycle=None, bucketMaxSize=None)
+    free.settled(team, "shared")
+    assert code(theirs.get_object, Bucket=bucket, Key="a") == "AccessDenied"
+    assert code(root.get_bucket_lifecycle_configuration, Bucket=bucket) == "NoSuchLifecycleConfiguration"
+    assert quota(free, bucket=bucket) is None
+    free.configure(team, "shared", bucketPolicy=document({"Version": "2012-10-17", "Statement": [{}]}))
+    assert "MalformedPolicy" in free.refused(team, "shared", "StoreRefused")
+
+    free.claim(team, "owned", additionalConfig={"bucketOwner": owner.name})
+    free.bound(team, "owned")
+    mine, bucket = free.application(team, "owned")
+    mine.put_object(Bucket=bucket, Key="a", Body=b"mine")
+    assert theirs.get_object(Bucket=bucket, Key="a")["Body"].read() == b"mine"
+    theirs.create_bucket(Bucket=f"own-{team}")
+    assert code(mine.list_objects_v2, Bucket=f"own-{team}") == "AccessDenied"
+    free.claim(team, "there", bucketName=f"own-{team}", additionalConfig={"bucketOwner": owner.name})
+    free.bound(team, "there")
+    for name in ("owned", "there"):
+        free.delete(team, name)
+    assert [one["Name"] for one in theirs.list_buckets()["Buckets"]] == [f"own-{team}"], "what was there stays"
+    free.claim(team, "nobody", additionalConfig={"bucketOwner": f"nobody-{team}"})
+    assert "the store has no user" in free.refused(team, "nobody", "OwnerNotFound")
+
+
+def test_a_claim_that_rook_answered_is_answered_here(world: World) -> None:
+    """Objects as Rook leaves them: the bucket is made here, and Secret, ConfigMap and ObjectBucket become ours."""
+    team = world.namespace()
+    label = {"bucket-provisioner": "rook-ceph.ceph.rook.io-bucket"}
+    marked = {"finalizers": [FINALIZER], "labels": label}
+    world.storage_class(f"ceph-{team}", provisioner="stays.away/bucket")
+    name = f"photos-{team}"
+    spec = {"storageClassName": f"ceph-{team}", "bucketName": name, "objectBucketName": f"obc-{team}-photos"}
+    claim = world.api.create(OBJECT_BUCKET_CLAIM, {"metadata": {"namespace": team, "name": "photos"}, "spec": spec})
+    owner = {"apiVersion": claim["apiVersion"], "kind": claim["kind"], "name": "photos"}
+    owner |= {"uid": claim["metadata"]["uid"]}
+    metadata = {"namespace": team, "name": "photos", **marked}
+    metadata |= {"ownerReferences": [owner | {"controller": True, "blockOwnerDeletion": True}]}
+    old = {"AWS_ACCESS_KEY_ID": "CEPHKEY", "AWS_SECRET_ACCESS_KEY": "ceph"}
+    world.api.create(SECRET, {"metadata": metadata, "stringData": old})
+    world.api.create(CONFIG_MAP, {"metadata": metadata, "data": {"BUCKET_HOST": "ceph", "BUCKET_NAME": name}})
+    state = {"cephUser": "obc-x", "objectStoreName": "my-store", "objectStoreNamespace": "rook-ceph"}
+    endpoint = {"bucketHost": "ceph", "bucketPort": 80, "bucketName": name, "region": "", "additionalConfig": {}}
+    bucket_spec = {
+        "storageClassName": f"ceph-{team}",
+        "reclaimPolicy": "Delete",
+        "claimRef": owner | {"namespace": team},
+    }
+    bucket_spec |= {"endpoint": endpoint, "additionalState": state}
+    world.api.create(OBJECT_BUCKET, {"metadata": {"name": f"obc-{team}-photos", **marked}, "spec": bucket_spec})
+    world.api.patch(OBJECT_BUCKET_CLAIM, team, "photos", {"status": {"phase": "Bound"}}, "status")
+    world.api.delete(STORAGE_CLASS, "", f"ceph-{team}")
+    world.storage_class(f"ceph-{team}", provisioner=ROOK)
+    world.api.patch(OBJECT_BUCKET_CLAIM, team, "photos", {"metadata": marked})
+    until(lambda: world.told(team, "photos").get("BUCKET_PORT"), "the claim is answered here", world.operator)
+    world.settled(team, "photos")
+    s3, bucket = world.application(team, "photos")
+    assert bucket == name
+    s3.put_object(Bucket=bucket, Key="a", Body=b"a")
+    found = world.object_bucket(team, "photos")
+    assert "cephUser" not in found["spec"]["additionalState"]
+    world.delete(team, "photos")
+    assert world.accounts(team) == []
+
+
+def test_a_restored_claim_finds_its_bucket(world: World) -> None:
+    """Another uid, the same ObjectBucket: the account and its bucket are those from before."""
+    team = world.namespace()
+    world.claim(team, "photos", bucketName=f"photos-{team}")
+    before = world.bound(team, "photos")
+    s3, bucket = world.application(team, "photos")
+    s3.put_object(Bucket=bucket, Key="a", Body=b"old")
+    world.operator.kill()
+    for kind in (OBJECT_BUCKET_CLAIM, SECRET, CONFIG_MAP):
+        world.api.patch(kind, team, "photos", {"metadata": {"finalizers": None}})
+    world.api.delete(OBJECT_BUCKET_CLAIM, team, "photos")
+    restored = {"labels": before["metadata"]["labels"], "finalizers": [FINALIZER], "name": "photos", "namespace": team}
+    made = world.api.create(OBJECT_BUCKET_CLAIM, {"metadata": restored, "spec": before["spec"]})
+    assert made["metadata"]["uid"] != before["metadata"]["uid"]
+    world.operator.start()
+    world.bound(team, "photos")
+    until(lambda: len(world.told(team, "photos")) == 7, "the Secret is there", world.operator)
+    s3, bucket = world.application(team, "photos")
+    assert s3.get_object(Bucket=bucket, Key="a")["Body"].read() == b"old"
+    assert len(world.accounts(team)) == 1
+    assert world.object_bucket(team, "photos")["spec"]["claimRef"]["uid"] == made["metadata"]["uid"]
+    world.delete(team, "photos")
+    assert world.accounts(team) == []
+
+
+def test_claims_whose_object_buckets_would_have_one_name(world: World) -> None:
+    team = world.namespace()
+    other = world.api.namespace(f"{team}-x")
+    world.claim(team, "x-one")
+    world.bound(team, "x-one")
+    world.claim(other, "one")
+    assert f"that of the claim {team}/x-one: rename one of" in world.refused(other, "one", "NameTaken")
+    world.delete(other, "one", wait=False)
+    until(lambda: world.get(other, "one") is None, "the claim is gone", world.operator)
+    world.settled(team, "x-one")
+    assert world.application(team, "x-one")[0].list_buckets()["Buckets"]
+
+
+def test_a_store_of_the_cluster(world: World) -> None:
+    """An ObjectStore says where it is and where its credentials are; a claim may come before it."""
+    team, namespace = world.namespace(), world.namespace("stores")
+    parameters = {"objectStoreName": "main", "objectStoreNamespace": namespace, "endpoint": "", "region": ""}
+    world.storage_class(f"main-{team}", **parameters)
+    world.claim(team, "one", f"main-{team}")
+    assert f"there is no ObjectStore {namespace}/main" in world.refused(team, "one", "StoreNotFound")
+    world.secret(namespace, "its-root", username=ROOT_USER, password=ROOT_PASSWORD)
+    endpoint = {"dnsName": "localhost", "port": world.store.port, "useTls": False}
+    drives = {"name": "disk", "count": 2, "spec": {"resources": {"requests": {"storage": "1Gi"}}}}
+    spec = {"volumeClaimTemplates": [drives], "credentials": {"name": "its-root"}}
+    spec |= {"hosting": {"advertiseEndpoint": endpoint}}
+    world.api.create(OBJECT_STORE, {"metadata": {"namespace": namespace, "name": "main"}, "spec": spec})
+    world.bound(team, "one")
+    assert world.told(team, "one")["BUCKET_HOST"] == "localhost"
+    s3, bucket = world.application(team, "one")
+    s3.put_object(Bucket=bucket, Key="a", Body=b"a")
+    world.delete(team, "one")

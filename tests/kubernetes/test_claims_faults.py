@@ -78,10 +78,11 @@ def check_one_of_each(world: World, team: str, name: str) -> None:
     s3.put_object(Bucket=bucket, Key="a", Body=b"a")
 
 
+@pytest.mark.timeout(900)
 def test_an_operator_may_die_between_any_two_calls(world: World, mortal: Mortal) -> None:
     """At every step of provisioning and of deletion; the next one comes to the same end, with nothing made twice."""
     done = {"made": False, "deleted": False}
-    for calls in range(1, MOST_CALLS, 1 if FULL else 9):
+    for calls in range(1, MOST_CALLS, 1 if FULL else 13):
         team = world.namespace("dying")
         if not done["made"]:
             pid = mortal.start(calls)
@@ -183,6 +184,7 @@ def test_a_store_may_be_away(world: World, mortal: Mortal, tmp_path: Path) -> No
         world.delete(team, "one")
 
 
+@pytest.mark.timeout(900)
 def test_many_claims_at_once(world: World, mortal: Mortal, capsys: pytest.CaptureFixture[str]) -> None:
     """All bound, each with a bucket, an account and a key of its own."""
     mortal.start(0)
