@@ -10,12 +10,12 @@ from objstore.cli.bench.filling import PREFIXES, fill, keys
 from objstore.store.types import ObjectName
 from tests.harness import serving
 
-SMALL = "--workers 1 --objects 3 --rounds 1 --large 1 --copied 2 --keys 2000 --times 2"
+SMALL = "--workers 1 --objects 3 --rounds 1 --large 1 --copied 2 --keys 2000 --times 2 --healed 8 --seconds 0.5"
 
 
 def test_every_case_gives_a_row(tmp_path: Path) -> None:
     kinds = ["--only", "transfers", "--only", "copies", "--only", "listings", "--only", "encryption"]
-    kinds += ["--only", "access"]
+    kinds += ["--only", "access", "--only", "heal"]
     command = [sys.executable, "-m", "objstore", "bench", "--folder", str(tmp_path), *kinds, *SMALL.split()]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     for row in (
@@ -26,6 +26,8 @@ def test_every_case_gives_a_row(tmp_path: Path) -> None:
         "2,000 keys",
         "1 MiB PUT",
         "20 policies",
+        "64 KiB PUT",
+        "99 %",
         f"delimiter, {PREFIXES} prefixes",
     ):
         assert row in printed
