@@ -47,6 +47,7 @@ class Running:
     arguments: Sequence[str] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     workers: int = 1
+    prefix: Sequence[str] = ()  # a command that runs it, such as `prlimit`
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -61,7 +62,7 @@ class Running:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "objstore", "server", "--address", f"127.0.0.1:{self.port}"),
+                    *(*self.prefix, sys.executable, "-m", "objstore", "server", "--address", f"127.0.0.1:{self.port}"),
                     *("--workers", str(self.workers), "--access-log", "", *self.arguments, *map(str, self.drives)),
                 ],
                 stdout=log,

@@ -9,11 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
+import resource
 import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import uvicorn
 
 from objstore.server import certificates
@@ -24,8 +27,11 @@ from objstore.server.children import Orders
 from objstore.server.node import open_node
 from objstore.server.protocol import bounded
 from objstore.server.runtime import hold_instance
+from objstore.server.settings import Limits
 
+_log = logging.getLogger(__name__)
 _PROBE_SECONDS = 1.0
+_FEWEST_CONNECTIONS, _OTHER_FILES = 32, 128
 _YOUNG_OBJECTS = 50_000  # containers made and not yet freed, at which the collector looks at them
 
 
@@ -51,6 +57,16 @@ def _spare_the_collector() -> None:
     gc.set_threshold(_YOUNG_OBJECTS)
 
 
+def _within_files(limits: Limits) -> Limits:
+    """The limits, with no more connections than there are descriptors for: half of them are for shard files."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    room = max(_FEWEST_CONNECTIONS, soft // 2 - _OTHER_FILES)
+    if limits.connections <= room:
+        return limits
+    _log.warning("this process may open %d files: it takes %d connections, not %d", soft, room, limits.connections)
+    return msgspec.structs.replace(limits, connections=room)
+
+
 async def serve(orders: Orders) -> None:
     """Serve until SIGTERM, then let running requests finish, seal what is open, and close."""
     settings = orders.settings
@@ -61,7 +77,7 @@ async def serve(orders: Orders) -> None:
     listening = [socket.socket(fileno=one) for one in orders.sockets]
     config = uvicorn.Config(
         application(node, settings, log),
-        http=bounded(settings.limits),
+        http=bounded(_within_files(settings.limits)),
         lifespan="off",
         log_config=None,
         access_log=False,

@@ -74,6 +74,16 @@ def opened(crowded: Running) -> Iterator[list[socket.socket]]:
         connection.close()
 
 
+def test_connections_leave_files_for_the_drives(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(serving(tmp_path, prefix=("prlimit", "--nofile=600:600")))
+        server.client().create_bucket(Bucket="crowd")
+        for _ in range(700):
+            stack.enter_context(connect(server))
+        works(server)
+        assert "this process may open 600 files: it takes 172 connections" in server.output()
+
+
 def started_get(server: Running, path: str) -> socket.socket:
     """A GET of which nothing is read."""
     headers = Signer().headers("GET", f"127.0.0.1:{server.port}", path, UNSIGNED)
