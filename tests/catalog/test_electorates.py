@@ -89,6 +89,19 @@ def test_whoever_may_start_knows_the_latest_ballot(size: int, parity: int, histo
                 model.elect(Electorate(after, min(model.believed.parity, len(after) // 2)), took)
 
 
+def test_another_parity_needs_the_quorum_of_the_one_before() -> None:
+    five = tuple(DRIVES[:5])
+    model = Model(dict.fromkeys(five, Ballot(1, (), five, 0)), Ballot(1, (), five, 0))
+    reached = set(five[:3])  # enough for parity 2; and with parity 0 any drive may start alone
+    model.elect(Electorate(five, 2), [reached, reached])
+    model.start(set(five[3:]))
+    model.believed = Ballot(1, (), five, 0)
+    model.elect(Electorate(five, 2), [set(five), reached])
+    assert model.believed.parity == 2 and model.believed.before is None
+    model.start(set(five[2:]))
+    assert model.believed is not None
+
+
 def test_a_replaced_drive_votes_in_the_old_ones_place_and_a_new_one_has_to_be_let_in() -> None:
     places = {one: f"/{one}" for one in "abc"}
     before = Ballot(3, ("a",), ("a", "b", "c"), 1, places)

@@ -331,6 +331,27 @@ CATALOG = (
         ("tests/catalog/test_ballots.py",),
     ),
     Bug(
+        "another parity takes effect by its own quorum alone",
+        "objstore/catalog/ballots.py",
+        "changed = (set(new.drives), new.parity) != (set(own.drives), own.parity)",
+        "changed = set(new.drives) != set(own.drives)",
+        ("tests/catalog/test_electorates.py",),
+    ),
+    Bug(
+        "a drive that lacks its latest shards is believed",
+        "objstore/jobs/doubts.py",
+        "        if not there:\n",
+        "        if False:\n",
+        ("tests/faults/test_wrong_drives.py::test_a_drive_with_the_shards_of_another_is_looked_through",),
+    ),
+    Bug(
+        "an old copy of a drive is believed at a start",
+        "objstore/jobs/doubts.py",
+        "one.ballot.epoch < latest.epoch",
+        "one.ballot.epoch > latest.epoch",
+        ("tests/faults/test_wrong_drives.py::test_an_old_copy_of_a_drive_is_looked_through",),
+    ),
+    Bug(
         "an epoch is promised twice",
         "objstore/catalog/ballots.py",
         "_promised(path, system)) >= epoch:\n",
