@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from objstore import __version__
 from objstore.kubernetes.kinds import (
     NAMESPACE,
     NETWORK_POLICY,
@@ -78,6 +79,11 @@ def test_the_chart_follows_its_values(tmp_path: Path) -> None:
     assert spec["replicas"] == 1 and container["args"][-2:] == ["--workers", "4"]
     environment = {one["name"]: one.get("value") for one in container["env"]}
     assert container["image"] == environment["OBJSTORE_IMAGE"] == "registry.example/objstore:1"
+
+
+def test_the_chart_is_of_this_release() -> None:
+    chart = yaml.safe_load((CONFIG / "chart" / "Chart.yaml").read_text())
+    assert chart["version"] == chart["appVersion"] == __version__
 
 
 def test_the_operator_gives_stores_its_own_image() -> None:

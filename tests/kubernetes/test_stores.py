@@ -35,6 +35,7 @@ from objstore.kubernetes.stores.store import Store
 from tests.harness import ROOT_PASSWORD, ROOT_USER, Running
 from tests.kubernetes.api import Api, Operator, Refusal
 from tests.kubernetes.installing import install, operating, until
+from tests.server.test_tls import Secure, certificate
 
 
 @pytest.fixture(scope="module")
@@ -403,9 +404,40 @@ def test_a_running_store_is_told_of_and_grows(api: Api, operator: Operator, tmp_
         server.kill()
 
 
-def progress(api: Api, namespace: str) -> str:
+def test_a_store_with_a_certificate_of_a_private_authority(api: Api, operator: Operator, tmp_path: Path) -> None:
+    """The operator checks it by the ca.crt of its Secret, and says what is wrong where that is another's."""
+    namespace = api.namespace("secure")
+    chain, key = certificate(tmp_path / "used")
+    other, _ = certificate(tmp_path / "other")
+    arguments = ("--tls-cert", str(chain), "--tls-key", str(key))
+    (tmp_path / "drives").mkdir()
+    server = Secure(drives=[tmp_path / "drives" / "disk-1"], log=tmp_path / "server.log", arguments=arguments)
+    data = {"tls.crt": chain.read_text(), "tls.key": key.read_text(), "ca.crt": other.read_text()}
+    secret = {"metadata": {"namespace": namespace, "name": "tls"}, "type": "kubernetes.io/tls", "stringData": data}
+    api.create(SECRET, secret)
+    try:
+        server.start()
+        asked = about(server, namespace, api, 1)
+        asked["spec"]["gateway"] = {"sslCertificateRef": "tls"}
+        asked["spec"]["hosting"]["advertiseEndpoint"]["useTls"] = True
+        api.create(OBJECT_STORE, asked)
+        until(lambda: "certificate" in message(api, namespace, "Ready").lower(), "a certificate of nobody", operator)
+        api.patch(SECRET, namespace, "tls", {"stringData": {"ca.crt": chain.read_text()}})
+        until(lambda: condition(api, namespace, "Ready") == ("True", "Serving"), "a store that serves", operator)
+        status = api.get(OBJECT_STORE, namespace, "main")["status"]
+        assert status["info"] == {"secureEndpoint": server.endpoint}
+    finally:
+        server.kill()
+
+
+def message(api: Api, namespace: str, kind: str) -> str:
+    """What a condition of an ObjectStore says."""
     conditions = ((api.get(OBJECT_STORE, namespace, "main") or {}).get("status") or {}).get("conditions", ())
-    return "".join(one["message"] for one in conditions if one["type"] == "Progressing")
+    return "".join(one["message"] for one in conditions if one["type"] == kind)
+
+
+def progress(api: Api, namespace: str) -> str:
+    return message(api, namespace, "Progressing")
 
 
 def test_volumes_are_made_larger(api: Api, operator: Operator) -> None:
