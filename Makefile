@@ -49,6 +49,11 @@ kubernetes: setup-dev
 test-kubernetes: kubernetes
 	OBJSTORE_KUBERNETES_FULL=1 $(BIN)/python -m pytest -n0 tests/kubernetes
 
+## stubs        the message classes of the COSI driver, from its published definitions
+.PHONY: stubs
+stubs: setup-dev
+	$(BIN)/python -m tests.kubernetes.stubs
+
 ## torture      random clients over random faults and crashes, checked: make torture [SEED=N] [MINUTES=5]
 torture: setup-dev
 	$(BIN)/python -m tests.torture --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))

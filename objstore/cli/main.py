@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from objstore import __version__
-from objstore.cli import admin, bench, operator
+from objstore.cli import admin, bench, cosi, operator
 from objstore.cli.asking import AdminError
 from objstore.server.settings import DEFAULT_ADDRESS, SettingsError, load
 
@@ -38,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     _server(commands.add_parser("server", help="serve S3 from the given drives"))
     admin.arguments(commands.add_parser("admin", help="talk to a running server"))
     bench.arguments(commands.add_parser("bench", help="measure a server, or compare two"))
+    cosi.arguments(commands.add_parser("cosi", help="make buckets for Kubernetes' COSI, beside its sidecar"))
     operator.arguments(commands.add_parser("operator", help="operate stores, users and bucket claims in Kubernetes"))
     return parser
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from objstore.client import Connection, StoreRefused, StoreUnreachable
@@ -55,8 +56,15 @@ def owned(connection: Connection, tenant: Tenant) -> list[str]:
     return found
 
 
-def ensure(connection: Connection, tenant: Tenant, bucket: str, *, object_lock: bool = False) -> bool:
-    """Make the bucket, owned by the tenant, where it is not there; whether it was made.
+def ensure(
+    connection: Connection,
+    tenant: Tenant,
+    bucket: str,
+    *,
+    object_lock: bool = False,
+    tags: Mapping[str, str] | None = None,
+) -> bool:
+    """Make the bucket, owned by the tenant and with these tags, where it is not there; whether it was made.
 
     Raises BucketTaken; StoreRefused (TooManyBuckets, InvalidBucketName). One that is there stays as it is.
     """
@@ -66,8 +74,13 @@ def ensure(connection: Connection, tenant: Tenant, bucket: str, *, object_lock: 
         members: dict[str, Any] = {"Bucket": bucket, "ObjectOwnership": "BucketOwnerEnforced"}
         if object_lock:
             members["ObjectLockEnabledForBucket"] = True
+        configuration: dict[str, Any] = {}
         if connection.region != _US_EAST_1:
-            members["CreateBucketConfiguration"] = {"LocationConstraint": connection.region}
+            configuration["LocationConstraint"] = connection.region
+        if tags:
+            configuration["Tags"] = [{"Key": key, "Value": value} for key, value in tags.items()]
+        if configuration:
+            members["CreateBucketConfiguration"] = configuration
         with clients.acting_for(connection, tenant.id):
             codes = ("BucketAlreadyExists", "BucketAlreadyOwnedByYou")
             if not absent(lambda: told(clients.s3(connection).create_bucket, **members), *codes):

@@ -56,6 +56,13 @@ def speaks_for(connection: Connection, access: str, secret: str) -> str | None:
             return None
 
 
+def active(connection: Connection, tenant: Tenant, key: str, *, user: str | None = None) -> bool:
+    """Whether that is an active key of the user."""
+    with clients.acting_for(connection, tenant.id):
+        there = _listed(clients.iam(connection), user or tenant.user)
+    return any(one["AccessKeyId"] == key and one["Status"] == "Active" for one in there)
+
+
 def rotate(connection: Connection, tenant: Tenant, held: str, *, user: str | None = None) -> Key:
     """A new key beside the one that is held, which stays good until `ensure` is called with the new one as held."""
     return ensure(connection, tenant, None, user=user, keep=(held,))

@@ -8,6 +8,7 @@ from typing import Final
 MOST_ACCOUNT: Final = 128
 MOST_USER: Final = 64
 MOST_SID: Final = 64
+MOST_BUCKET: Final = 63
 _DIGITS: Final = 12
 
 
@@ -16,4 +17,4 @@ def fitting(name: str, most: int) -> str:
     if len(name) <= most:
         return name
     digest = hashlib.sha256(name.encode()).hexdigest()[:_DIGITS]
-    return f"{name[: most - _DIGITS - 1]}-{digest}"
+    return f"{name[: most - _DIGITS - 1].rstrip('-.')}-{digest}"

@@ -42,11 +42,12 @@ _WRITE: Final = (
     "s3:PutObject",
     "s3:PutObjectTagging",
 )
-_ACTIONS: Final[dict[str, list[str]]] = {
+ACTIONS: Final[dict[str, list[str]]] = {
     "READ_WRITE": sorted({*_READ, *_WRITE}),
     "READ_ONLY": list(_READ),
     "WRITE_ONLY": list(_WRITE),
 }
+"""What each mode allows with a bucket and its objects."""
 _ATTEMPTS: Final = 5
 _locks: dict[tuple[str, str], threading.Lock] = {}
 _guard = threading.Lock()
@@ -57,7 +58,7 @@ Policy = dict[str, Any]
 def allowing(bucket: str, mode: Mode) -> Policy:
     """The members of a statement that say what a mode allows in a bucket; for policies of users as well."""
     arn = f"arn:aws:s3:::{bucket}"
-    return {"Effect": "Allow", "Action": _ACTIONS[mode], "Resource": [arn, f"{arn}/*"]}
+    return {"Effect": "Allow", "Action": ACTIONS[mode], "Resource": [arn, f"{arn}/*"]}
 
 
 def find(connection: Connection, bucket: str) -> Policy | None:
