@@ -21,8 +21,10 @@ from objstore.kubernetes.cluster import Cluster
 from objstore.kubernetes.controller import Controller
 from objstore.kubernetes.kinds import (
     CONFIG_MAP,
+    NETWORK_POLICY,
     OBJECT_STORE,
     OBJECT_STORE_USER,
+    POD_DISRUPTION_BUDGET,
     SECRET,
     SERVICE,
     STATEFUL_SET,
@@ -187,3 +189,31 @@ def test_a_user_that_is_made(installed: Api, tmp_path: Path) -> None:
 
         assert asyncio.run(cut(api, Users, begin, settled)) >= 7
         assert [one for one in accounts() if one.startswith(f"user-{namespace}-")] == [], "nothing is left"
+
+
+def test_a_pass_over_what_is_as_it_should_be_writes_nothing(installed: Api) -> None:
+    api, namespace = installed, installed.namespace("still")
+    key = Key(namespace, "main")
+    api.create(OBJECT_STORE, {"metadata": {"namespace": namespace, "name": "main"}, "spec": spec(2)})
+    kinds = (OBJECT_STORE, STATEFUL_SET, SERVICE, CONFIG_MAP, SECRET, NETWORK_POLICY, POD_DISRUPTION_BUDGET)
+
+    def versions() -> list[str]:
+        found = [one for kind in kinds for one in api.list(kind, namespace)]
+        found.append(api.get(STORAGE_CLASS, "", f"{namespace}-main"))
+        return [one["metadata"]["resourceVersion"] for one in found]
+
+    async def passes() -> None:
+        settings = Configuration()
+        await config.load_kube_config(str(api.admin), client_configuration=settings)
+        async with ApiClient(settings) as client:
+            for _ in range(2):
+                await stores(Cluster(client)).reconcile(key)
+            before = await asyncio.to_thread(versions)
+            for _ in range(2):
+                await stores(Cluster(client)).reconcile(key)
+            assert await asyncio.to_thread(versions) == before
+            api.delete(OBJECT_STORE, *key)
+            await stores(Cluster(client)).reconcile(key)
+
+    asyncio.run(passes())
+    assert api.get(OBJECT_STORE, *key) is None

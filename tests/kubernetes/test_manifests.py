@@ -21,6 +21,7 @@ from objstore.kubernetes.kinds import (
     STATEFUL_SET,
 )
 from objstore.kubernetes.stores import names, network, workload
+from objstore.kubernetes.stores.building import templates
 from objstore.kubernetes.stores.store import Store
 from tests.kubernetes import binaries, crds, helm
 from tests.kubernetes.api import Api
@@ -242,7 +243,9 @@ def test_every_field_is_accepted_and_has_its_effect(api: Api) -> None:
     made = api.create(OBJECT_STORE, body)
     assert made["spec"] == EVERYTHING, "nothing was pruned"
     store = Store.of(made)
-    stateful_set = api.create(STATEFUL_SET, workload.stateful_set(store, image="unused", version="1"))
+    wanted = workload.stateful_set(store, image="unused", version="1")
+    stateful_set = api.create(STATEFUL_SET, wanted)
+    assert templates(stateful_set) == templates(wanted), "else it would be made again and again"
     template = stateful_set["spec"]["template"]
     pod, container = template["spec"], template["spec"]["containers"][0]
     assert template["metadata"]["labels"] == {**names.labels("whole"), "team": "storage"}

@@ -127,7 +127,7 @@ class Building:
         key = Key(self._store.namespace, names.stateful_set(self._store.name))
         if live is not None and live["metadata"].get("deletionTimestamp"):
             return None
-        if live is not None and _templates(live) != _templates(wanted):
+        if live is not None and templates(live) != templates(wanted):
             await self._cluster.delete(STATEFUL_SET, key, uid=live["metadata"]["uid"], propagation="Orphan")
             return None
         if live is not None:  # as the API server has completed them
@@ -241,7 +241,7 @@ def _owned_by(body: Body, uid: str) -> bool:
     return any(one.get("uid") == uid for one in body["metadata"].get("ownerReferences") or ())
 
 
-def _templates(stateful_set: Body) -> dict[str, Any]:
+def templates(stateful_set: Body) -> dict[str, Any]:
     """What is ours of claim templates, in a form that can be compared."""
     return {one["metadata"]["name"]: _template(one) for one in stateful_set["spec"].get("volumeClaimTemplates") or ()}
 
