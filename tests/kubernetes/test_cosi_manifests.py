@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from objstore.kubernetes.cosi import classes
@@ -14,6 +15,7 @@ from tests.kubernetes.api import Api
 from tests.kubernetes.installing import CONFIG
 
 COSI = CONFIG / "cosi"
+CRDS = Path(__file__).parent / "cosi_crds"
 NAMESPACE = "objstore-cosi"
 
 
@@ -89,6 +91,19 @@ def test_only_the_sidecar_has_a_token_and_only_the_driver_the_stores_credentials
         if variable["name"] == "COSI_ENDPOINT"
     }
     assert len(sockets) == 1 and check_endpoint(sockets.pop())
+
+
+@pytest.mark.parametrize("version", ["v1alpha1", "v1alpha2"])
+def test_the_samples_are_what_cosi_takes(api: Api, version: str) -> None:
+    definitions = CRDS / f"{version}.yaml"
+    names = [f"customresourcedefinition/{one['metadata']['name']}" for one in documents(definitions)]
+    api.kubectl("apply", "--server-side", "-f", str(definitions))
+    try:
+        api.kubectl("wait", "--for=condition=Established", *names, "--timeout=30s")
+        applied = api.kubectl("apply", "-f", str(COSI / "samples" / f"{version}.yaml"))
+        assert applied.count("created") == 4, applied
+    finally:
+        api.kubectl("delete", *names)
 
 
 def test_the_samples_have_parameters_that_the_driver_knows() -> None:
