@@ -48,9 +48,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from objstore.kubernetes.claims.configuration import ConfigurationError, allowed_keys
     from objstore.kubernetes.operator import run  # its imports would slow every other command
     from objstore.kubernetes.options import OperatorOptions
 
+    try:
+        allowed_keys(options.allow_additional_config or "")
+    except ConfigurationError as error:
+        raise SettingsError(f"--allow-additional-config: {error}") from None
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("kopf").setLevel(logging.WARNING)
     given = OperatorOptions(

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from objstore.cli.main import main
 from objstore.kubernetes.claims import configuration, names
 from objstore.kubernetes.claims.configuration import OF_A_NEW_BUCKET, Configuration, ConfigurationError, Limits
 from objstore.kubernetes.kinds import Key
@@ -135,3 +136,9 @@ def test_an_administrator_s_list() -> None:
     assert configuration.allowed_keys("maxObjects, maxSize,") == {"maxObjects", "maxSize"}
     with pytest.raises(ConfigurationError, match="maxBytes: there is no such key"):
         configuration.allowed_keys("maxObjects,maxBytes")
+
+
+def test_the_operator_says_which_key_it_does_not_know(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["operator", "--namespace", "a", "--allow-additional-config", "maxObjects,maxBytes"]
+    assert main(words) != 0
+    assert "--allow-additional-config: additionalConfig.maxBytes: there is no such key" in capsys.readouterr().err

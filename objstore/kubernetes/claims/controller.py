@@ -75,7 +75,7 @@ class Seen(NamedTuple):
         )
 
 
-class Part(NamedTuple):
+class Origin(NamedTuple):
     """What an ObjectBucket is made from."""
 
     claim: Body
@@ -185,17 +185,17 @@ class ClaimController:
         store = await self._store(seen, binding)
         if seen.object_bucket is None or Binding.read(seen.object_bucket) is None:
             binding = await self._call(provision.look, store.connection, binding)
-        part = Part(claim, label, binding, store)
+        origin = Origin(claim, label, binding, store)
         configured = (claim["spec"].get("additionalConfig")) or {}
         # Until the store has been told, what it was told before and what it is to be told may both be true of it.
         either = {**applied(seen.object_bucket), **configured}
-        object_bucket = await self._write_object_bucket(part, seen.object_bucket, either)
+        object_bucket = await self._write_object_bucket(origin, seen.object_bucket, either)
         held, before = objects.credentials(seen.secret), _before(seen.object_bucket)
         given = await self._call(provision.provide, store.connection, binding, wanted, before, held)
         secret = await objects.write(self._cluster, SECRET, claim, seen.secret, objects.secret(claim, label, given))
         told = objects.config_map(claim, label, binding, store.address, store.region)
         config_map = await objects.write(self._cluster, CONFIG_MAP, claim, seen.config_map, told)
-        object_bucket = await self._write_object_bucket(part, object_bucket, configured)
+        object_bucket = await self._write_object_bucket(origin, object_bucket, configured)
         object_bucket = await self._report.object_bucket_phase(object_bucket, BOUND)
         claim = await self._bind(claim, binding, bound=bound)
         self._settled[seen.key] = Seen(claim, seen.storage_class, object_bucket, secret, config_map).version
@@ -256,16 +256,18 @@ class ClaimController:
             self._waiting[OBJECT_STORE, Key(binding.store_namespace, binding.store)].add(seen.key)
             raise
 
-    async def _write_object_bucket(self, part: Part, there: Body | None, configured: Mapping[str, Any]) -> Body:
-        store = part.store
-        wanted = objects.object_bucket(part.claim, part.label, part.binding, store.address, store.region, configured)
+    async def _write_object_bucket(self, origin: Origin, there: Body | None, configured: Mapping[str, Any]) -> Body:
+        store = origin.store
+        wanted = objects.object_bucket(
+            origin.claim, origin.label, origin.binding, store.address, store.region, configured
+        )
         if there is None:
             return await self._cluster.create(OBJECT_BUCKET, wanted)
         metadata = there["metadata"]
         finalizers = metadata.get("finalizers") or []
         if not metadata.get("deletionTimestamp") and FINALIZER not in finalizers:
             finalizers = [*finalizers, FINALIZER]
-        labels = {**(metadata.get("labels") or {}), LABEL: part.label}
+        labels = {**(metadata.get("labels") or {}), LABEL: origin.label}
         spec = {**there["spec"], **wanted["spec"]}
         whole = {**there, "metadata": {**metadata, "labels": labels, "finalizers": finalizers}, "spec": spec}
         if whole == {**there, "metadata": {**metadata, "finalizers": metadata.get("finalizers") or []}}:
