@@ -6,11 +6,15 @@ import dataclasses
 import json
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from objstore.client import StoreRefused, ask
+from objstore.kubernetes.claims import provision, reclaim
+from objstore.kubernetes.claims.binding import Binding
+from objstore.kubernetes.claims.configuration import Configuration
 from objstore.kubernetes.kinds import (
     CONFIG_MAP,
     OBJECT_BUCKET,
@@ -23,7 +27,7 @@ from objstore.kubernetes.tenancy import accounts, keys
 from tests.harness import ROOT_PASSWORD, ROOT_USER, Running
 from tests.kubernetes.api import Api
 from tests.kubernetes.claiming import FINALIZER, PROVISIONER, World, client, code, document
-from tests.kubernetes.installing import install, operating, until
+from tests.kubernetes.installing import NAMESPACE, install, operating, until
 
 ROOK = "rook-ceph.ceph.rook.io/bucket"
 EVERY_KEY = (
@@ -428,6 +432,24 @@ def test_what_cannot_be_deleted_holds_the_claim(world: World) -> None:
     world.api.patch(OBJECT_BUCKET_CLAIM, team, "held", {"metadata": {"annotations": {"look": "again"}}})
     world.gone(team, "held")
     assert code(root.head_bucket, Bucket=bucket) == "404"
+
+
+def test_a_large_bucket_is_emptied_bit_by_bit(world: World) -> None:
+    """Each turn deletes some and tells how many; nobody can write any more from the first turn on."""
+    name = f"large-{world.namespace()}"
+    binding = Binding(name, name, False, None, "buckets", "Delete", "outside", NAMESPACE)
+    given = provision.provide(world.root, binding, Configuration(), Configuration(), None)
+    s3 = world.store.client(access=given.access, secret=given.secret, max_pool_connections=8)
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda number: s3.put_object(Bucket=name, Key=f"{number:04}", Body=b""), range(1005)))
+    turns = [reclaim.reclaim(world.root, binding, budget_s=0)]
+    assert (turns[0].done, turns[0].deleted) == (False, 1000)
+    assert code(s3.put_object, Bucket=name, Key="more", Body=b"") == "InvalidAccessKeyId"
+    while not turns[-1].done:
+        turns.append(reclaim.reclaim(world.root, binding, budget_s=0))
+    assert sum(turn.deleted for turn in turns) == 1005
+    assert (accounts.find(world.root, name), code(world.store.client().head_bucket, Bucket=name)) == (None, "404")
+    assert reclaim.reclaim(world.root, binding) == (True, 0, "")
 
 
 def test_what_rook_accepts_is_accepted(world: World) -> None:

@@ -175,7 +175,7 @@ def test_a_store_may_be_away(world: World, mortal: Mortal, tmp_path: Path) -> No
         assert (world.get(team, "one"), world.get(team, "early")) != (None, None)
         assert world.get(team, "early")["status"]["phase"] == "Released"
         assert phase(world, team) == "Pending"
-        time.sleep(3)
+        time.sleep(1.5)
         told = [reason for _, reason, _ in world.events(team, "one")]
         assert told == ["StoreUnreachable"]
         store.start()
