@@ -64,10 +64,11 @@ def _slot(pool: Pool, drive: str, course: Course, ballot: Ballot) -> Drive | Non
     return next((one for one in pool.drives if one.id is None and str(one.path) == course.path), None)
 
 
-async def carry_out(pool: Pool, catalog: Catalog, lock: Callable[[Drive], None]) -> None:
-    """Take every drive on its way one step further. In the jobs process alone, before `catalog.maintain`."""
+async def carry_out(pool: Pool, catalog: Catalog, lock: Callable[[Drive], None], told: int | None = None) -> None:
+    """Take every drive on its way, and another parity (`told` is what the settings say), one step further. In the jobs
+    process alone, before `catalog.maintain`."""
     ballot = catalog.ballot()
-    await _change_parity(pool, catalog, ballot)
+    await _change_parity(pool, catalog, ballot, told)
     for drive, course in catalog.read(membership.courses).items():
         if course.stage is Stage.JOINING:
             await _join(pool, catalog, lock, drive, course, ballot)
@@ -78,14 +79,16 @@ async def carry_out(pool: Pool, catalog: Catalog, lock: Callable[[Drive], None])
             _log.info("drive %s (%s) was removed", course.path, drive)
 
 
-async def _change_parity(pool: Pool, catalog: Catalog, ballot: Ballot) -> None:
+async def _change_parity(pool: Pool, catalog: Catalog, ballot: Ballot, told: int | None) -> None:
     """Let the pool of this process, which leads, have the parity that is wanted: the next ballot says so."""
-    wanted = catalog.read(parity.wanted)
+    asked = catalog.read(parity.wanted)
+    wanted = told if asked is None else asked
     if wanted is None:
         return
     if (ballot.parity == wanted and ballot.before is None) or wanted > len(ballot.drives) // 2:
-        await catalog.write(lambda tx: parity.settled(tx, wanted))
-        _log.info("the parity is %d", ballot.parity)
+        if asked is not None:
+            await catalog.write(lambda tx: parity.settled(tx, asked))
+            _log.info("the parity is %d", ballot.parity)
     else:
         pool.parity = wanted
 

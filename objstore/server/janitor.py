@@ -107,7 +107,7 @@ class Janitor:
         await node.reports.flush()
         await node.follow()
         if node.read_only_reason() is None:
-            await membership.carry_out(node.pool, node.catalog, self._lock)
+            await membership.carry_out(node.pool, node.catalog, self._lock, node.settings.parity)
         promised = membership.joining(node.catalog)
         new = [drive for drive in node.pool.drives if drive.state is DriveState.NEW]
         for drive in [drive for drive in new if str(drive.path) not in promised]:

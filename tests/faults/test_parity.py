@@ -84,6 +84,10 @@ def test_what_cannot_be_is_refused(server: Running) -> None:
             assert "parity is from 0 to 2, half of the 4 drives" in run(server, "parity", wrong).err
     assert send(server, "PUT", "/-/admin/v1/parity?parity=x").status == 400
     with stopped(server):
+        server.arguments = ("--parity", "2")
+    until(lambda: admin(server, "parity")["parity"] == 2, "the settings are followed")
+    with stopped(server):
         server.arguments = ("--parity", "1")
+    until(lambda: admin(server, "parity")["parity"] == 1, "the settings are followed")
     assert "The settings of the server say parity 1" in run(server, "parity", "2").err
     assert admin(server, "parity", "1") == {"parity": 1, "wanted": None}
