@@ -8,7 +8,7 @@ import shutil
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from unittest import mock
 
 from objstore.blobs import Blobs
@@ -106,8 +106,10 @@ class Beside:
         janitor._placing = self.lock
         self.node.blobs.rebuild = self._beside_a_sweep  # type: ignore[method-assign]
 
-    async def _beside_a_sweep(self, info: BlobInfo, shard: int, target: Drive, appends: Sequence[Append]) -> int:
-        done = await self._rebuild(info, shard, target, appends)
+    async def _beside_a_sweep(
+        self, info: BlobInfo, shard: int, target: Drive, appends: Sequence[Append], *pace: Any
+    ) -> int:
+        done = await self._rebuild(info, shard, target, appends, *pace)
         await self.sweep()
         return done
 
