@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from botocore.httpsession import URLLib3Session
 
 from objstore.kubernetes import operator
+from objstore.kubernetes.claims.controller import claim_controller
 from objstore.kubernetes.cluster import Cluster
 from objstore.kubernetes.options import OperatorOptions
 
@@ -48,14 +49,21 @@ def count(limit: int) -> None:
 
 
 def operate(limit: int, options: OperatorOptions) -> NoReturn:
+    """Only claims are seen to, so that what others left in the cluster is no call."""
     count(limit)
+    operator._controllers = lambda cluster, given: [claim_controller(cluster, given)]
     asyncio.run(operator.run(options))
     os._exit(0)
 
 
 def main(namespace: str, health_address: str) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
-    options = OperatorOptions(namespace=namespace, health_address=health_address, identity="under-test")
+    options = OperatorOptions(
+        namespace=namespace,
+        health_address=health_address,
+        identity="under-test",
+        provisioners=("rook-ceph.ceph.rook.io/bucket",),
+    )
     child = 0
     for line in sys.stdin:
         if child:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from objstore.kubernetes.kinds import NAMESPACE as NAMESPACE_KIND
-from objstore.kubernetes.kinds import SECRET
+from objstore.kubernetes.kinds import OBJECT_BUCKET_CLAIM, SECRET
 from tests.harness import ROOT_PASSWORD, ROOT_USER, Running, free_port, serving
 from tests.kubernetes.api import Api, Operator
 from tests.kubernetes.claiming import World
@@ -60,6 +60,10 @@ def dead(pid: int) -> bool:
 def mortal(api: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mortal]:
     install(api)
     operators = Mortal(api, tmp_path_factory.mktemp("dying"))
+    operators.start(0)
+    for claim in api.list(OBJECT_BUCKET_CLAIM):  # of other tests: each would be a dozen calls of every new operator
+        api.delete(OBJECT_BUCKET_CLAIM, claim["metadata"]["namespace"], claim["metadata"]["name"])
+    until(lambda: not api.list(OBJECT_BUCKET_CLAIM), "no claim is left of other tests", seconds=120)
     yield operators
     operators.end()
 
