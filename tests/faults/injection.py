@@ -255,7 +255,8 @@ class FaultyFile(apsw.VFSFile):
         create = bool(flags[0] & apsw.SQLITE_OPEN_CREATE)
         # os_unix.c: the first sync of a log that was opened so syncs its folder too, whoever made the file
         self._sync_folder = create and not flags[0] & apsw.SQLITE_OPEN_MAIN_DB
-        makes = create and path is not None and not os.path.lexists(path)
+        # the catalog makes its file itself, with its mode, just before SQLite opens it: to a disk that is one change
+        makes = create and self._medium is not None and not self._medium.has(path)
         with self._call("open" if makes else "look", change=makes) as medium:
             super().__init__("unix", name, flags)
             if medium is not None:

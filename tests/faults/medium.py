@@ -163,6 +163,10 @@ class Medium:
             node = node.names[name]
         return node
 
+    def has(self, path: str | Path) -> bool:
+        """Whether there is anything at a path, as far as was told."""
+        return Path(path).name in self.folder(path).names
+
     def folder(self, path: str | Path) -> Folder:
         """The folder that a path is in."""
         node = self.at(Path(path).parent)
