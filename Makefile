@@ -37,7 +37,7 @@ run: setup
 
 ## test         every test
 test: setup-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests
 
 ## kubernetes   build kube-apiserver and what else the tests around Kubernetes need, once (needs Go)
 kubernetes: setup-dev

@@ -21,6 +21,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 import botocore.session
 
 SHORTEST: Final = 8  # characters of a secret that is looked for: shorter ones stand in innocent words
+FEWEST: Final = 4  # different ones: a key of one letter repeated stands in innocent long names
 _HANDED_OUT: Final = frozenset({"SecretAccessKey", "SessionToken", "secret_key"})
 _CUSTOMER_KEYS: Final = ("SSECustomerKey", "CopySourceSSECustomerKey")
 _SIGNATURES: Final = ("X-Amz-Signature", "Signature", "x-amz-signature", "signature")
@@ -40,7 +41,7 @@ class Ledger:
     def secret(self, text: str | bytes | None, what: str) -> None:
         """Note one secret, in all forms in which it might be written."""
         raw = text.encode() if isinstance(text, str) else text or b""
-        if len(raw) < SHORTEST:
+        if len(raw) < SHORTEST or len(set(raw)) < FEWEST:
             return
         for form in _forms(raw):
             self.secrets.setdefault(form, what)
