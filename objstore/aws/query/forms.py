@@ -144,14 +144,12 @@ def _map(shape: MapShape) -> Reader:
 
 def _numbered(node: Node, at: str, wrong: list[str]) -> list[tuple[int, Node]]:
     """The items of a list in the order of their numbers."""
-    if not isinstance(node, dict) or not all(name.isascii() and name.isdigit() and len(name) < 7 for name in node):
+    names = node if isinstance(node, dict) else {"": node}
+    found = {int(name): value for name, value in names.items() if name.isascii() and name.isdigit() and len(name) < 7}
+    if len(found) < len(names):  # something else than numbers, or one of them twice: 1 and 01
         wrong.append(f"Value at '{at}' failed to satisfy constraint: Member must be a list")
         return []
-    return (
-        sorted((int(name), value) for name, value in node.items())
-        if len(node) > 1
-        else [(int(name), value) for name, value in node.items()]
-    )
+    return sorted(found.items())
 
 
 def _text(shape: Shape) -> Reader:
