@@ -78,21 +78,25 @@ def take_in(system: System, root: Path | str) -> bool:
     """Make the ballast where there is none and room for it beside the reserve; whether there is one now.
 
     Raises OSError; an empty one is left then: where there is no room for it, there is none for new data."""
-    path = f"{root}/{BALLAST_FILE}"
+    path, made = f"{root}/{BALLAST_FILE}", f"{root}/{BALLAST_FILE}.tmp"
     with contextlib.suppress(FileNotFoundError):
         if system.stat(path).st_size > 0:
             return True
     usage = measure(system, root)
     if usage.spare < usage.ballast or not usage.ballast:
         return False
-    fd = system.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
+    fd = system.open(made, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)  # the name of its own comes with the bytes:
+    try:  # other processes take an empty one for one that was given up
         if system.preallocate(fd, usage.ballast):
+            system.rename(made, path)
             return True
-        system.unlink(path)
+        system.unlink(made)
+        with contextlib.suppress(FileNotFoundError):
+            system.unlink(path)
         return False
     except OSError:
         system.ftruncate(fd, 0)
+        system.rename(made, path)
         raise
     finally:
         os.close(fd)

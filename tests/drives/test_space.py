@@ -87,6 +87,16 @@ def test_a_ballast_is_made_where_there_is_room(drive: Drive, system: FaultySyste
     assert drive.run(drive.take_in_ballast) and drive.writable
 
 
+def test_a_ballast_in_the_making_was_not_given_up(drive: Drive, system: FaultySystem) -> None:
+    def others_look(fd: int, length: int) -> bool:
+        drive.measure()
+        assert drive.writable, "as another process sees it"
+        return preallocate(fd, length)
+
+    preallocate = system.hook("preallocate", others_look)
+    assert drive.run(drive.take_in_ballast) and drive.writable
+
+
 def test_no_ballast_where_the_file_system_cannot_preallocate(drive: Drive, system: FaultySystem) -> None:
     system.hook("preallocate", lambda fd, length: False)
     assert not drive.run(drive.take_in_ballast)
