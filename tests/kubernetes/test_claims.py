@@ -504,7 +504,17 @@ def test_rooks_riskier_keys_where_they_are_allowed(free: World) -> None:
     assert theirs.get_object(Bucket=bucket, Key="a")["Body"].read() == b"hello"
     assert root.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"][0]["ID"] == "old"
     assert quota(free, bucket=bucket) == (None, 10**9)
-    free.configure(team, "shared", bucketPolicy=None, bucketLifecycle=None, bucketMaxSize=None)
+    other = {**rule, "ID": "older"}
+    free.configure(team, "shared", lifecycle=document({"Rules": [other]}), quotas=document({"bucketMaxSize": "2G"}))
+    told = free.refused(team, "shared", "InvalidConfiguration")
+    assert "additionalConfig.lifecycle: says something else than bucketLifecycle" in told
+    assert "additionalConfig.quotas: says something else than bucketMaxSize" in told
+    free.configure(team, "shared", bucketPolicy=None, policy=document(policy), bucketLifecycle=None, bucketMaxSize=None)
+    free.settled(team, "shared")
+    assert theirs.get_object(Bucket=bucket, Key="a")["Body"].read() == b"hello"
+    assert root.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"][0]["ID"] == "older"
+    assert quota(free, bucket=bucket) == (None, 2 * 10**9)
+    free.configure(team, "shared", policy=None, lifecycle=None, quotas=None)
     free.settled(team, "shared")
     assert code(theirs.get_object, Bucket=bucket, Key="a") == "AccessDenied"
     assert code(root.get_bucket_lifecycle_configuration, Bucket=bucket) == "NoSuchLifecycleConfiguration"

@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 
 from objstore.cli.main import main
 from objstore.kubernetes.claims import configuration, names
-from objstore.kubernetes.claims.configuration import OF_A_NEW_BUCKET, Configuration, ConfigurationError, Limits
+from objstore.kubernetes.claims.configuration import (
+    OF_A_NEW_BUCKET,
+    OF_THE_USER,
+    Configuration,
+    ConfigurationError,
+    Limits,
+)
 from objstore.kubernetes.kinds import Key
 
 EVERYTHING = configuration.allowed_keys(
@@ -87,7 +93,8 @@ def test_every_key_is_read() -> None:
         ("maxSize", "2 GB", "is no quantity such as 1000, 2G or 1Ti"),
         ("maxObjects", 1000, 'is a string: write "1000"'),
         ("maxObjects", None, "is a string"),
-        ("lifecycle", "{}", "there is no such key; did you mean bucketLifecycle?"),
+        ("bucketlifecycle", "{}", "there is no such key; did you mean bucketLifecycle?"),
+        ("lifecycles", "{}", "there is no such key; did you mean lifecycle?"),
         ("MaxSize", "1", "there is no such key; did you mean maxSize?"),
         ("zzz", "1", "there is no such key; known are maxObjects"),
         ("versioning", "on", "is Enabled or Suspended, not 'on'"),
@@ -104,6 +111,13 @@ def test_every_key_is_read() -> None:
         ("tags", "[]", "is a JSON object of strings"),
         ("encryption", "rot13", "is AES256, aws:kms, or"),
         ("bucketOwner", "", "is the name of a user"),
+        ("lifecycle", "[]", "is no BucketLifecycleConfiguration"),
+        ("policy", "[]", "is a policy in JSON"),
+        ("quotas", "5Gi", "is no JSON"),
+        ("quotas", "[]", 'is a JSON object of limits, such as {"maxSize": "5Gi"}'),
+        ("quotas", '{"maxBytes": 1}', "has maxBytes; known are bucketMaxObjects, bucketMaxSize, maxObjects, maxSize"),
+        ("quotas", '{"maxSize": "2 GB"}', "maxSize: '2 GB' is no quantity such as 1000, 2G or 1Ti"),
+        ("quotas", '{"maxObjects": true}', "maxObjects is a number or a quantity such as 5Gi, not true"),
     ],
     ids=lambda value: str(value)[:20],
 )
@@ -112,6 +126,49 @@ def test_what_is_wrong_is_named(key: str, value: Any, told: str) -> None:
         configuration.parse({key: value}, EVERYTHING)
     assert list(caught.value.wrong) == [key]
     assert str(caught.value).startswith(f"additionalConfig.{key}: ") and told in str(caught.value)
+
+
+def test_our_names_say_what_rook_s_do() -> None:
+    lifecycle = json.dumps({"Rules": [{"ID": "old", "Status": "Enabled", "Prefix": "", "Expiration": {"Days": 30}}]})
+    policy = json.dumps({"Version": "2012-10-17", "Statement": []})
+    limits = {"maxObjects": "1k", "maxSize": "2G", "bucketMaxObjects": "3000", "bucketMaxSize": "-1"}
+    rook = {"bucketPolicy": policy, "bucketLifecycle": lifecycle, **limits}
+    quotas = json.dumps({**limits, "maxObjects": 1000, "bucketMaxSize": -1})
+    ours = {"policy": policy, "lifecycle": lifecycle, "quotas": quotas}
+    read = configuration.parse(ours, EVERYTHING)
+    assert read == configuration.parse(rook, EVERYTHING) == configuration.parse({**rook, **ours}, EVERYTHING)
+    assert read.user_limits == Limits(1000, 2 * 10**9) and read.bucket_limits == Limits(3000, -1)
+    assert configuration.parse({"quotas": "{}"}, EVERYTHING) == Configuration()
+    assert configuration.readable(ours) == read
+
+
+@pytest.mark.parametrize(
+    ("rook", "ours"),
+    [
+        ({"bucketPolicy": '{"Statement": []}'}, {"policy": '{"Statement": [{}]}'}),
+        ({"bucketLifecycle": '{"Rules": []}'}, {"lifecycle": '{"Rules": [{"Status": "Enabled"}]}'}),
+        ({"bucketMaxSize": "1Gi"}, {"quotas": '{"bucketMaxSize": "2Gi"}'}),
+    ],
+    ids=["policy", "lifecycle", "quotas"],
+)
+def test_a_setting_under_both_names_is_said_once(rook: dict[str, str], ours: dict[str, str]) -> None:
+    (name,), (key,) = ours, rook
+    with pytest.raises(ConfigurationError) as caught:
+        configuration.parse(rook | ours, EVERYTHING)
+    told = f"says something else than {key}, which is the same setting: give one of them"
+    assert caught.value.wrong == {name: told}
+    assert configuration.readable(rook | ours) == configuration.readable(rook), "what was told once can be read again"
+
+
+def test_who_allows_the_one_name_allows_the_other() -> None:
+    assert configuration.allowed_keys("policy,lifecycle") == {"bucketPolicy", "bucketLifecycle"}
+    assert configuration.allowed_keys("quotas") == OF_THE_USER | {"bucketMaxObjects", "bucketMaxSize"}
+    given = {"policy": '{"Statement": []}', "quotas": '{"maxSize": "1Gi"}'}
+    assert configuration.parse(given, {"bucketPolicy", "maxSize"}).policy == {"Statement": []}
+    with pytest.raises(ConfigurationError) as caught:
+        configuration.parse(given | {"quotas": '{"bucketMaxSize": 1, "maxSize": 1}'}, OF_A_NEW_BUCKET)
+    assert caught.value.wrong["policy"].startswith("is not allowed here; the administrator can allow it")
+    assert caught.value.wrong["quotas"].startswith("bucketMaxSize is not allowed here; the administrator can")
 
 
 def test_everything_that_is_wrong_is_told_at_once() -> None:

@@ -2,7 +2,8 @@
 
 Rook's keys: quotas of the claim's user (`maxObjects`, `maxSize`) and of the bucket (`bucketMaxObjects`,
 `bucketMaxSize`), `bucketPolicy`, `bucketLifecycle`, `bucketOwner`. Ours: `versioning`, `objectLock`, `cors`, `tags`,
-`encryption`. Documents are JSON, in the shapes and with the names that S3's API gives them.
+`encryption`; and `policy`, `lifecycle` and `quotas`, which say what Rook's do. Documents are JSON, in the shapes
+and with the names that S3's API gives them.
 """
 
 from __future__ import annotations
@@ -29,6 +30,15 @@ OF_A_NEW_BUCKET: Final = OF_THE_USER | {"versioning", "objectLock", "cors", "tag
 """What is allowed by default where the bucket is the claim's own."""
 
 _MOST_CHARACTERS: Final = 256 * 1024
+_FORBIDDEN: Final = "is not allowed here; the administrator can allow it by --allow-additional-config"
+
+_QUOTAS: Final = "quotas"
+_OTHERWISE: Final[Mapping[str, frozenset[str]]] = {
+    "policy": frozenset({"bucketPolicy"}),
+    "lifecycle": frozenset({"bucketLifecycle"}),
+    _QUOTAS: frozenset({"maxObjects", "maxSize", "bucketMaxObjects", "bucketMaxSize"}),
+}
+"""Our names for what Rook's keys say; who allows the one allows the other."""
 
 
 class ConfigurationError(ValueError):
@@ -70,17 +80,48 @@ def parse(given: Any, allowed: Collection[str]) -> Configuration:
     """What `additionalConfig` says. Raises ConfigurationError, with everything that is wrong."""
     if not isinstance(given or {}, Mapping):
         raise ConfigurationError({"": "is a map of strings"})
-    read: dict[str, Any] = {}
-    wrong: dict[str, str] = {}
-    for key, text in (given or {}).items():
-        try:
-            read[key] = _value(key, text, allowed)
-        except ValueError as error:
-            wrong[key] = str(error)
+    read, wrong = _read(given or {}, allowed)
     if read.get("objectLock") is not None and read.get("versioning") == "Suspended":
         wrong["versioning"] = "a bucket with object lock has versioning enabled"
     if wrong:
         raise ConfigurationError(wrong)
+    return _configuration(read)
+
+
+def readable(given: Mapping[str, Any]) -> Configuration:
+    """What can be read of an additionalConfig that was accepted once, perhaps by another release or provisioner."""
+    return _configuration(_read(given, _KEYS)[0])
+
+
+def allowed_keys(text: str) -> frozenset[str]:
+    """An administrator's list of keys, by commas. Raises ConfigurationError where there is none of a name."""
+    names = frozenset(name.strip() for name in text.split(",")) - {""}
+    unknown = {name: _unknown(name) for name in sorted(names - _KEYS.keys() - _OTHERWISE.keys())}
+    if unknown:
+        raise ConfigurationError(unknown)
+    return frozenset(key for name in names for key in _OTHERWISE.get(name, {name}))
+
+
+def _read(given: Mapping[str, Any], allowed: Collection[str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The values by Rook's names, and what is wrong by the names as given. What is said twice must be the same."""
+    read: dict[str, Any] = {}
+    wrong: dict[str, str] = {}
+    said_by: dict[str, str] = {}
+    for name, text in given.items():
+        try:
+            values = _values(name, text, allowed)
+        except ValueError as error:
+            wrong[name] = str(error)
+            continue
+        for key, value in values.items():
+            if key in read and read[key] != value:
+                wrong[name] = f"says something else than {said_by[key]}, which is the same setting: give one of them"
+            else:
+                read[key], said_by[key] = value, name
+    return read, wrong
+
+
+def _configuration(read: Mapping[str, Any]) -> Configuration:
     return Configuration(
         user_limits=Limits(read.get("maxObjects"), read.get("maxSize")),
         bucket_limits=Limits(read.get("bucketMaxObjects"), read.get("bucketMaxSize")),
@@ -95,46 +136,49 @@ def parse(given: Any, allowed: Collection[str]) -> Configuration:
     )
 
 
-def readable(given: Mapping[str, Any]) -> dict[str, str]:
-    """Of an additionalConfig that was accepted once, perhaps by another release or provisioner, what can be read."""
-    found = {}
-    for key, text in given.items():
-        try:
-            _value(key, text, _KEYS)
-        except ValueError:
-            continue
-        found[key] = text
-    return found
-
-
-def allowed_keys(text: str) -> frozenset[str]:
-    """An administrator's list of keys, by commas. Raises ConfigurationError where there is none of a name."""
-    names = frozenset(name.strip() for name in text.split(",")) - {""}
-    unknown = {name: _unknown(name) for name in sorted(names - _KEYS.keys())}
-    if unknown:
-        raise ConfigurationError(unknown)
-    return names
-
-
-def _value(key: str, text: Any, allowed: Collection[str]) -> Any:
-    if key not in _KEYS:
-        raise ValueError(_unknown(key))
-    if key not in allowed:
-        raise ValueError("is not allowed here; the administrator can allow it by --allow-additional-config")
+def _values(name: str, text: Any, allowed: Collection[str]) -> Mapping[str, Any]:
+    """What one entry says, by Rook's names."""
+    if name not in _KEYS and name not in _OTHERWISE:
+        raise ValueError(_unknown(name))
+    keys = _OTHERWISE.get(name, frozenset({name}))
+    if keys.isdisjoint(allowed):
+        raise ValueError(_FORBIDDEN)
     if not isinstance(text, str):
         raise ValueError(f"is a string: write {json.dumps(json.dumps(text))}")
     if len(text) > _MOST_CHARACTERS:
         raise ValueError(f"is longer than {_MOST_CHARACTERS} characters")
-    return _KEYS[key](text)
+    if name == _QUOTAS:
+        return _quotas(text, allowed)
+    (key,) = keys
+    return {key: _KEYS[key](text)}
 
 
 def _unknown(key: str) -> str:
-    spelled = {one.lower().removeprefix("bucket"): one for one in reversed([*_KEYS])} | {
-        one.lower(): one for one in _KEYS
-    }
+    known = [*_KEYS, *_OTHERWISE]
+    spelled = {one.lower(): one for one in known}
     near = difflib.get_close_matches(key.lower(), spelled, n=1)
-    hint = f"did you mean {spelled[near[0]]}?" if near else f"known are {', '.join(_KEYS)}"
+    hint = f"did you mean {spelled[near[0]]}?" if near else f"known are {', '.join(known)}"
     return f"there is no such key; {hint}"
+
+
+def _quotas(text: str, allowed: Collection[str]) -> Mapping[str, int]:
+    """`{"maxSize": "5Gi", "bucketMaxObjects": 1000}`: limits by the names that they have as keys of their own."""
+    limits = _json(text)
+    if not isinstance(limits, dict):
+        raise ValueError('is a JSON object of limits, such as {"maxSize": "5Gi"}')
+    if unknown := sorted(limits.keys() - _OTHERWISE[_QUOTAS]):
+        raise ValueError(f"has {', '.join(unknown)}; known are {', '.join(sorted(_OTHERWISE[_QUOTAS]))}")
+    if forbidden := sorted(limits.keys() - set(allowed)):
+        raise ValueError(f"{', '.join(forbidden)} {_FORBIDDEN}")
+    read = {}
+    for key, limit in limits.items():
+        if isinstance(limit, bool) or not isinstance(limit, str | int):
+            raise ValueError(f"{key} is a number or a quantity such as 5Gi, not {json.dumps(limit)[:64]}")
+        try:
+            read[key] = quantities.parse(limit)
+        except quantities.QuantityError as error:
+            raise ValueError(f"{key}: {error}") from None
+    return read
 
 
 def _owner(text: str) -> str:

@@ -375,8 +375,7 @@ def _renamed(claim: Body, binding: Binding) -> bool:
 
 def _before(object_bucket: Body | None) -> Configuration:
     """What the store was told before, as far as it can still be read."""
-    known = configuration.readable(applied(object_bucket))
-    return configuration.parse(known, known.keys())
+    return configuration.readable(applied(object_bucket))
 
 
 def _class(seen: Seen) -> classes.BucketClass:
