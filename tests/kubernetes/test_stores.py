@@ -609,17 +609,22 @@ def tls_volume(stateful_set: Any) -> Any:
 @pytest.mark.parametrize(
     ("before", "joined", "volumes", "expected"),
     [
-        (None, [], [], [1, 2, 3, 4]),
-        (None, [], [1, 2], [1, 2]),
-        (None, [3], [1, 2], [1, 2, 3]),
-        ([1, 2], [], [1, 2, 3, 4], [1, 2]),
-        ([1, 2], [3], [1, 2, 3, 4], [1, 2, 3]),
-        ([2, 1], [1, 2, 3, 4], [], [1, 2, 3, 4]),
+        (None, [], {}, [1, 2, 3, 4]),
+        (None, [], {1: False, 2: False}, [1, 2]),
+        (None, [3], {1: False, 2: False}, [1, 2, 3]),
+        (None, [], {1: True, 2: True, 3: False}, [1, 2]),
+        (None, [3], {1: True, 2: True, 3: False}, [1, 2, 3]),
+        ([1, 2], [], {1: True, 2: True, 3: False, 4: False}, [1, 2]),
+        ([1, 2], [3], {1: True, 2: True, 3: False, 4: False}, [1, 2, 3]),
+        ([2, 1], [1, 2, 3, 4], {}, [1, 2, 3, 4]),
     ],
-    ids=["new", "made again", "made again while it runs", "grows", "grew by one", "grew"],
+    ids=[
+        *("new", "made again", "made again while it runs", "lost while it grows", "lost while it runs and grows"),
+        *("grows", "grew by one", "grew"),
+    ],
 )
 def test_the_drives_that_a_start_is_given(
-    before: list[int] | None, joined: list[int], volumes: list[int], expected: list[int]
+    before: list[int] | None, joined: list[int], volumes: dict[int, bool], expected: list[int]
 ) -> None:
     """Never more empty ones than a server takes at its start."""
     body = {"metadata": {"namespace": "a", "name": "main", "uid": "u"}, "spec": store("a")["spec"]}
@@ -630,7 +635,7 @@ def test_the_drives_that_a_start_is_given(
 
     text = f"drives = {json.dumps(paths(before))}" if before is not None else "no TOML"
     present = {"data": {"objstore.toml": text}}
-    found = settings.listed(one, present, paths(joined), [f"disk-{number}" for number in volumes])
+    found = settings.listed(one, present, paths(joined), {f"disk-{number}": known for number, known in volumes.items()})
     assert found == [f"disk-{number}" for number in expected]
 
 

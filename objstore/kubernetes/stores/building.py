@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from objstore.kubernetes import quantities
-from objstore.kubernetes.cluster import AlreadyExists, Cluster, ClusterError, Invalid, NotFound
+from objstore.kubernetes.cluster import AlreadyExists, Cluster, ClusterError, Conflict, Invalid, NotFound
 from objstore.kubernetes.controller import Refused
 from objstore.kubernetes.kinds import (
     CERTIFICATE,
@@ -112,10 +113,21 @@ class Building:
         changes when the server has to be started again. Raises SpecError, Refused."""
         store = self._store
         present = await self._cluster.get(CONFIG_MAP, Key(store.namespace, names.settings(store.name)))
-        there = [drive for one in volumes if (drive := guard.drive_of(one, store.name)) is not None]
-        drives = settings.listed(store, present, joined, there)
+        there = {drive: one for one in volumes if (drive := guard.drive_of(one, store.name)) is not None}
+        known = {drive: guard.known(one) for drive, one in there.items()}
+        drives = settings.listed(store, present, joined, known)
+        for drive in drives:
+            if not known.get(drive, True):
+                await self._mark(there[drive])
         await self._apply(CONFIG_MAP, settings.config_map(store, drives))
         return settings.digest(store, drives)
+
+    async def _mark(self, claim: Body) -> None:
+        """Have a drive's volume remember that servers start with it, for when the ConfigMap is lost."""
+        key = Key(self._store.namespace, claim["metadata"]["name"])
+        mark = {"metadata": {"annotations": {names.KNOWN_DRIVE: "true"}, "uid": claim["metadata"]["uid"]}}
+        with contextlib.suppress(NotFound, Conflict):  # deleted, or another one meanwhile
+            await self._cluster.patch(PERSISTENT_VOLUME_CLAIM, key, mark)
 
     async def workload(self, live: Body | None, version: str) -> Body | None:
         """The StatefulSet as it is now; None while one goes to make room for another.

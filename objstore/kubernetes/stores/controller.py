@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from objstore.kubernetes.kinds import (
     NETWORK_POLICY,
     OBJECT_STORE,
     OBJECT_STORE_USER,
+    POD,
     POD_DISRUPTION_BUDGET,
     SECRET,
     SERVICE,
@@ -34,12 +36,13 @@ from objstore.kubernetes.stores.building import Building, claims, dismantle
 from objstore.kubernetes.stores.guard import check
 from objstore.kubernetes.stores.inquiry import Health, Inquiries
 from objstore.kubernetes.stores.locate import find_store
-from objstore.kubernetes.stores.reporting import Pass, rollout, status, with_conditions
+from objstore.kubernetes.stores.reporting import Pass, status, with_conditions
+from objstore.kubernetes.stores.rollout import stuck, under_way
 from objstore.kubernetes.stores.spec import SpecError
 from objstore.kubernetes.stores.store import Store
 
 SOON_S: Final = 3.0
-"""Seconds until another look at drives that are taken in."""
+"""Seconds until another look at drives that are taken in, and at pods that start."""
 WAIT_S: Final = 15.0
 """Seconds until another look at what waits for others, and at stores that do not answer."""
 
@@ -89,7 +92,7 @@ class Stores:
             came = Pass(store, await self._health(store), refused=refused)
         await self._tell(key, body, status(body, came))
         usual = float(store.spec.health_check.interval_seconds)
-        if came.growing:
+        if (came.growing or came.progress) and not came.stalled:
             return min(usual, SOON_S)
         return min(usual, WAIT_S) if came.health.info is None or came.refused is not None else usual
 
@@ -100,6 +103,8 @@ class Stores:
         volumes = await building.claims()
         check(store, live, volumes)
         credentials = await building.credentials()
+        if live is not None and under_way(live):
+            self._inquiries.forget(store.key)  # what a pod said before it ended is nothing to go by
         health = await self._health(store) if live is not None else NOT_MADE
         digest = await building.settings(health.joined, volumes)
         await building.surroundings()
@@ -110,11 +115,13 @@ class Stores:
             return Pass(store, health, "the StatefulSet is made again, with other volumes")
         if restarted := await building.restart_for_drives():
             return Pass(store, health, f"{', '.join(restarted)} is started again, with more drives")
-        progress = rollout(made)
+        progress = under_way(made)
+        stalled = await self._stalled(store, body, made) if progress else ""
         growing = await self._grow(store, body, health) if health.info is not None else ""
         if larger and not progress:
             progress = f"volumes grow: {', '.join(larger)}"
-        return Pass(store, health, growing or progress, await self._missing(store), bool(growing))
+        missing = await self._missing(store)
+        return Pass(store, health, growing or progress, missing, bool(growing), stalled=stalled)
 
     async def _health(self, store: Store) -> Health:
         """What the store says of itself, or why it says nothing."""
@@ -130,6 +137,16 @@ class Stores:
         if joins:
             await self._events.normal(body, "DriveJoins", growing)
         return growing
+
+    async def _stalled(self, store: Store, body: Body, stateful_set: Body) -> str:
+        """Why pods do not get ready, "" while they still may."""
+        now = datetime.datetime.now(datetime.UTC)
+        for ordinal in range(store.spec.gateway.instances):
+            pod = await self._cluster.get(POD, Key(store.namespace, names.pod(store.name, ordinal)))
+            if pod is not None and (why := stuck(stateful_set, pod, now)):
+                await self._events.warning(body, "RolloutStalled", why)
+                return why
+        return ""
 
     async def _connection(self, store: Store) -> Connection:
         """How to ask it, as its root; found anew each time, as Secrets change."""

@@ -22,6 +22,11 @@ def drive_of(claim: Body, store: str) -> str | None:
     return name.removesuffix(suffix) if name.endswith(suffix) else None
 
 
+def known(claim: Body) -> bool:
+    """Whether the server was started with the drive that a PersistentVolumeClaim is the volume of."""
+    return (claim["metadata"].get("annotations") or {}).get(names.KNOWN_DRIVE) == "true"
+
+
 def check(store: Store, live: Body | None, claims: Iterable[Body]) -> None:
     """Raise Refused where the spec would lose what is on drives, those of the StatefulSet `live` and of `claims`."""
     existing = {

@@ -28,6 +28,9 @@ USER_LABEL: Final = f"{GROUP}/user"
 SETTINGS_HASH: Final = f"{GROUP}/settings-hash"
 """On pods: a digest of what the server reads at its start only, so that a change of it rolls them."""
 
+KNOWN_DRIVE: Final = f"{GROUP}/known-drive"
+"""On PersistentVolumeClaims: servers are started with this drive, for it is in the pool or was there from the start."""
+
 # Inside a pod.
 CONTAINER: Final = "objstore"
 PORT: Final = 9000

@@ -15,7 +15,8 @@ from objstore.kubernetes.stores.store import Store
 @dataclass(frozen=True)
 class Pass:
     """What one pass came to: `progress` is what is under way, "" for nothing. While it is `growing`, nobody says when a
-    drive is taken in: it has to be asked. `problem` is what the store lacks; `refused` why its spec is not followed."""
+    drive is taken in: it has to be asked. `stalled` is why that does not get any further. `problem` is what the store
+    lacks; `refused` why its spec is not followed."""
 
     store: Store
     health: Health
@@ -23,6 +24,7 @@ class Pass:
     problem: str = ""
     growing: bool = False
     refused: Refused | None = None
+    stalled: str = ""
 
 
 def status(body: Body, came: Pass) -> dict[str, Any]:
@@ -66,18 +68,6 @@ def with_conditions(body: Body, phase: str, conditions: list[Condition]) -> dict
     return {**before, "phase": phase, "observedGeneration": generation, "conditions": [*kept, *made]}
 
 
-def rollout(stateful_set: Body) -> str:
-    """What of a StatefulSet is under way, "" for nothing."""
-    status, wanted = stateful_set.get("status") or {}, stateful_set["spec"].get("replicas", 1)
-    if status.get("observedGeneration", 0) < stateful_set["metadata"]["generation"]:
-        return "the StatefulSet is new"
-    if status.get("updatedReplicas", 0) < wanted:
-        return f"{wanted - status.get('updatedReplicas', 0)} of {wanted} pods are to be updated"
-    if status.get("readyReplicas", 0) < wanted:
-        return f"{wanted - status.get('readyReplicas', 0)} of {wanted} pods are not ready"
-    return ""
-
-
 def _serves(came: Pass) -> bool:
     return came.health.info is not None and bool(came.health.info["writable"])
 
@@ -102,6 +92,8 @@ def _ready(came: Pass) -> Condition:
 def _progressing(came: Pass) -> Condition:
     if came.refused is not None:
         return Condition("Progressing", False, came.refused.reason, "nothing is changed while the spec is refused")
+    if came.stalled:
+        return Condition("Progressing", False, "Stalled", came.stalled)
     if came.progress:
         return Condition("Progressing", True, "Rolling", came.progress)
     return Condition("Progressing", False, "Settled", "everything is as the spec says")
@@ -124,6 +116,8 @@ def _refused(came: Pass) -> Condition:
 def _phase(came: Pass, degraded: str, before: str) -> str:
     if came.refused is not None:
         return "Refused"
+    if came.stalled:
+        return "Degraded"
     if _serves(came):
         return "Degraded" if degraded else "Progressing" if came.progress else "Ready"
     if came.progress:

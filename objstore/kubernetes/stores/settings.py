@@ -14,17 +14,19 @@ from objstore.kubernetes.stores.spec import SpecError
 from objstore.kubernetes.stores.store import Store
 
 
-def listed(store: Store, present: Body | None, joined: Collection[str], volumes: Collection[str]) -> list[str]:
+def listed(store: Store, present: Body | None, joined: Collection[str], volumes: Mapping[str, bool]) -> list[str]:
     """The drives that the server is to start with.
 
     A server refuses to start on more empty folders than it knows drives: they are let in while it runs. So the list of
     a store that was started before (its ConfigMap is `present`) gets longer only by drives that are in the pool,
-    `joined` (paths). One that was deleted and is made again begins with the drives that have `volumes`.
+    `joined` (paths). Where the ConfigMap was deleted, or the store, it is those again whose `volumes` say that they
+    were in the list; all with volumes, where none says so.
     """
     wanted = store.spec.drives
     before = _drives(present)
     if before is None:
-        known = {*volumes, *(name for name in wanted if store.drive_path(name) in joined)}
+        told = {name for name, known in volumes.items() if known} or volumes.keys()
+        known = {*told, *(name for name in wanted if store.drive_path(name) in joined)}
         return [name for name in wanted if name in known] or wanted
     return [name for name in wanted if store.drive_path(name) in {*before, *joined}]
 
