@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +14,7 @@ from tests import leaks
 from tests.front import people
 from tests.harness import Running, serving
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of servers are started: none is to compile everything anew
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("default")
 

@@ -146,9 +146,8 @@ class Running:
                 continue
             for pid in pids:
                 with contextlib.suppress(OSError):
-                    words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
-                    if "objstore.server.process" in words:
-                        role = words[words.index("objstore.server.process") + 1]
+                    role = Path(f"/proc/{pid}/comm").read_text().strip().removeprefix("objstore ")
+                    if role in ("worker", "jobs"):
                         found[f"{role} {sum(name.startswith(role) for name in found)}"] = int(pid)
         return found
 

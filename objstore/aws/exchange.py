@@ -14,13 +14,12 @@ from objstore.aws.principal import Principal
 if TYPE_CHECKING:
     from objstore.aws.operation import Call
 
-_random = random.Random()
 CLIENT_GONE = 499  # nobody is there to be answered; nginx's number for it, in logs only
 
 
 def new_request_id() -> str:
-    """16 hexadecimal digits, as AWS's are."""
-    return f"{_random.getrandbits(64):016X}"
+    """16 hexadecimal digits, as AWS's are. Python seeds its own generator anew in each process that is forked."""
+    return f"{random.getrandbits(64):016X}"
 
 
 @dataclass(slots=True)

@@ -8,16 +8,13 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from objstore import client
+from objstore.cli.errors import AdminError
 from objstore.client import Connection, StoreRefused, StoreUnreachable
 from objstore.server.settings import SettingsError, secret_from
 
 DEFAULT_ENDPOINT = "http://127.0.0.1:9000"
 
 T = TypeVar("T")
-
-
-class AdminError(Exception):
-    """The server could not be asked, or refused."""
 
 
 def connection(options: argparse.Namespace) -> Connection:

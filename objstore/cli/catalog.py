@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
-from objstore.cli.asking import AdminError, ask
+from objstore.cli.asking import ask
+from objstore.cli.errors import AdminError
 from objstore.cli.units import size
 from objstore.server.settings import load
 

@@ -15,7 +15,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from objstore.cli.asking import AdminError, ask
+from objstore.cli.asking import ask
+from objstore.cli.errors import AdminError
 from objstore.cli.units import size
 
 PATH = "/-/admin/v1/drives"

@@ -16,7 +16,8 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from objstore.cli.asking import AdminError, connection
+from objstore.cli.asking import connection
+from objstore.cli.errors import AdminError
 
 _EVERYTHING: Final = {"arn": "arn:aws:iam::aws:policy/AdministratorAccess"}
 

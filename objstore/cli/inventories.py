@@ -6,7 +6,8 @@ import argparse
 import time
 import urllib.parse
 
-from objstore.cli.asking import AdminError, ask
+from objstore.cli.asking import ask
+from objstore.cli.errors import AdminError
 
 PATH = "/-/admin/v1/inventory"
 

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
+from typing import Final
 
 from objstore import __version__
-from objstore.cli import admin, bench, cosi, operator
-from objstore.cli.asking import AdminError
+from objstore.cli.errors import AdminError
 from objstore.server.settings import DEFAULT_ADDRESS, SettingsError, load
+
+# Beside `server`: the module that declares what the command takes, and its help.
+_COMMANDS: Final = {
+    "admin": ("objstore.cli.admin", "talk to a running server"),
+    "bench": ("objstore.cli.bench", "measure a server, or compare two"),
+    "cosi": ("objstore.cli.cosi", "make buckets for Kubernetes' COSI, beside its sidecar"),
+    "operator": ("objstore.cli.operator", "operate stores, users and bucket claims in Kubernetes"),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one sub-command; the process's exit status (2: the arguments or settings cannot be used)."""
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    options = _parser(given).parse_args(given)
     os.umask(0o077)  # what any command writes is for whoever runs it alone; a server's processes inherit it
     run: Callable[[argparse.Namespace], int] = options.run
     try:
@@ -31,15 +42,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser of these arguments: of commands that they do not name only the help, which spares their imports."""
     parser = argparse.ArgumentParser(prog="objstore", description="S3-compatible object storage on your own drives.")
     parser.add_argument("--version", action="version", version=f"objstore {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _server(commands.add_parser("server", help="serve S3 from the given drives"))
-    admin.arguments(commands.add_parser("admin", help="talk to a running server"))
-    bench.arguments(commands.add_parser("bench", help="measure a server, or compare two"))
-    cosi.arguments(commands.add_parser("cosi", help="make buckets for Kubernetes' COSI, beside its sidecar"))
-    operator.arguments(commands.add_parser("operator", help="operate stores, users and bucket claims in Kubernetes"))
+    for name, (module, help_text) in _COMMANDS.items():
+        command = commands.add_parser(name, help=help_text)
+        if name in given:
+            import_module(module).arguments(command)
     return parser
 
 
@@ -69,6 +81,7 @@ _SETTINGS = ("address", "workers", "parity", "durability", "tls_cert", "tls_key"
 
 
 def _run_server(options: argparse.Namespace) -> int:
+    gc.disable()  # until everything is imported: it would look through what stays again and again
     from objstore.server.supervisor import run  # a server's imports would slow `objstore admin`
 
     given = {name: value for name in _SETTINGS if (value := getattr(options, name)) is not None}

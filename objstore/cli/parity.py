@@ -7,7 +7,8 @@ import json
 import time
 import urllib.parse
 
-from objstore.cli.asking import AdminError, ask
+from objstore.cli.asking import ask
+from objstore.cli.errors import AdminError
 
 PATH = "/-/admin/v1/parity"
 _POLL, _SECONDS = 0.2, 60.0

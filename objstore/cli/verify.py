@@ -16,7 +16,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from objstore.cli import showing
-from objstore.cli.asking import AdminError, follow
+from objstore.cli.asking import follow
+from objstore.cli.errors import AdminError
 from objstore.cli.units import size
 
 _STEPS: Mapping[str, str] = {

@@ -1,50 +1,50 @@
-"""Child processes of the supervisor: workers and the jobs process, started again when they die.
-
-A child gets its orders as one line of JSON on standard input, which then stays open as a lifeline: end of file means
-that the supervisor is gone, and the child drains and ends. So no child outlives its supervisor, however that died, and
-no secret is ever on a command line or in an environment.
-"""
+"""Children of the supervisor, workers and the jobs process: started again when they die."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
-import subprocess
-import sys
+import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from multiprocessing.context import ForkProcess
+from pathlib import Path
+from typing import Literal
 
-import msgspec
-
+from objstore.server.forking import Lifeline, describe, forked
 from objstore.server.settings import Settings
-
-# Blocks of a MiB and more are reused instead of being given back to the kernel and faulted in again: glibc's defaults
-# make coding four to six times slower (measured with erasure.encode of 4 MiB at 2+2).
-MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(128 << 20)}
 
 _FIRST_DELAY, _LONGEST_DELAY, _STEADY = 0.2, 10.0, 30.0
 
 
-class Orders(msgspec.Struct, frozen=True):
-    """What a child is to be: `role` worker or jobs, its `number`, the listening sockets it inherits (workers only), ids
-    of drives that are to be looked through (jobs only)."""
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What a child is to be: its `role` and `number`, the runtime directory, the sockets on which it listens (workers
+    only), ids of drives that are to be looked through (jobs only)."""
 
-    role: str
+    role: Literal["worker", "jobs"]
     number: int
     settings: Settings
-    runtime: str
-    sockets: tuple[int, ...] = ()
+    runtime: Path
+    sockets: tuple[socket.socket, ...] = ()
     doubtful: tuple[str, ...] = ()
 
 
 class Child:
-    """One process that is wanted for as long as the server runs."""
+    """One process that is wanted for as long as the server runs. It does what `become` makes of its orders, and does
+    not have the sockets `without`, which are its siblings'."""
 
-    def __init__(self, orders: Orders, inherit: Sequence[int]) -> None:
+    def __init__(
+        self,
+        orders: Orders,
+        lifeline: Lifeline,
+        become: Callable[[Orders], None],
+        without: Iterable[socket.socket] = (),
+    ) -> None:
         self.orders = orders
-        self._inherit = tuple(inherit)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._lifeline = lifeline
+        self._become = become
+        self._without = tuple(without)
+        self._process: ForkProcess | None = None
         self._started = 0.0
         self._delay = _FIRST_DELAY
         self._not_before = 0.0
@@ -53,23 +53,12 @@ class Child:
     def name(self) -> str:
         return f"{self.orders.role} {self.orders.number}"
 
-    @property
-    def pid(self) -> int | None:
-        return self._process.pid if self._process else None
-
     def start(self) -> None:
-        """Start the process and hand it its orders."""
+        """Start the process. Raises OSError where the system has no room for it."""
         self._started = time.monotonic()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "objstore.server.process", self.orders.role],
-            stdin=subprocess.PIPE,
-            pass_fds=self._inherit,
-            start_new_session=True,
-            env=os.environ | MALLOC,
+        self._process = forked(
+            f"objstore {self.orders.role}", self._lifeline, lambda: self._become(self.orders), without=self._without
         )
-        assert self._process.stdin is not None
-        self._process.stdin.write(msgspec.json.encode(self.orders) + b"\n")
-        self._process.stdin.flush()
 
     def revive(self) -> str | None:
         """Start the process again if it has ended; the answer says what happened, None if nothing did.
@@ -78,40 +67,36 @@ class Child:
         """
         now = time.monotonic()
         if self._process is not None:
-            code = self._process.poll()
+            code = self._process.exitcode
             if code is None:
                 return None
-            self._discard()
-            self._delay = _FIRST_DELAY if now - self._started > _STEADY else min(self._delay * 2, _LONGEST_DELAY)
-            self._not_before = now + self._delay
+            self._process.close()
+            self._process = None
+            self._put_off(now)
             return f"{self.name} ended with {describe(code)}; starting it again"
         if now >= self._not_before:
-            self.start()
+            try:
+                self.start()
+            except OSError as error:
+                self._put_off(now)
+                return f"{self.name} cannot be started: {error.strerror}; trying again"
         return None
+
+    def _put_off(self, now: float) -> None:
+        self._delay = _FIRST_DELAY if now - self._started > _STEADY else min(self._delay * 2, _LONGEST_DELAY)
+        self._not_before = now + self._delay
 
     def terminate(self) -> None:
         """Ask the process to drain and end."""
-        if self._process is not None and self._process.poll() is None:
+        if self._process is not None:
             self._process.terminate()
 
     def wait(self, deadline: float) -> None:
         """Wait until `deadline` (monotonic seconds), then kill."""
         if self._process is None:
             return
-        try:
-            self._process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._discard()
-
-    def _discard(self) -> None:
-        if self._process is not None and self._process.stdin is not None:
-            with contextlib.suppress(OSError):
-                self._process.stdin.close()
+        self._process.join(max(0.0, deadline - time.monotonic()))
+        self._process.kill()
+        self._process.join()
+        self._process.close()
         self._process = None
-
-
-def describe(code: int) -> str:
-    """An exit status in words: `status 1`, or the signal's name."""
-    return f"status {code}" if code >= 0 else signal.Signals(-code).name

@@ -278,7 +278,7 @@ class Janitor:
 
 async def work(orders: Orders) -> None:
     """Run the loops until cancelled."""
-    runtime = Path(orders.runtime)
+    runtime = orders.runtime
     node = await open_node(orders.settings, runtime)
     hold_instance(runtime, node.instance)
     node.doubt(orders.doubtful)

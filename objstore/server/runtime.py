@@ -37,6 +37,11 @@ def directory() -> Iterator[tuple[Path, int]]:
         shutil.rmtree(path, ignore_errors=True)
 
 
+def metrics(runtime: Path) -> Path:
+    """The folder in which processes count for all of them."""
+    return runtime / "metrics"
+
+
 def reads(runtime: Path) -> Path:
     """The folder in which processes tell which reads run."""
     return runtime / "reads"

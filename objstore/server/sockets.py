@@ -49,7 +49,6 @@ def _free(family: socket.AddressFamily, host: str, port: int) -> int:
 def _listening(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
     one = _bound(family, host, port, shared=True)
     one.listen(_BACKLOG)
-    one.set_inheritable(True)
     return one
 
 

@@ -1,20 +1,20 @@
-"""The supervisor: makes the drives and the catalog ready, starts the other processes, and keeps them running.
+"""The supervisor: has the drives and the catalog made ready, starts the other processes, and keeps them running.
 
 It serves nothing itself. It holds the locks of the drives, which its children inherit, so that a second server on the
-same drives is refused for as long as any process of this one lives.
+same drives is refused for as long as any process of this one lives. It opens nothing else, so that it can fork.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import resource
 import signal
-import socket
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
@@ -38,6 +38,7 @@ from objstore.server import credentials, engines, runtime
 from objstore.server.access import configure_logging
 from objstore.server.certificates import Certificate
 from objstore.server.children import Child, Orders
+from objstore.server.forking import Apart, Lifeline
 from objstore.server.sealed_values import RESEALERS
 from objstore.server.secret_files import Exposed, require_private
 from objstore.server.settings import STORED, Kms, Settings, SettingsError
@@ -53,31 +54,46 @@ def run(settings: Settings) -> int:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # for connections and shard files; children inherit it
     _check_certificate(settings)
-    try:
-        named = [Path(path) for path in settings.drives]
-        _refuse_foreign(inspect(named, deadline=settings.drive_deadline))
-        settings = _with_slots(settings, named)
-        with runtime.directory() as (folder, lock), contextlib.ExitStack() as stack:
-            _make_folders(settings)
-            locks = [stack.enter_context(_descriptor(fd)) for fd in _lock_drives(settings)]
-            begun = _prepare(settings, folder)
-            sockets = [[stack.enter_context(one) for one in each] for each in listen(settings)]
-            port = sockets[0][0].getsockname()[1]
-            inherit = [lock, *locks]
-            children = [_worker(number, settings, folder, inherit, each) for number, each in enumerate(sockets)]
-            children.append(Child(Orders("jobs", 0, settings, str(folder), doubtful=begun.doubtful), inherit))
-            for child in children:
-                child.start()
-            _announce(settings, port, begun)
-            _supervise(children, settings.limits.drain_seconds + 5.0)
-    except (CatalogError, DriveError, master.MasterKeyError) as error:
-        raise SettingsError(str(error)) from None
+    with runtime.directory() as (folder, _), contextlib.ExitStack() as stack:
+        lifeline = stack.enter_context(contextlib.closing(Lifeline()))
+        with Apart(lifeline, lambda: _look(settings)) as looking:
+            settings = looking.answer()
+        for fd in _lock_drives(settings):
+            stack.callback(os.close, fd)
+        with Apart(lifeline, lambda: _prepare(settings, folder)) as preparing:
+            become = _load(folder)
+            begun = preparing.answer()
+        sockets = [tuple(stack.enter_context(one) for one in each) for each in listen(settings)]
+        everyone = [
+            *(Orders("worker", number, settings, folder, each) for number, each in enumerate(sockets)),
+            Orders("jobs", 0, settings, folder, doubtful=begun.doubtful),
+        ]
+        children = [
+            Child(one, lifeline, become, [each for each in itertools.chain(*sockets) if each not in one.sockets])
+            for one in everyone
+        ]
+        for child in children:
+            child.start()
+        _announce(settings, sockets[0][0].getsockname()[1], begun)
+        _supervise(children, settings.limits.drain_seconds + 5.0)
     return 0
 
 
-def _worker(number: int, settings: Settings, folder: Path, inherit: list[int], sockets: list[socket.socket]) -> Child:
-    descriptors = [one.fileno() for one in sockets]
-    return Child(Orders("worker", number, settings, str(folder), tuple(descriptors)), [*inherit, *descriptors])
+def _load(folder: Path) -> Callable[[Orders], None]:
+    """Import all that children need; what makes one of this process."""
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(runtime.metrics(folder))  # before prometheus_client is imported
+    from objstore.server.process import become
+
+    return become
+
+
+def _look(settings: Settings) -> Settings:
+    """The settings with the paths at which drives are looked for, whose folders are there. Raises SettingsError."""
+    named = [Path(path) for path in settings.drives]
+    _refuse_foreign(inspect(named, deadline=settings.drive_deadline))
+    settings = _with_slots(settings, named)
+    _make_folders(settings)
+    return settings
 
 
 def _check_certificate(settings: Settings) -> None:
@@ -103,14 +119,6 @@ def _with_slots(settings: Settings, named: list[Path]) -> Settings:
     return msgspec.structs.replace(settings, drives=tuple(map(str, paths)))
 
 
-@contextlib.contextmanager
-def _descriptor(fd: int) -> Iterator[int]:
-    try:
-        yield fd
-    finally:
-        os.close(fd)
-
-
 def _make_folders(settings: Settings) -> None:
     """Make the folders of a deployment that has never run: before they are locked, so that of two first starts one is
     refused. Raises SettingsError."""
@@ -125,7 +133,7 @@ def _make_folders(settings: Settings) -> None:
 
 
 def _lock_drives(settings: Settings) -> list[int]:
-    """Lock every drive whose folder is there. Raises DriveLocked for one that another server has.
+    """Lock every drive whose folder is there. Raises SettingsError for one that another server has.
 
     Children whose supervisor was killed are waited for: they drain and go by themselves.
     """
@@ -140,8 +148,10 @@ def _lock_drives(settings: Settings) -> list[int]:
                 break  # nothing will be written to it
             except DriveLocked as error:
                 if _lives(error.holder) or time.monotonic() > deadline:
-                    raise
+                    raise SettingsError(str(error)) from None
                 time.sleep(_TICK)
+            except DriveError as error:
+                raise SettingsError(str(error)) from None
     return locks
 
 
@@ -169,7 +179,14 @@ class _Begun(NamedTuple):
 
 
 def _prepare(settings: Settings, folder: Path) -> _Begun:
-    """Format what is new, start the catalog, settle root's credentials."""
+    """Format what is new, start the catalog, settle root's credentials. Raises SettingsError."""
+    try:
+        return _prepared(settings, folder)
+    except (CatalogError, DriveError, master.MasterKeyError) as error:
+        raise SettingsError(str(error)) from None
+
+
+def _prepared(settings: Settings, folder: Path) -> _Begun:
     paths = [Path(path) for path in settings.drives]
     strict = settings.durability == "strict"
     found = inspect(paths, deadline=settings.drive_deadline)

@@ -12,9 +12,7 @@ import gc
 import logging
 import resource
 import signal
-import socket
 from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 import uvicorn
@@ -71,10 +69,9 @@ async def serve(orders: Orders) -> None:
     """Serve until SIGTERM, then let running requests finish, seal what is open, and close."""
     settings = orders.settings
     log = AccessLog(settings.access_log)
-    node = await open_node(settings, Path(orders.runtime))
-    hold_instance(Path(orders.runtime), node.instance)
+    node = await open_node(settings, orders.runtime)
+    hold_instance(orders.runtime, node.instance)
     assert orders.sockets, "a worker is given a socket"
-    listening = [socket.socket(fileno=one) for one in orders.sockets]
     config = uvicorn.Config(
         application(node, settings, log),
         http=bounded(_within_files(settings.limits)),
@@ -98,7 +95,7 @@ async def serve(orders: Orders) -> None:
         certificate = Certificate(settings.tls_cert, settings.tls_key)
         watching.append(asyncio.create_task(certificates.follow(certificate, config.ssl)))
     try:
-        await server.serve(listening)
+        await server.serve(list(orders.sockets))
     finally:
         for watch in watching:
             watch.cancel()
