@@ -44,7 +44,22 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="which keys of additionalConfig claims may have, by commas (default: maxObjects, maxSize, and for new"
         " buckets versioning, objectLock, cors, tags, encryption)",
     )
+    parser.add_argument(
+        "--recheck",
+        type=_seconds,
+        default=3600.0,
+        metavar="SECONDS",
+        help="how often what claims and users have at their stores is looked at, in case somebody changed it there by"
+        " hand (default 3600; 0: only when claims and users change)",
+    )
     parser.set_defaults(run=_run)
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no number of seconds")
+    return seconds
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -67,6 +82,7 @@ def _run(options: argparse.Namespace) -> int:
         image=options.image,
         provisioners=tuple(options.provisioner),
         allow_additional_config=options.allow_additional_config,
+        recheck_s=options.recheck,
     )
     asyncio.run(run(given))
     return 0

@@ -54,7 +54,7 @@ def _controllers(cluster: Cluster, options: OperatorOptions) -> Sequence[Control
     provisioner = claim_names.provisioner(options.namespace)
     return [
         Stores(cluster, image=options.image, provisioner=provisioner, namespace=options.namespace),
-        Users(cluster),
+        Users(cluster, options.recheck_s),
         claim_controller(cluster, options),
     ]
 

@@ -25,3 +25,7 @@ class OperatorOptions:
 
     allow_additional_config: str | None = None
     """The keys of additionalConfig that claims may have, by commas; None for those that do no harm."""
+
+    recheck_s: float = 3600.0
+    """Seconds, about, until what claims and users have at their stores is looked at again, in case somebody changed it
+    there by hand; 0 for never."""

@@ -36,6 +36,7 @@ from objstore.kubernetes.kinds import (
     key_of,
 )
 from objstore.kubernetes.options import OperatorOptions
+from objstore.kubernetes.recheck import Settled
 from objstore.kubernetes.stores.locate import Store, find_store
 
 REFUSED_RETRY_S: Final = 60.0
@@ -86,12 +87,18 @@ class Origin(NamedTuple):
 
 class ClaimController:
     """`provisioners` are the names by which StorageClasses ask for this one; `allowed` are the keys of additionalConfig
-    that claims may have, None for the defaults."""
+    that claims may have, None for the defaults; `recheck` is after how many seconds a claim that is bound is compared
+    with its store again, 0 for never."""
 
     kind = OBJECT_BUCKET_CLAIM
 
     def __init__(
-        self, cluster: Cluster, provisioners: Iterable[str], allowed: frozenset[str] | None = None, workers: int = 8
+        self,
+        cluster: Cluster,
+        provisioners: Iterable[str],
+        allowed: frozenset[str] | None = None,
+        workers: int = 8,
+        recheck: float = 0.0,
     ) -> None:
         self._cluster = cluster
         self._events = Events(cluster)
@@ -100,7 +107,7 @@ class ClaimController:
         self._labels = frozenset(map(names.label, self._provisioners))
         self._allowed = allowed
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="claims")
-        self._settled: dict[Key, tuple[Any, ...]] = {}
+        self._settled = Settled(recheck)
         self._waiting: dict[tuple[Kind, Key], set[Key]] = defaultdict(set)
 
     @property
@@ -117,7 +124,7 @@ class ClaimController:
         """Bring a claim to what it asks for, or to its end."""
         seen = await self._see(key)
         if seen is None:
-            self._settled.pop(key, None)
+            self._settled.forget(key)
             return None
         if not self._is_ours(seen):
             await self._look_for_class(seen)
@@ -172,8 +179,8 @@ class ClaimController:
 
     async def _provision(self, seen: Seen) -> float | None:
         bound = (seen.claim.get("status") or {}).get("phase") == BOUND
-        if bound and self._settled.get(seen.key) == seen.version:
-            return None
+        if bound and self._settled.holds(seen.key, seen.version):
+            return self._settled.left(seen.key)
         binding = _binding(seen)
         if binding is not None and not bound and _renamed(seen.claim, binding) and await self._undone(seen, binding):
             return 0.0
@@ -198,8 +205,7 @@ class ClaimController:
         object_bucket = await self._write_object_bucket(origin, object_bucket, configured)
         object_bucket = await self._report.object_bucket_phase(object_bucket, BOUND)
         claim = await self._bind(claim, binding, bound=bound)
-        self._settled[seen.key] = Seen(claim, seen.storage_class, object_bucket, secret, config_map).version
-        return None
+        return self._settled.note(seen.key, Seen(claim, seen.storage_class, object_bucket, secret, config_map).version)
 
     def _configuration(self, seen: Seen, binding: Binding | None) -> Configuration:
         granted = binding.granted if binding is not None else bool(_class(seen).bucket)
@@ -295,7 +301,7 @@ class ClaimController:
         return True
 
     async def _reclaim(self, seen: Seen) -> float | None:
-        self._settled.pop(seen.key, None)
+        self._settled.forget(seen.key)
         object_bucket = seen.object_bucket
         if object_bucket is not None and _claim_of(object_bucket) == [seen.key]:
             binding = Binding.read(object_bucket)
@@ -333,6 +339,7 @@ def claim_controller(cluster: Cluster, options: OperatorOptions) -> ClaimControl
         [names.provisioner(options.namespace), *options.provisioners],
         configuration.allowed_keys(text) if text is not None else None,
         options.workers,
+        options.recheck_s,
     )
 
 

@@ -19,6 +19,7 @@ from objstore.kubernetes.conditions import Condition, written
 from objstore.kubernetes.controller import Refused
 from objstore.kubernetes.events import Events
 from objstore.kubernetes.kinds import OBJECT_STORE, OBJECT_STORE_USER, SECRET, Body, Key, Kind, spec_of
+from objstore.kubernetes.recheck import spread
 from objstore.kubernetes.secrets import value
 from objstore.kubernetes.stores import names
 from objstore.kubernetes.stores.bound import shown, store_of_user
@@ -30,8 +31,6 @@ from objstore.kubernetes.users.spec import ObjectStoreUserSpec, parse
 
 INVALID: Final = "InvalidSpec"
 WAIT_S: Final = 15.0
-LOOK_S: Final = 600.0
-"""Seconds until limits and rights are looked at again that somebody may have changed in the store."""
 
 ROTATION: Final = f"{names.GROUP}/key-rotation"
 ROTATED_AT: Final = f"{names.GROUP}/rotated-at"
@@ -51,11 +50,13 @@ class _Held:
 
 
 class Users:
-    """The controller of ObjectStoreUsers."""
+    """The controller of ObjectStoreUsers. `recheck` is after how many seconds a user that is as its spec says is
+    compared with its store again, 0 for never."""
 
     kind = OBJECT_STORE_USER
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, recheck: float) -> None:
+        self._recheck = recheck
         self._cluster, self._events = cluster, Events(cluster)
         self._of_store: dict[Key, set[Key]] = defaultdict(set)
         self._of_secret: dict[Key, set[Key]] = defaultdict(set)  # of Secrets with keys that are given
@@ -112,7 +113,7 @@ class Users:
         if store["metadata"].get("deletionTimestamp"):
             raise Refused("StoreGoes", f"ObjectStore {whose} is being deleted")
 
-    async def _make(self, key: Key, body: Body, spec: ObjectStoreUserSpec) -> float:
+    async def _make(self, key: Key, body: Body, spec: ObjectStoreUserSpec) -> float | None:
         found = await self._find(body)
         tenant = await asyncio.to_thread(account.ensure, found.connection, key, spec)
         name = spec.secret_name or names.user_secret(spec.store, key.name)
@@ -140,7 +141,11 @@ class Users:
             Condition("Refused", False, "Accepted", "the spec is followed"),
         ]
         await self._tell(key, body, status, conditions)
-        return min(LOOK_S, _left(annotations, spec)) if before else LOOK_S
+        again = spread(self._recheck)
+        if not before:
+            return again
+        left = _left(annotations, spec)
+        return left if again is None else min(again, left)
 
     async def _generated(
         self, connection: Connection, tenant: Tenant, spec: ObjectStoreUserSpec, held: _Held
