@@ -7,6 +7,7 @@ a mirror has had. A release adds to the end of MIGRATIONS and never edits what w
 `versions` holds noncurrent versions and delete markers. `ord` grows with every version of a key. Ids of `buckets` are
 never given twice (AUTOINCREMENT). Rows of `payloads` are added and deleted, never changed: the redo log counts on it.
 `moved` says where an append is now that records name by the place at which it was written.
+`blob_counts` says how many blobs with a row of `extents` there are of each parity, so that nobody has to count them.
 `leftovers` are what a drive that was away still holds of garbage: a range of a shard file, all of it where span is 0.
 `mirror` and `redo` belong to the engine: where this mirror stands, and its latest transactions as packed statements.
 `chain` is a hash over all transactions so far, `logged` their bytes: two mirrors of one chain have one history.
@@ -64,9 +65,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) STRICT, WITHOUT ROWID""",
         """CREATE TABLE blobs (
             id BLOB NOT NULL PRIMARY KEY, record BLOB NOT NULL, sealed INTEGER NOT NULL DEFAULT 0,
-            instance BLOB NOT NULL, length INTEGER NOT NULL DEFAULT 0
+            instance BLOB NOT NULL, length INTEGER NOT NULL DEFAULT 0, parity INTEGER NOT NULL
         ) STRICT, WITHOUT ROWID""",
         "CREATE INDEX blobs_open ON blobs (instance) WHERE sealed = 0",
+        "CREATE TABLE blob_counts (parity INTEGER PRIMARY KEY, blobs INTEGER NOT NULL) STRICT",
         """CREATE TABLE shards (
             blob BLOB NOT NULL, idx INTEGER NOT NULL, drive BLOB NOT NULL, missing INTEGER,
             PRIMARY KEY (blob, idx)

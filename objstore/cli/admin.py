@@ -113,6 +113,7 @@ def _show(info: dict[str, Any], console: Console) -> None:
         console.print(f"[red]read-only[/]: {info['read_only_reason']}", end="  ")
     away = [drive for drive in info["drives"] if drive["state"] != "online"]
     console.print(f"parity {info['parity']}: {_may_fail(info, len(away))}")
+    _show_lower(info, console)
     console.print(drives.table(info["drives"]))
     drives.problems(info["drives"], console)
     if info["rebalancing"] is not None:
@@ -140,6 +141,17 @@ def _may_fail(info: dict[str, Any], away: int) -> str:
     if left < info["parity"] or away:
         return f"[yellow]any {left} more of {len(info['drives'])} drives may fail now[/]"
     return f"any {left} of {len(info['drives'])} drives may fail"
+
+
+def _show_lower(info: dict[str, Any], console: Console) -> None:
+    """What is promised less than new objects of the default class are."""
+    for one in info["blobs"]:
+        if one["parity"] < info["parity"]:
+            console.print(
+                f"[yellow]{one['count']:,} blobs of parity {one['parity']}[/]: less than new ones, by their storage"
+                " class or until `objstore admin restripe`",
+                soft_wrap=True,
+            )
 
 
 def _show_healing(healing: dict[str, Any], away: int, console: Console) -> None:

@@ -22,6 +22,15 @@ class DriveView(msgspec.Struct, frozen=True):
     left: int = 0
 
 
+class BlobsView(msgspec.Struct, frozen=True):
+    """The blobs with something alive in them that were written with this parity: how many they are, and how many more
+    drives may go before anything in them is lost."""
+
+    parity: int
+    count: int
+    may_fail: int
+
+
 class Healing(msgspec.Struct, frozen=True):
     """What is to be rebuilt: shards, bytes of shard files they stand for, and mirrors of the catalog."""
 
@@ -31,13 +40,13 @@ class Healing(msgspec.Struct, frozen=True):
 
 
 class RedundancyView(msgspec.Struct, frozen=True):
-    """What is below its promise, exactly: blobs, the shards they lack, and objects (all versions; one that was uploaded
-    in parts counts for each part that is below); drives that came back and are being looked
-    through. `problem` is for people, None when all that is promised is there and verified."""
+    """What is below its promise, exactly: blobs, the shards they lack, and the parts in them (a version that was put in
+    one piece is one part; of one that was uploaded in parts each counts that is below); drives that came back and are
+    being looked through. `problem` is for people, None when all that is promised is there and verified."""
 
     blobs_below: int
     shards_lacking: int
-    objects_below: int
+    parts_below: int
     drives_unverified: tuple[str, ...]
     problem: str | None = None
 
@@ -67,7 +76,8 @@ class Restriping(msgspec.Struct, frozen=True):
 class Inventory(msgspec.Struct, frozen=True):
     """The whole store at a glance; `read_only_reason` says why it is not `writable`.
 
-    `may_fail` is how many more drives may go before anything is lost: the parity, less what is not healed yet.
+    `may_fail` is how many more drives may go before anything is lost: the least of what is true of all `blobs` that
+    exist, whatever parity new ones get, and of the catalog.
     """
 
     version: str
@@ -76,6 +86,7 @@ class Inventory(msgspec.Struct, frozen=True):
     parity: int
     durability: str
     may_fail: int
+    blobs: tuple[BlobsView, ...]
     writable: bool
     read_only_reason: str | None
     buckets: int

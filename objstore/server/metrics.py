@@ -71,9 +71,15 @@ class _Inventory:
 def _safety(now: Inventory) -> Iterable[Metric]:
     """How much is below its promise, and how far everything was looked through."""
     state = now.redundancy
+    may = "Drives that may go before anything is lost."
+    yield GaugeMetricFamily("objstore_drives_may_fail", may, value=now.may_fail)
+    blobs = GaugeMetricFamily("objstore_blobs", "Blobs with something in them, by their parity.", labels=["parity"])
+    for one in now.blobs:
+        blobs.add_metric([str(one.parity)], one.count)
+    yield blobs
     yield GaugeMetricFamily("objstore_blobs_below_promise", "Blobs that lack shards.", value=state.blobs_below)
     yield GaugeMetricFamily(
-        "objstore_objects_below_promise", "Objects, or parts of them, in these blobs.", value=state.objects_below
+        "objstore_parts_below_promise", "Objects put whole, and parts of others, there.", value=state.parts_below
     )
     yield GaugeMetricFamily("objstore_shards_lacking", "Shards that these blobs lack.", value=state.shards_lacking)
     yield GaugeMetricFamily(

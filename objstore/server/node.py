@@ -42,7 +42,7 @@ from objstore.s3.website.hosts import Hosts
 from objstore.s3.website.site import Site
 from objstore.server import credentials, engines, metrics
 from objstore.server.access import AccessLog
-from objstore.server.inventory import DriveView, Healing, Inventory, RedundancyView, Restriping, ScrubView
+from objstore.server.inventory import BlobsView, DriveView, Healing, Inventory, RedundancyView, Restriping, ScrubView
 from objstore.server.recorder import Recorder
 from objstore.server.refusals import Refusals
 from objstore.server.runtime import reads
@@ -173,8 +173,8 @@ class Node:
         healing = await asyncio.to_thread(self.catalog.read, lambda tx: redundancy.to_heal(tx, known))
         pool = self.pool
         standing = [drive.id for drive in pool.online() if drive.id is not None]
-        below = await asyncio.to_thread(self.catalog.read, lambda tx: redundancy.below(tx, standing))
-        lacking = max(below.most, status.wanted - len(set(standing).intersection(status.members)))
+        promises = await asyncio.to_thread(self.catalog.read, lambda tx: redundancy.promises(tx, standing))
+        mirrors = len(set(standing).intersection(status.members))
         under_way = await asyncio.to_thread(self.catalog.read, lambda tx: relocate.under_way(tx, pool))
         drives = tuple(
             DriveView(
@@ -196,7 +196,8 @@ class Node:
             drives=drives,
             parity=pool.parity,
             durability=self.settings.durability,
-            may_fail=max(0, pool.parity - lacking),
+            may_fail=max(0, min([mirrors - 1, *(one.may_fail for one in promises)])),
+            blobs=tuple(BlobsView(one.parity, one.blobs, max(0, one.may_fail)) for one in promises),
             writable=status.read_only is None,
             read_only_reason=status.read_only,
             buckets=counters.buckets,
@@ -218,7 +219,7 @@ class Node:
         status = self.catalog.status()
         problems = []
         if below.blobs:
-            problems.append(f"{below.blobs} blobs lack {below.shards} shards, of {below.objects} objects")
+            problems.append(f"{below.blobs} blobs lack {below.shards} shards, of {below.parts} objects or parts")
         if (short := status.wanted - len(status.members)) > 0:
             problems.append(f"the catalog lacks {short} mirrors")
         paths = []
@@ -227,7 +228,7 @@ class Node:
             paths.append(str(drive.path) if drive is not None else f"drive {name}")
         if paths:
             problems.append(f"what is on {', '.join(paths)} is being verified")
-        return RedundancyView(below.blobs, below.shards, below.objects, tuple(paths), "; ".join(problems) or None)
+        return RedundancyView(below.blobs, below.shards, below.parts, tuple(paths), "; ".join(problems) or None)
 
     def redundancy_of(self, version: Version) -> Redundancy:
         """How safe the bytes of a whole version are now."""

@@ -229,7 +229,9 @@ class Audit:
             there = next(counted, None)
 
     def _check_blobs(self) -> Iterator[Fault]:
-        for blob, record, sealed, length in self._snapshot.rows("SELECT id, record, sealed, length FROM blobs"):
+        counted: Counter[int] = Counter()
+        sql = "SELECT id, record, sealed, length, parity FROM blobs"
+        for blob, record, sealed, length, parity in self._snapshot.rows(sql):
             self.blobs += 1
             try:
                 info = unpack(record, BlobInfo)
@@ -237,10 +239,20 @@ class Audit:
                 yield Fault("record", f"blob {blob.hex()}", str(error))
                 continue
             yield from self._check_blob(info, length if sealed else None)
+            if parity != info.layout.parity:
+                yield Fault("blob", f"blob {blob.hex()}", f"its row says parity {parity}, it has {info.layout.parity}")
+            counted[parity] += self._snapshot.one("SELECT 1 FROM extents WHERE blob = ? LIMIT 1", blob) is not None
         for table in ("extents", "garbage", "shards"):
             sql = f"SELECT DISTINCT blob FROM {table} WHERE blob NOT IN (SELECT id FROM blobs)"
             for (blob,) in self._snapshot.rows(sql):
                 yield Fault("blob", f"blob {blob.hex()}", f"has rows of {table} and none of its own")
+        kept = Counter(
+            {int(row[0]): int(row[1]) for row in self._snapshot.all("SELECT parity, blobs FROM blob_counts")}
+        )
+        for parity in sorted({*kept, *counted}):
+            if kept[parity] != counted[parity]:
+                told = f"counts say that {kept[parity]} blobs hold something, {counted[parity]} do"
+                yield Fault("blob", f"parity {parity}", told)
         yield from self._check_moves()
 
     def _check_blob(self, info: BlobInfo, length: int | None) -> Iterator[Fault]:

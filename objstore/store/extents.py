@@ -4,6 +4,9 @@ A row of `extents` is one append of a blob with the number of references to it: 
 version or a part. A copy adds references and moves nothing. When the last one goes the row moves to `garbage`, from
 where the reaper punches it out of the shard files after a grace time, so that reads that run now can finish.
 
+What is alive in a blob has a promise, the parity with which the blob was written: how many such blobs there are of each
+parity is counted as the first row of a blob comes and its last one goes.
+
 An append may be moved to another blob. Records are not touched then: they go on naming the place where it was written,
 and a row of `moved` says where it is.
 """
@@ -25,6 +28,12 @@ def record(tx: Transaction, written: Written) -> None:
         note_blob(tx, info)
     spans = {(span.blob, span.offset): span.span for span in written.spans}
     for extent in written.extents:
+        if not _alive(tx, extent.blob):
+            tx.run(
+                "INSERT INTO blob_counts (parity, blobs) SELECT parity, 1 FROM blobs WHERE id = ?"
+                " ON CONFLICT (parity) DO UPDATE SET blobs = blobs + 1",
+                extent.blob,
+            )
         tx.run(
             "INSERT INTO extents (blob, offset, span, head, size, refs) VALUES (?, ?, ?, ?, ?, 1)",
             extent.blob,
@@ -48,12 +57,13 @@ def note_blob(tx: Transaction, info: BlobInfo) -> None:
     row = tx.one("SELECT sealed FROM blobs WHERE id = ?", info.id)
     if row is None:
         tx.run(
-            "INSERT INTO blobs (id, record, sealed, instance, length) VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO blobs (id, record, sealed, instance, length, parity) VALUES (?, ?, ?, ?, ?, ?)",
             info.id,
             pack(BlobInfo(info.id, info.geometry, info.drives)),
             int(info.sealed),
             instance_of(info.id),
             info.length,
+            info.layout.parity,
         )
         gone = _gone(tx)
         for index, drive in enumerate(info.drives):
@@ -106,7 +116,7 @@ def release(tx: Transaction, extents: Sequence[Extent], now_us: int) -> None:
         if refs > 1:
             tx.run("UPDATE extents SET refs = refs - 1 WHERE blob = ? AND offset = ?", *place)
             continue
-        tx.run("DELETE FROM extents WHERE blob = ? AND offset = ?", *place)
+        _forget(tx, *place)
         if place != (extent.blob, extent.offset):
             tx.run("DELETE FROM moved WHERE blob = ? AND offset = ?", extent.blob, extent.offset)
         _condemn(tx, *place, span, now_us)
@@ -141,7 +151,7 @@ def move(tx: Transaction, blob: bytes, offset: int, written: Written, now_us: in
     (to,) = written.extents
     record(tx, written)
     tx.run("UPDATE extents SET refs = ? WHERE blob = ? AND offset = ?", row[0], to.blob, to.offset)
-    tx.run("DELETE FROM extents WHERE blob = ? AND offset = ?", blob, offset)
+    _forget(tx, blob, offset)
     _condemn(tx, blob, offset, row[1], now_us)
     if not tx.run(
         "UPDATE moved SET to_blob = ?, to_offset = ? WHERE to_blob = ? AND to_offset = ?",
@@ -149,6 +159,18 @@ def move(tx: Transaction, blob: bytes, offset: int, written: Written, now_us: in
     ):
         tx.run("INSERT INTO moved VALUES (?, ?, ?, ?)", blob, offset, to.blob, to.offset)
     return True
+
+
+def _forget(tx: Transaction, blob: bytes, offset: int) -> None:
+    """Nothing refers to this append any more."""
+    tx.run("DELETE FROM extents WHERE blob = ? AND offset = ?", blob, offset)
+    if not _alive(tx, blob):
+        sql = "UPDATE blob_counts SET blobs = blobs - 1 WHERE parity = (SELECT parity FROM blobs WHERE id = ?)"
+        tx.run(sql, blob)
+
+
+def _alive(tx: Transaction, blob: bytes) -> bool:
+    return tx.one("SELECT 1 FROM extents WHERE blob = ? LIMIT 1", blob) is not None
 
 
 def _condemn(tx: Transaction, blob: bytes, offset: int, span: int, now_us: int) -> None:

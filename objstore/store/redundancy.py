@@ -17,14 +17,22 @@ from objstore.store import repair
 
 
 class Below(NamedTuple):
-    """Blobs with something alive in them that have fewer shards than promised, how many shards they lack together and
-    how many the one that lacks `most`; and how many `objects` those bytes are of: all versions, each as often as it has
-    parts there."""
+    """Blobs in which something alive has fewer shards than promised, and how many shards they lack together; and of how
+    many `parts` those bytes are: one for each version that was put in one piece, one for each part or append of the
+    others."""
 
     blobs: int
     shards: int
-    most: int
-    objects: int
+    parts: int
+
+
+class Promise(NamedTuple):
+    """How many `blobs` with something alive in them were written with this parity, and how many more drives may fail
+    until something in one of them is lost. That is negative where something cannot be read now."""
+
+    parity: int
+    blobs: int
+    may_fail: int
 
 
 class Redundancy(NamedTuple):
@@ -42,15 +50,27 @@ class Redundancy(NamedTuple):
 
 def below(tx: Transaction, there: Collection[str]) -> Below:
     """What is below its promise while these drives are `there`."""
-    lacking, away = _lacking(tx, there)
+    below, away = _below(tx, there)
     row = tx.one(
-        f"WITH lacking AS ({lacking}), below AS (SELECT blob, count(*) AS shards, min(since) AS since FROM lacking"
-        " WHERE EXISTS (SELECT 1 FROM extents WHERE extents.blob = lacking.blob) GROUP BY blob)"
-        " SELECT count(*), coalesce(sum(shards), 0), coalesce(max(shards), 0), (SELECT coalesce(sum(refs), 0)"
+        f"WITH {below} SELECT count(*), coalesce(sum(shards), 0), (SELECT coalesce(sum(refs), 0)"
         " FROM below CROSS JOIN extents ON extents.blob = below.blob AND extents.offset >= below.since) FROM below",
         *away,
     )
-    return Below(*row) if row is not None else Below(0, 0, 0, 0)
+    return Below(*row) if row is not None else Below(0, 0, 0)
+
+
+def promises(tx: Transaction, there: Collection[str]) -> list[Promise]:
+    """What the blobs that exist were promised, and how much of that holds while these drives are `there`: by parity,
+    the lowest first."""
+    below, away = _below(tx, there)
+    rows = tx.all(
+        f"WITH {below}, worst AS (SELECT blobs.parity, min(blobs.parity - shards) AS may_fail"
+        " FROM below CROSS JOIN blobs ON blobs.id = below.blob GROUP BY blobs.parity)"
+        " SELECT parity, blobs, coalesce(may_fail, parity) FROM blob_counts LEFT JOIN worst USING (parity)"
+        " WHERE blobs > 0 ORDER BY parity",
+        *away,
+    )
+    return [Promise(*row) for row in rows]
 
 
 def to_heal(tx: Transaction, known: Collection[str]) -> tuple[int, int]:
@@ -64,6 +84,18 @@ def to_heal(tx: Transaction, known: Collection[str]) -> tuple[int, int]:
         *away,
     )
     return (int(row[0]), int(row[1])) if row is not None else (0, 0)
+
+
+def _below(tx: Transaction, there: Collection[str]) -> tuple[str, tuple[bytes, ...]]:
+    """Two tables for WITH, and their parameters: `below` has how many shards a blob lacks, and from which offset on. A
+    shard counts that lacks something alive, so its last append lacks them all."""
+    lacking, away = _lacking(tx, there)
+    return (
+        f"lacking AS ({lacking}), below AS (SELECT blob, count(*) AS shards, min(since) AS since FROM lacking WHERE"
+        " EXISTS (SELECT 1 FROM extents WHERE extents.blob = lacking.blob AND extents.offset >= lacking.since)"
+        " GROUP BY blob)",
+        away,
+    )
 
 
 def _lacking(tx: Transaction, there: Collection[str]) -> tuple[str, tuple[bytes, ...]]:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.admin import admin, run
-from tests.faults.cluster import BUCKET, Load, body, check, fill, healed, info, remove, stopped
+from tests.faults.cluster import BUCKET, Load, body, check, fill, healed, info, remove, sql, stopped
+from tests.faults.test_redundancy import metrics
 from tests.faults.test_restripe import layouts
 from tests.front.wire import send, until
 from tests.harness import Running, serving
@@ -48,6 +49,51 @@ def test_another_parity_is_for_new_objects_at_once_in_every_process(server: Runn
     assert run(server, "verify").status == 0
     remove(*server.drives[1:3])
     check(server, new)
+
+
+def test_how_many_drives_may_fail_is_what_old_and_reduced_objects_bear(server: Running) -> None:
+    """Not what new ones are promised: the least of all blobs and of the catalog counts."""
+
+    def told() -> tuple[int, dict[int, int]]:
+        now = info(server)
+        return now["may_fail"], {one["parity"]: one["may_fail"] for one in now["blobs"]}
+
+    keys = fill(server, 8)
+    assert told() == (1, {1: 1})
+    admin(server, "parity", "2")
+    healed(server)  # the catalog has another mirror
+    assert told() == (1, {1: 1}), "nothing was written anew"
+    s3 = server.client()
+    s3.put_object(Bucket=BUCKET, Key="new", Body=bytes(20_000))
+    assert told() == (1, {1: 1, 2: 2})
+    old = info(server)["blobs"][0]["count"]
+    assert old == sql(server, "SELECT count(*) FROM blobs WHERE parity = 1")[0][0] > 1
+    shown = run(server, "info").out
+    assert "parity 2: any 1 more of 4 drives may fail now" in shown
+    assert f"{old} blobs of parity 1" in shown
+    assert "objstore_drives_may_fail 1.0" in metrics(server)
+    assert f'objstore_blobs{{parity="1"}} {float(old)}' in metrics(server)
+    assert run(server, "restripe", "--wait").status == 0
+    assert told() == (2, {2: 2})
+    shown = run(server, "info").out
+    assert "any 2 of 4 drives may fail" in shown and "of parity 1" not in shown
+
+    for key in ("reduced", "reduced too"):
+        s3.put_object(Bucket=BUCKET, Key=key, Body=bytes(5_000_000), StorageClass="REDUCED_REDUNDANCY")
+    assert told() == (1, {1: 1, 2: 2})
+    assert "2 blobs of parity 1" in run(server, "info").out
+    away = server.drives[0].with_name("away")
+    server.drives[0].rename(away)
+    until(lambda: told() == (0, {1: 0, 2: 1}), "a drive is missed")
+    assert "no other drive may fail now" in run(server, "info").out
+    away.rename(server.drives[0])
+    healed(server)
+    s3.delete_object(Bucket=BUCKET, Key="reduced")
+    assert told() == (1, {1: 1, 2: 2})
+    s3.delete_object(Bucket=BUCKET, Key="reduced too")
+    assert told() == (2, {2: 2}), "nothing of less parity is left"
+    assert run(server, "verify").status == 0
+    check(server, keys)
 
 
 def test_it_is_killed_in_the_middle_and_lowered_again(server: Running) -> None:

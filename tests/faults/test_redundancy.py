@@ -52,8 +52,8 @@ def test_what_is_below_its_promise_is_told_until_it_is_healed(tmp_path: Path) ->
         assert "blobs lack" in said
         shown = info(server)["redundancy"]
         assert shown["blobs_below"] == shown["shards_lacking"] == len(files(away))
-        assert shown["objects_below"] == 2, "the small one is in the catalog"
-        assert "objstore_objects_below_promise 2.0" in metrics(server)
+        assert shown["parts_below"] == 2, "the small one is in the catalog"
+        assert "objstore_parts_below_promise 2.0" in metrics(server)
         assert f"objstore_blobs_below_promise {float(shown['blobs_below'])}" in metrics(server)
         away.rename(server.drives[3])
         green(server)

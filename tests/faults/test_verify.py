@@ -219,6 +219,8 @@ def test_a_mirror_that_a_crash_left_behind_is_no_problem(stopped: Running) -> No
         ("DELETE FROM shards WHERE idx = 1", "blob"),
         ("UPDATE blobs SET length = 4096 WHERE sealed = 1", "blob"),
         ("UPDATE extents SET span = span + 4096", "blob"),
+        ("UPDATE blobs SET parity = parity - 1", "blob"),
+        ("UPDATE blob_counts SET blobs = blobs + 1", "blob"),
         ("DELETE FROM uploads", "reference"),
         ("DELETE FROM buckets", "reference"),
         ("INSERT INTO quotas (scope, bucket, name, objects) VALUES ('bucket', 1, X'', 3)", "quota"),

@@ -98,6 +98,10 @@ def _compare(catalog: Any, refs: Counter[tuple[bytes, int]], payloads: Counter[i
     garbage = {(blob, offset) for blob, offset in catalog.all("SELECT blob, offset FROM garbage")}
     assert extents == dict(refs), "an extent has as many references as records refer to it"
     assert not garbage & set(extents)
+    parities = dict(catalog.all("SELECT id, parity FROM blobs"))
+    counts = Counter(parities[blob] for blob in {blob for blob, _ in extents})
+    kept = Counter(dict(catalog.all("SELECT parity, blobs FROM blob_counts")))
+    assert +kept == counts, "blobs with something in them are counted by their parity"
     assert set(payloads.values()) <= {1}, "a payload belongs to one record"
     assert {row[0] for row in catalog.all("SELECT id FROM payloads")} == set(payloads)
     known = {row[0] for row in catalog.all("SELECT id FROM blobs")}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from objstore.store import extents, redundancy
 from objstore.store.redundancy import Below
 from tests.store.fakes import INSTANCE, MemoryCatalog
@@ -19,19 +21,44 @@ def test_blobs_shards_and_objects_are_told_of() -> None:
     for number in range(3):
         for offset in (4096, 8192, 12288):
             extents.record(tx, written(offset, info(blob(number))))
-    assert redundancy.below(tx, DRIVES) == Below(0, 0, 0, 0)
+    assert redundancy.below(tx, DRIVES) == Below(0, 0, 0)
     extents.mark_missing(tx, blob(0), 1, 8192)
-    assert redundancy.below(tx, DRIVES) == Below(1, 1, 1, 2), "what came before the gap is whole"
+    assert redundancy.below(tx, DRIVES) == Below(1, 1, 2), "what came before the gap is whole"
     extents.acquire(tx, written(8192, info(blob(0))).extents)
-    assert redundancy.below(tx, DRIVES) == Below(1, 1, 1, 3), "a copy is an object too"
+    assert redundancy.below(tx, DRIVES) == Below(1, 1, 3), "a copy is an object too"
     assert redundancy.to_heal(tx, DRIVES) == (1, 20_480)
-    assert redundancy.below(tx, {"a", "c"}) == Below(3, 3, 1, 10), "a shard that is missing on a drive that is away"
-    assert redundancy.below(tx, {"b", "c"}) == Below(3, 4, 2, 10)
+    assert redundancy.below(tx, {"a", "c"}) == Below(3, 3, 10), "a shard that is missing on a drive that is away"
+    assert redundancy.below(tx, {"b", "c"}) == Below(3, 4, 10)
     assert redundancy.to_heal(tx, {"b", "c"}) == (4, 4 * 20_480)
 
 
+def test_blobs_of_each_parity_are_counted_with_how_many_drives_may_fail() -> None:
+    tx = MemoryCatalog()
+    assert redundancy.promises(tx, DRIVES) == []
+    for number in range(2):
+        for offset in (4096, 8192):
+            extents.record(tx, written(offset, info(blob(number))))
+    wide = msgspec.structs.replace(info(blob(2)), geometry=(2, 2, 1 << 20, "isal"), drives=("a", "b", "c", "d"))
+    extents.record(tx, written(4096, wide))
+    extents.discard(tx, written(4096, info(blob(3))), 1)  # nothing was ever alive in it
+    there = {*DRIVES, "d"}
+    assert redundancy.promises(tx, there) == [(1, 2, 1), (2, 1, 2)]
+    assert redundancy.promises(tx, DRIVES) == [(1, 2, 1), (2, 1, 1)]
+    extents.mark_missing(tx, blob(0), 1, 8192)
+    assert redundancy.promises(tx, there) == [(1, 2, 0), (2, 1, 2)]
+    assert redundancy.promises(tx, {"b", "c"}) == [(1, 2, -1), (2, 1, 0)]
+    extents.release(tx, written(8192, info(blob(0))).extents, 1)
+    assert redundancy.promises(tx, there) == [(1, 2, 1), (2, 1, 2)], "what it lacks is of nothing that is alive"
+    assert redundancy.below(tx, there) == Below(0, 0, 0)
+    for offset in (4096, 8192):
+        assert extents.move(tx, blob(1), offset, written(offset + 4096, wide), 1)
+    assert redundancy.promises(tx, there) == [(1, 1, 1), (2, 1, 2)]
+    extents.release(tx, written(4096, info(blob(0))).extents, 1)
+    assert redundancy.promises(tx, there) == [(2, 1, 2)]
+
+
 def steps(healthy: int) -> int:
-    """Instructions of SQLite's machine, in tens, for both questions beside so many healthy blobs."""
+    """Instructions of SQLite's machine, in tens, for all questions beside so many healthy blobs."""
     tx, count = MemoryCatalog(), 0
     for number in range(healthy):
         extents.record(tx, written(4096, info(blob(number))))
@@ -43,7 +70,8 @@ def steps(healthy: int) -> int:
         return False
 
     tx.db.set_progress_handler(step, 10)
-    assert redundancy.below(tx, DRIVES) == Below(1, 1, 1, 1)
+    assert redundancy.below(tx, DRIVES) == Below(1, 1, 1)
+    assert redundancy.promises(tx, DRIVES) == [(1, healthy, 0)]
     assert redundancy.to_heal(tx, DRIVES) == (1, 20_480)
     return count
 
