@@ -71,8 +71,9 @@ class Blobs:
 
     async def seal_open(self) -> list[BlobInfo]:
         """Seal the open blobs of this process and wait for what runs in the background; what was sealed."""
-        sealed = [info for packer in self._packers.values() if (info := await packer.seal()) is not None]
-        for packer in self._packers.values():
+        packers = list(self._packers.values())  # a write of another parity may bring one more meanwhile
+        sealed = [info for packer in packers if (info := await packer.seal()) is not None]
+        for packer in packers:
             await packer.drain()
         return sealed
 

@@ -40,5 +40,5 @@ def _run(options: argparse.Namespace) -> int:
         return 0
     print(f"parity {now['parity']}: of what is written from now on, so many drives may fail")
     if options.parity is not None:
-        print("objects written before keep theirs until `objstore admin restripe`")
+        print("every process follows within a second; older objects keep theirs until `objstore admin restripe`")
     return 0

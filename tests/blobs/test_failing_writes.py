@@ -158,6 +158,26 @@ def test_a_returning_drive_gets_writes_at_full_width_again(tmp_path: Path, monke
     run(tmp_path / "pool", scene)
 
 
+def test_blobs_are_sealed_while_one_of_another_parity_is_begun(tmp_path: Path) -> None:
+    async def scene(setting: Setting) -> None:
+        sealing, release = asyncio.Event(), asyncio.Event()
+
+        async def hang(name: str) -> None:
+            sealing.set()
+            await release.wait()
+
+        put_between(setting.pool, 0, ["finish"], hang)
+        first = await setting.put(b"a" * 1000)
+        task = asyncio.create_task(setting.blobs.seal_open())
+        await sealing.wait()
+        second = await setting.put(b"b" * 1000, parity=1)
+        release.set()
+        assert {info.id for info in await task} >= {first.blob}
+        assert await setting.get([first, second]) == b"a" * 1000 + b"b" * 1000
+
+    run(tmp_path / "pool", scene)
+
+
 def test_a_removed_folder_is_noticed_before_anything_is_acknowledged(tmp_path: Path) -> None:
     async def scene(setting: Setting) -> None:
         await setting.put(b"a" * 1000)
