@@ -29,6 +29,7 @@ CONNECTION = "objstore.connection"
 _BODY_HIGH_WATER = 1 << 20
 _TLS_VERSIONS = {"TLSv1": 0x0301, "TLSv1.1": 0x0302, "TLSv1.2": 0x0303, "TLSv1.3": 0x0304}
 _FIELDS = 512  # headers of one request: AWS takes 8 KB of them
+_FAREWELL_SECONDS = 0.5
 _PIPELINED = 16  # requests that may wait for the answer to the one before; each costs memory
 _REFUSAL = (
     "HTTP/1.1 {status}\r\nx-amz-request-id: {request_id}\r\ncontent-type: application/xml\r\nserver: objstore\r\n"
@@ -96,6 +97,15 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.close()
         if self.transport.get_write_buffer_size():  # else it would last until the client takes it, or for ever
             self.loop.call_later(self.limits.idle_seconds, self.transport.abort)
+        elif self._extensions is not None:  # or until it says good-bye, as TLS wants and few clients do
+            self.loop.call_later(_FAREWELL_SECONDS, self.transport.abort)
+
+    def shutdown(self) -> None:
+        """The process is to end: close the connection, unless it has a request, which then is its last."""
+        if self.cycle is None or self.cycle.response_complete:
+            self.let_go()
+        else:
+            super().shutdown()
 
     def timeout_keep_alive_handler(self) -> None:
         if not self.transport.is_closing():

@@ -202,6 +202,26 @@ def test_a_renewed_certificate_is_used_without_a_start(tmp_path: Path) -> None:
         running.stop()
 
 
+def test_who_says_no_good_bye_does_not_hold_up_an_end(tmp_path: Path) -> None:
+    """Clients keep connections for later, and do not look at them meanwhile."""
+    chain, private = certificate(tmp_path / "used")
+    arguments = ("--tls-cert", str(chain), "--tls-key", str(private))
+    running = Secure(drives=[tmp_path / "drive"], log=tmp_path / "log", arguments=arguments).start()
+    try:
+        context = ssl.create_default_context(cafile=str(chain))
+        kept = http.client.HTTPSConnection("127.0.0.1", running.port, timeout=30, context=context)
+        kept.request("GET", "/-/health/live")
+        kept.getresponse().read()
+        assert running.process is not None
+        running.process.terminate()
+        assert running.process.wait(20) == 0  # it would be 30 seconds
+        running.process = None
+        assert kept.sock is not None and kept.sock.recv(1) == b""
+        kept.close()
+    finally:
+        running.stop()
+
+
 @pytest.mark.parametrize("wrong", ["missing", "nonsense", "another"])
 def test_a_certificate_that_cannot_be_used_is_refused_at_the_start(tmp_path: Path, wrong: str) -> None:
     chain, private = certificate(tmp_path / "one")
