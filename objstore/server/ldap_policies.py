@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 from objstore.aws.errors import AwsError
-from objstore.iam.federation.ldap import normal
 from objstore.iam.identities import logins, names
 from objstore.server.accounts import missing
 from objstore.server.admin_api import Parameters
@@ -31,6 +30,8 @@ class LdapPolicyPages:
         for name in ("dn", "policy"):
             if not given.get(name):
                 raise missing(name)
+        from objstore.iam.federation.ldap import normal  # not before somebody has a directory
+
         try:
             dn, policy = normal(given["dn"]), given["policy"]
         except ValueError as error:

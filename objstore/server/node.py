@@ -30,7 +30,6 @@ from objstore.iam.context import Context
 from objstore.iam.destinations import Destinations
 from objstore.iam.federation.federation import Federation
 from objstore.iam.federation.issuers import Issuers
-from objstore.iam.federation.ldap import Directory
 from objstore.iam.gate import authorise
 from objstore.iam.identities.resolver import Identities
 from objstore.iam.users import Users
@@ -318,8 +317,12 @@ def _federation(settings: Settings) -> Federation:
     """Who may vouch for others. An issuer that is listed may be connected to, unless it is this machine or its link."""
     hosts = tuple(filter(None, (urlsplit(issuer).hostname for issuer in settings.oidc_issuers)))
     allowed = AllowList((*settings.outbound_allow, *hosts))
-    directory = Directory(settings.ldap) if settings.ldap is not None else None
-    return Federation(Issuers(settings.oidc_issuers, allowed, ca_file=settings.oidc_ca_file), directory)
+    issuers = Issuers(settings.oidc_issuers, allowed, ca_file=settings.oidc_ca_file)
+    if settings.ldap is None:
+        return Federation(issuers)
+    from objstore.iam.federation.ldap import Directory  # its imports would slow every other start
+
+    return Federation(issuers, Directory(settings.ldap))
 
 
 def _limit(drive: Drive) -> str | None:

@@ -45,7 +45,7 @@ from objstore.server.settings import STORED, Kms, Settings, SettingsError
 from objstore.server.slots import find_slots
 from objstore.server.sockets import listen
 
-_TICK = 0.2
+_TICK = 0.05
 
 
 def run(settings: Settings) -> int:

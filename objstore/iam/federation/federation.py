@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from objstore.iam.federation.issuers import Issuers
-from objstore.iam.federation.ldap import Directory
+
+if TYPE_CHECKING:
+    from objstore.iam.federation.ldap import Directory
 
 
 @dataclass(frozen=True, slots=True)

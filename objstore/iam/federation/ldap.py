@@ -2,7 +2,8 @@
 
 A search account finds the entry of the name that was given; the password is then tried by a bind as that entry, so the
 store never sees what the directory keeps of it. Names go into filters escaped. Every step has a deadline, and so many
-run at once and no more. The library blocks, so this runs on threads.
+run at once and no more. The library blocks, so this runs on threads; it takes long to import, so this module is only
+imported where there is a directory.
 https://datatracker.ietf.org/doc/html/rfc4513
 """
 
@@ -12,7 +13,6 @@ import asyncio
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -21,28 +21,12 @@ from ldap3.core.exceptions import LDAPException, LDAPInvalidDnError
 from ldap3.utils.conv import escape_filter_chars
 from ldap3.utils.dn import parse_dn
 
+from objstore.iam.federation.ldap_logins import LdapError, Login, LoginRefused
 from objstore.iam.federation.ldap_settings import LdapSettings
 
 SECONDS: Final = 5  # for each step
 MOST_AT_ONCE: Final = 8
 MOST_GROUPS: Final = 200
-
-
-class LdapError(Exception):
-    """The directory could not be asked, or is not configured as it must be; the message is for the log."""
-
-
-class LoginRefused(Exception):
-    """There is no such user, more than one, or the password is wrong: which of them is nobody's business."""
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """Who logged in: the entry, the names of its groups, both as `normal` writes them, and what it calls itself."""
-
-    dn: str
-    groups: tuple[str, ...]
-    username: str
 
 
 def normal(dn: str) -> str:

@@ -15,7 +15,7 @@ from objstore.aws.errors import AwsError
 from objstore.aws.operation import Call, operation
 from objstore.iam.api import subjects
 from objstore.iam.context import Context
-from objstore.iam.federation.ldap import LdapError, Login, LoginRefused
+from objstore.iam.federation.ldap_logins import LdapError, Login, LoginRefused
 from objstore.iam.identities import logins
 from objstore.iam.identities.sessions import Origin, Record
 from objstore.iam.sts import issuing
