@@ -27,6 +27,7 @@ from objstore.server.kms_keys import KeyPages, RewrapPages
 from objstore.server.ldap_policies import LdapPolicyPages
 from objstore.server.node import Node
 from objstore.server.parities import ParityPages
+from objstore.server.policy_statements import StatementOrder, StatementPages
 from objstore.server.protocol import is_crowded
 from objstore.server.quotas import QuotaPages
 from objstore.server.service_accounts import ServiceAccountPages
@@ -123,6 +124,11 @@ def admin_routes(node: Node, settings: Settings, domains: Domains) -> list[Route
         Route("/kms/rewrap", page(RewrapPages(node)), methods=["POST"]),
         Route("/policy/explain", explaining(node, settings, domains), methods=["POST"]),
         Route("/policy/replay", replaying(node, settings, domains), methods=["POST"]),
+        Route(
+            "/policy/statement",
+            AdminOrders(node, settings, domains, StatementOrder, StatementPages(node)),
+            methods=["POST"],
+        ),
         Route("/scrub", AdminStream(node, settings, domains, lambda _: verifying.scrub_now(node)), methods=["POST"]),
         Route("/verify", AdminStream(node, settings, domains, lambda _: verifying.online(node)), methods=["POST"]),
         Route("/snapshots", page(SnapshotPages(node)), methods=["GET", "PUT", "POST", "DELETE"]),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 import uuid
 from collections.abc import Iterator
@@ -210,13 +212,33 @@ def test_a_statement_comes_and_goes_beside_others(server: Running, store: Connec
     assert not policies.revoke(store, f"{bucket}-none", "own")
 
 
-def test_no_statement_of_this_process_is_lost_to_another(server: Running, store: Connection, name: str) -> None:
-    server.client().create_bucket(Bucket=name)
-    tenants = [accounts.ensure(store, f"{name}-{number}", max_buckets=0) for number in range(6)]
-    with ThreadPoolExecutor(6) as pool:
-        list(pool.map(lambda one: policies.grant(store, name, one.arn, sid=one.name), tenants))
-    found = policies.find(store, name)
-    assert found is not None and {one["Sid"] for one in found["Statement"]} == {one.name for one in tenants}
+GRANTING = """
+import sys
+from objstore.client import Connection
+from objstore.kubernetes.tenancy import policies
+
+bucket, account, who = sys.argv[4:]
+store = Connection(*sys.argv[1:4])
+sys.stdin.readline()
+for number in range(20):
+    policies.grant(store, bucket, account, sid=f"{who}{number}", mode="WRITE_ONLY")
+    assert policies.revoke(store, bucket, f"{who}{number - 1}") or number == 0
+"""
+
+
+def test_no_statement_is_lost_where_two_processes_write_one_policy(store: Connection, tenant: Tenant) -> None:
+    """As an operator and a driver of COSI, or an operator that has not noticed yet that another one leads."""
+    bucket = f"{tenant.name}-root"
+    clients.s3(store).create_bucket(Bucket=bucket)
+    told = [sys.executable, "-c", GRANTING, store.endpoint, ROOT_USER, ROOT_PASSWORD, bucket, tenant.arn]
+    processes = [subprocess.Popen([*told, who], stdin=subprocess.PIPE) for who in ("one", "two")]
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write(b"\n")
+        process.stdin.close()
+    assert [process.wait(60) for process in processes] == [0, 0]
+    found = policies.find(store, bucket)
+    assert found is not None and {one["Sid"] for one in found["Statement"]} == {"one19", "two19"}
 
 
 LIFECYCLE = {

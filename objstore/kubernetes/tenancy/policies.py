@@ -1,18 +1,15 @@
 """Bucket policies: the statement of one grantee comes and goes, and all others stay as they are.
 
-S3 replaces a policy as a whole and has no condition for that. So callers of one process take turns, and each looks
-again whether its change is there. What another process writes at the same moment may still be lost: whoever grants
-calls again later.
+S3 replaces a policy as a whole, so statements go by the admin API. Whoever reads a policy and puts another one by S3
+may still write over a statement that came in between: whoever granted it grants again later.
 """
 
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable
 from typing import Any, Final, Literal
 
-from objstore.client import Connection, StoreRefused, StoreUnreachable
+from objstore.client import ADMIN, Connection, StoreRefused, ask
 from objstore.kubernetes.tenancy import clients
 from objstore.kubernetes.tenancy.clients import absent, told
 
@@ -48,9 +45,6 @@ ACTIONS: Final[dict[str, list[str]]] = {
     "WRITE_ONLY": list(_WRITE),
 }
 """What each mode allows with a bucket and its objects."""
-_ATTEMPTS: Final = 5
-_locks: dict[tuple[str, str], threading.Lock] = {}
-_guard = threading.Lock()
 
 Policy = dict[str, Any]
 
@@ -74,11 +68,14 @@ def find(connection: Connection, bucket: str) -> Policy | None:
 
 def ensure(connection: Connection, bucket: str, policy: Policy | None) -> bool:
     """Have a bucket's policy be this one as a whole, or none; whether it had to change. Raises StoreRefused."""
-    with _turn(connection, bucket):
-        if find(connection, bucket) == policy:
-            return False
-        _put(connection, bucket, policy or {"Statement": []})
-        return True
+    if find(connection, bucket) == policy:
+        return False
+    s3 = clients.s3(connection)
+    if policy is None:
+        told(s3.delete_bucket_policy, Bucket=bucket)
+    else:
+        told(s3.put_bucket_policy, Bucket=bucket, Policy=json.dumps(policy))
+    return True
 
 
 def grant(connection: Connection, bucket: str, principal: str, *, sid: str, mode: Mode = "READ_WRITE") -> bool:
@@ -86,14 +83,7 @@ def grant(connection: Connection, bucket: str, principal: str, *, sid: str, mode
 
     Raises StoreRefused (NoSuchBucket; EntityTooLarge, when the policy has no room for another statement).
     """
-    statement = {"Sid": sid, **allowing(bucket, mode), "Principal": {"AWS": principal}}
-
-    def change(statements: list[Policy]) -> list[Policy]:
-        if [one for one in statements if one.get("Sid") == sid] == [statement]:
-            return statements
-        return [*(one for one in statements if one.get("Sid") != sid), statement]
-
-    return _change(connection, bucket, change)
+    return _state(connection, bucket, sid, {**allowing(bucket, mode), "Principal": {"AWS": principal}})
 
 
 def revoke(connection: Connection, bucket: str, sid: str) -> bool:
@@ -102,38 +92,14 @@ def revoke(connection: Connection, bucket: str, sid: str) -> bool:
 
     def work() -> None:
         nonlocal changed
-        changed = _change(connection, bucket, lambda all_: [one for one in all_ if one.get("Sid") != sid])
+        changed = _state(connection, bucket, sid, None)
 
     absent(work, "NoSuchBucket")
     return changed
 
 
-def _change(connection: Connection, bucket: str, change: Callable[[list[Policy]], list[Policy]]) -> bool:
-    """Have a policy's statements be what `change` makes of them."""
-    changed = False
-    with _turn(connection, bucket):
-        for _ in range(_ATTEMPTS):
-            policy = find(connection, bucket) or {"Version": "2012-10-17", "Statement": []}
-            there = policy["Statement"]
-            there = there if isinstance(there, list) else [there]
-            wanted = change(there)
-            if wanted == there:
-                return changed
-            _put(connection, bucket, {**policy, "Statement": wanted})
-            changed = True
-    raise StoreUnreachable(connection.endpoint, f"others keep changing the policy of the bucket {bucket}")
-
-
-def _put(connection: Connection, bucket: str, policy: Policy) -> None:
-    s3 = clients.s3(connection)
-    if policy["Statement"]:
-        told(s3.put_bucket_policy, Bucket=bucket, Policy=json.dumps(policy))
-    else:
-        told(s3.delete_bucket_policy, Bucket=bucket)
-
-
-def _turn(connection: Connection, bucket: str) -> threading.Lock:
-    with _guard:
-        if len(_locks) > 10_000:
-            _locks.clear()  # two that then change one bucket at once still look again
-        return _locks.setdefault((connection.endpoint, bucket), threading.Lock())
+def _state(connection: Connection, bucket: str, sid: str, statement: Policy | None) -> bool:
+    """The store itself puts one statement, in one transaction: nobody else's is lost by it, and none of ours to
+    another's."""
+    order = {"bucket": bucket, "sid": sid, "statement": statement}
+    return bool(ask(connection, f"{ADMIN}/policy/statement", "POST", order)["changed"])
