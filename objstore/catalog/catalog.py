@@ -11,7 +11,7 @@ import contextlib
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -145,9 +145,18 @@ class Catalog:
                 found = stack.enter_context(views.opened([(one, Path(file.path), file) for one, file in files]))
             yield found
 
-    def suspect(self, drive: str) -> None:
-        """Have the mirror on a drive made again from another one, because it was found damaged: by `maintain`, soon."""
-        self._shared.suspect(drive)
+    @property
+    def doubted(self) -> bool:
+        """Whether mirrors contradict each other, and somebody has to compare them (`settle`)."""
+        return self._shared.doubted
+
+    def settle(self, wrong: Collection[str]) -> None:
+        """The mirrors have been compared: those on the drives `wrong` are made again from another one, by `maintain`,
+        soon."""
+        for drive in wrong:
+            self._shared.suspect(drive)
+        if self.doubted:
+            self._shared.settle(alike=not wrong)
 
     async def maintain(self) -> None:
         """Replace mirrors that were lost, tell returned drives the ballot, end a read-only time when a quorum is back,

@@ -6,15 +6,28 @@ of the leader sees is on every member. A member that fails before anything was c
 again; one that fails in the middle is voted out before the leader commits. Where that vote finds no quorum, the
 transaction is on some members only: the caller hears Undecided, and the election that ends it makes it whole. All of
 this runs on the mirrors' own threads, with deadlines: a disk that hangs does not hold the lock.
+
+Where a statement does something else on a member than on the leader, one of them holds what it should not, such as a
+page that a drive never wrote. Those that agree with most are believed.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from objstore.catalog import redo
-from objstore.catalog.errors import CatalogError, CorruptRecord, MirrorFailed, OutOfStep, ReadOnly, Undecided
+from objstore.catalog.errors import (
+    CatalogError,
+    Contradiction,
+    CorruptRecord,
+    Differs,
+    MirrorFailed,
+    OutOfStep,
+    ReadOnly,
+    Undecided,
+)
 from objstore.catalog.hands import attend, together
 from objstore.catalog.members import Members
 from objstore.catalog.mirror import FAULTS, Mirror
@@ -81,9 +94,29 @@ def _attempt(members: Members, functions: Sequence[Function]) -> list[Outcome]:
     if failures := together({one: lambda mirror: mirror.apply(step) for one in others}):
         for mirror in members.mirrors:
             mirror.rollback()
-        raise _Failed(failures)
+        raise _Failed(_wrong(members, failures))
     _publish(members, leader, others, step)
     return batch.outcomes
+
+
+def _wrong(members: Members, failures: dict[Mirror, MirrorFailed]) -> dict[Mirror, MirrorFailed]:
+    """Whom to go on without, after some of the others failed: the leader itself, where more contradict it with one
+    voice than agree with it. Raises Contradiction where as many do."""
+    leader = members.mirrors[0]
+    differing = {mirror: failure for mirror, failure in failures.items() if isinstance(failure, Differs)}
+    if not differing:
+        return failures
+    agreeing = len(members.mirrors) - len(failures)
+    (reason, voices), *_ = Counter(failure.reason for failure in differing.values()).most_common(1)
+    if voices < agreeing or (voices == agreeing and members.shared.take_settled()):
+        return failures
+    others = {mirror: failure for mirror, failure in failures.items() if mirror not in differing}
+    if voices > agreeing:
+        return {**others, leader: MirrorFailed(leader.id, f"{voices} other mirrors contradict it: {reason}")}
+    if others:
+        return others
+    members.shared.doubt()
+    raise Contradiction(f"as many mirrors contradict drive {leader.id} as agree with it: {reason}")
 
 
 class _Batch:
@@ -115,9 +148,10 @@ class _Batch:
             if not recorder.statements:
                 leader.rollback()
                 return None
-            packed = redo.pack(recorder.statements)
+            changed = sum(recorder.counts)
+            packed = redo.pack(recorder.statements, changed)
             after = before.after(self._ballot.epoch, packed, self._ballot.members)
-            step = Step(before, after, recorder.statements, packed)
+            step = Step(before, after, recorder.statements, changed, packed)
             with leader.failures():
                 leader.stamp(step)
         except BaseException:

@@ -32,6 +32,13 @@ class Undecided(ReadOnly):
     """The quorum broke in the middle of a commit: the transaction may yet become visible, whole. Undo nothing of it."""
 
 
+class Contradiction(ReadOnly):
+    """Mirrors hold something else, and as many say the one as the other: what stands on it waits until they have been
+    compared, which begins at once."""
+
+    message = "Two copies of the catalog contradict each other and are being compared. Please try again later."
+
+
 class CatalogFull(ReadOnly):
     """The drives that hold the catalog have no space left, and no other drive has room for it. Names the full ones."""
 
@@ -77,6 +84,10 @@ class MirrorFailed(CatalogError):
         self.full = full
         self.intact = intact or full
         super().__init__(f"catalog mirror on drive {drive}: {reason}")
+
+
+class Differs(MirrorFailed):
+    """What worked on another mirror does something else on this one: one of the two holds what it should not."""
 
 
 class OutOfStep(MirrorFailed):

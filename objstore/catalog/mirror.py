@@ -18,7 +18,7 @@ from typing import TypeVar
 import apsw
 
 from objstore.catalog import pages, redo
-from objstore.catalog.errors import MirrorFailed, OutOfStep, SchemaTooNew
+from objstore.catalog.errors import Differs, MirrorFailed, OutOfStep, SchemaTooNew
 from objstore.catalog.hands import Hand
 from objstore.catalog.redo import Position, Step
 from objstore.catalog.schema import VERSION
@@ -177,7 +177,7 @@ class Mirror:
 
     def stamp(self, step: Step) -> None:
         """Move from `before` to `after` inside the open transaction; OutOfStep where the mirror is not at `before`."""
-        before, after, _, packed = step
+        before, after, packed = step.before, step.after, step.packed
         execute = self.connection.execute
         execute(
             "UPDATE mirror SET epoch = ?, seq = ?, chain = ?, logged = ?, members = ? WHERE seq = ? AND chain = ?",
@@ -199,21 +199,30 @@ class Mirror:
         self.connection.execute("DELETE FROM redo WHERE seq < ?", (first,))
 
     def apply(self, step: Step) -> None:
-        """Do what the leader did, in a transaction that is left open; nothing is left when it fails."""
+        """Do what the leader did, in a transaction that is left open; nothing is left when it fails. Raises Differs
+        where something else stands here than there."""
         self.check()
         try:
             with self.failures():
-                execute = self.connection.execute
-                execute("BEGIN IMMEDIATE")
-                self.stamp(step)
-                for sql, params in step.statements:
-                    execute(sql, params)
+                self.connection.execute("BEGIN IMMEDIATE")
+                self.do(step)
         except MirrorFailed:
             self.rollback()
             raise
-        except apsw.Error as error:  # what worked on the leader fails here: the contents differ
-            self.rollback()
-            raise self.failure(error) from error
+
+    def do(self, step: Step) -> None:
+        """Inside the open transaction, write what a step writes. Raises apsw.Error of FAULTS, OutOfStep and Differs."""
+        try:
+            self.stamp(step)
+            total = self.connection.total_changes()
+            for sql, params in step.statements:
+                self.connection.execute(sql, params)
+        except FAULTS:
+            raise
+        except apsw.Error as error:  # it worked on the leader
+            raise Differs(self.id, f"{type(error).__name__}: {error}") from error
+        if (changed := self.connection.total_changes() - total) != step.changed:
+            raise Differs(self.id, f"{changed} rows were changed, elsewhere {step.changed}")
 
     def commit(self) -> None:
         """Commit the open transaction, durably, in the file that is at the path."""

@@ -35,16 +35,17 @@ def _replay(mirror: Mirror, source: Mirror, done: list[int]) -> None:
         rows = cast(list[tuple[int, int, bytes]], source.connection.execute(sql, (here.seq,)).fetchall())
     if [row[0] for row in rows] != list(range(here.seq + 1, there.seq + 1)):
         raise OutOfStep(mirror.id, f"at transaction {here.seq} is too far behind {there.seq}, or ahead of it")
+    places = [here]
+    for _, epoch, packed in rows:
+        places.append(places[-1].after(epoch, packed, there.members))
+    if places[-1].chain != there.chain:  # before any of it is done: what was misread may be any statement at all
+        raise OutOfStep(mirror.id, "has another history")
     payloads = _Payloads(mirror, source)
     mirror.begin()
     try:
-        for _, epoch, packed in rows:
-            after = here.after(epoch, packed, there.members)
-            _redo(mirror, here, after, packed, payloads)
-            here = after
-            done.append(here.seq)
-        if here.chain != there.chain:
-            raise OutOfStep(mirror.id, "has another history")
+        for before, after, (_, _, packed) in zip(places, places[1:], rows, strict=False):
+            _redo(mirror, before, after, packed, payloads)
+            done.append(after.seq)
         _require_none_of(mirror, payloads.absent)
         mirror.commit()
     except BaseException:
@@ -54,11 +55,9 @@ def _replay(mirror: Mirror, source: Mirror, done: list[int]) -> None:
 
 def _redo(mirror: Mirror, here: Position, after: Position, packed: bytes, payloads: _Payloads) -> None:
     try:
-        step = Step(here, after, redo.unpack(packed, payloads.get), packed)
+        step = Step(here, after, *redo.unpack(packed, payloads.get), packed)
         with mirror.failures():
-            mirror.stamp(step)
-            for sql, params in step.statements:
-                mirror.connection.execute(sql, params)
+            mirror.do(step)
     except (apsw.Error, msgspec.MsgspecError) as error:
         raise mirror.failure(error) from error
 

@@ -77,9 +77,11 @@ class Snapshot(Reading):
 
 
 class Recorder(Reading):
-    """A `Transaction` that records. Many functions share it, one after another, each undone alone when it raises."""
+    """A `Transaction` that records. Many functions share it, one after another, each undone alone when it raises.
 
-    __slots__ = ("_connection", "_nested", "_total", "statements")
+    `statements` are those that changed anything, `counts` how many rows each did."""
+
+    __slots__ = ("_connection", "_nested", "_total", "counts", "statements")
 
     def __init__(self, connection: apsw.Connection) -> None:
         super().__init__(connection)
@@ -87,6 +89,7 @@ class Recorder(Reading):
         self._nested = False
         self._total = connection.total_changes()
         self.statements: list[Statement] = []
+        self.counts: list[int] = []
 
     def run(self, sql: str, *params: Value) -> int:
         if not self._nested:  # only what writes needs a savepoint
@@ -98,6 +101,7 @@ class Recorder(Reading):
         self._total = total
         if changed:
             self.statements.append((sql, params))
+            self.counts.append(changed)
         return changed
 
     def call(self, function: Callable[[Transaction], T]) -> T:
@@ -108,7 +112,7 @@ class Recorder(Reading):
             if self._connection.total_changes() != self._total:
                 raise CatalogError("a statement that writes must go through Transaction.run")
         except BaseException:
-            del self.statements[mark:]
+            del self.statements[mark:], self.counts[mark:]
             self._end("ROLLBACK TO call")
             raise
         self._end()
@@ -116,9 +120,11 @@ class Recorder(Reading):
 
     def define(self, sql: str) -> None:
         """Execute and record a statement that changes the schema."""
+        before = self._connection.total_changes()
         self._execute(sql)
-        self.statements.append((sql, ()))
         self._total = self._connection.total_changes()
+        self.statements.append((sql, ()))
+        self.counts.append(self._total - before)
 
     def _end(self, first: str | None = None) -> None:
         if self._nested:

@@ -23,6 +23,7 @@ from objstore.drives.format import Ballot
 
 _COUNTER = struct.Struct("<Q")
 _SUSPECT = "suspect-"
+_DOUBT, _SETTLED = "doubt", "settled"
 
 
 class File(msgspec.Struct, frozen=True):
@@ -119,6 +120,29 @@ class Shared:
         for path in found:
             path.unlink(missing_ok=True)
         return {path.name.removeprefix(_SUSPECT) for path in found}
+
+    def doubt(self) -> None:
+        """Note that mirrors contradict each other, and nobody knows yet which of them is right."""
+        (self._folder / _DOUBT).touch()
+
+    @property
+    def doubted(self) -> bool:
+        """Whether that was noted."""
+        return (self._folder / _DOUBT).exists()
+
+    def settle(self, *, alike: bool) -> None:
+        """The mirrors have been compared; `alike`: nothing was found, so that the leader is believed next time."""
+        if alike:
+            (self._folder / _SETTLED).touch()
+        (self._folder / _DOUBT).unlink(missing_ok=True)
+
+    def take_settled(self) -> bool:
+        """Whether a comparison found nothing since the last call."""
+        try:
+            (self._folder / _SETTLED).unlink()
+        except FileNotFoundError:
+            return False
+        return True
 
     def close(self) -> None:
         """Let go of the lock file and the map."""

@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Collection
 
 from objstore.catalog import ballots, copying
-from objstore.catalog.errors import CatalogError, MirrorFailed, OutOfStep
+from objstore.catalog.errors import CatalogError, Differs, MirrorFailed, OutOfStep
 from objstore.catalog.hands import together
 from objstore.catalog.members import Members
 from objstore.catalog.mirror import FILE, Mirror
@@ -162,8 +162,8 @@ def _copy_and_join(members: Members, drive: Drive) -> None:
 
 
 def _join(members: Members, drive: Drive) -> bool:
-    """Catch up by redo and become a member, under the lock; False where the redo log does not reach, or cannot be
-    read."""
+    """Catch up by redo and become a member, under the lock; False where the redo log does not reach, cannot be read,
+    or does something else here."""
     assert drive.id is not None
     try:
         mirror = Mirror(drive.id, drive.path / FILE, drive, strict=members.strict)
@@ -176,7 +176,7 @@ def _join(members: Members, drive: Drive) -> bool:
                 replay(mirror, members.mirrors[0])
             members.change([*members.mirrors, mirror])
         return True
-    except OutOfStep:
+    except (OutOfStep, Differs):
         return False
     except MirrorFailed as error:
         if error.drive == drive.id:

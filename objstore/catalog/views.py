@@ -130,10 +130,10 @@ def _broken_log(view: View) -> list[str]:
     """Whether each transaction of the redo log continues the one before it, up to where the mirror stands."""
     chain: bytes | None = None
     last = None
-    for seq, link, packed in view.rows("SELECT seq, chain, statements FROM redo ORDER BY seq"):
+    for seq, epoch, link, packed in view.rows("SELECT seq, epoch, chain, statements FROM redo ORDER BY seq"):
         if last is not None and seq != last + 1:
             return [f"the redo log has nothing between transactions {last} and {seq}"]
-        if chain is not None and redo.extend(chain, seq, packed) != link:
+        if chain is not None and redo.extend(chain, seq, epoch, packed) != link:
             return [f"transaction {seq} of the redo log does not match its checksum"]
         chain, last = link, seq
     position = view.position
@@ -151,11 +151,13 @@ def continues(leader: View, other: View) -> bool:
     return row is not None and row[0] == here.chain
 
 
-def odd_ones(looks: dict[str, Look]) -> dict[str, list[str]]:
+def odd_ones(
+    looks: dict[str, Look], better: Callable[[list[str]], str] = lambda drives: drives[0]
+) -> dict[str, list[str]]:
     """Of mirrors at one position (leader first), those that hold something else than most, with the tables concerned.
 
     Only mirrors in which nothing is wrong by itself are compared: however many are damaged, they are never believed
-    against one that is whole. Where as many say the one as the other, the leader is believed."""
+    against one that is whole. Where as many say the one as the other, `better` chooses from one drive of each."""
     whole = {drive: one.digests for drive, one in looks.items() if not one.problems}
     groups: list[list[str]] = []
     for drive, digests in whole.items():
@@ -165,6 +167,10 @@ def odd_ones(looks: dict[str, Look]) -> dict[str, list[str]]:
         else:
             same.append(drive)
     groups.sort(key=lambda group: -len(group))
+    tied = [group for group in groups if len(group) == len(groups[0])]
+    if len(tied) > 1:
+        chosen = better([group[0] for group in tied])
+        groups.sort(key=lambda group: group[0] != chosen)
     right = whole[groups[0][0]] if groups else {}
     return {
         drive: sorted(table for table in {*right, *whole[drive]} if right.get(table) != whole[drive].get(table))

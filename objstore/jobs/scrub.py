@@ -115,12 +115,7 @@ def _next(tx: Transaction) -> Round | None:
 
 
 async def _begin(catalog: Catalog, now_us: int) -> Round:
-    wrong = await asyncio.to_thread(mirror_checks.wrong_now, catalog)
-    whole = set(catalog.status().members) - set(wrong)
-    for drive, problems in wrong.items():
-        _log.error("the catalog mirror on drive %s is damaged: %s", drive, "; ".join(problems))
-        if whole:  # else each may hold what the others have lost: none is given up
-            catalog.suspect(drive)
+    wrong = await mirror_checks.compare(catalog, now_us)
 
     def enter(tx: Transaction) -> Round:
         row = tx.one("SELECT sum(length) FROM blobs")

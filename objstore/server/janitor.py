@@ -18,7 +18,16 @@ from objstore.drives.errors import DriveError
 from objstore.drives.lock import lock_drive
 from objstore.drives.state import DriveState
 from objstore.iam import service_access
-from objstore.jobs import catalog_snapshots, census, inventory, lifecycle, log_delivery, membership, scrub
+from objstore.jobs import (
+    catalog_snapshots,
+    census,
+    inventory,
+    lifecycle,
+    log_delivery,
+    membership,
+    mirror_checks,
+    scrub,
+)
 from objstore.jobs.compact import compact
 from objstore.jobs.deliver import Deliveries
 from objstore.jobs.heal import heal, queue_lost
@@ -43,7 +52,7 @@ _log = logging.getLogger(__name__)
 _WATCH, _REAP, _LIFECYCLE, _COUNT, _DELIVER = 1.0, 5.0, 2.0, 1.0, 0.25
 _MOVE, _MOVE_SECONDS = 1.0, 1.0  # shards are moved for so long, then there is a pause
 _SNAPSHOT, _SNAPSHOT_REST = 0.5, 60.0
-_INVENTORY, _LOGS, _SCRUB, _HEAL = 1.0, 1.0, 1.0, 1.0
+_INVENTORY, _LOGS, _SCRUB, _HEAL, _COMPARE = 1.0, 1.0, 1.0, 1.0, 1.0
 _SCRUB_REST = 4  # so many times as long as it took to look through a blob, at least
 _SOONEST = 0.25
 _MENDING = 8  # attempts to mend what a scrub found
@@ -160,6 +169,13 @@ class Janitor:
         """Whether an instance has ended since the last call: what it never published is left on the drives."""
         before, self._dead = self._dead, dead_instances(self._runtime)
         return bool(self._dead - before)
+
+    async def compare(self) -> None:
+        """Compare the catalog's mirrors: at once where they contradict each other, and otherwise every day."""
+        catalog = self._node.catalog
+        due = time.monotonic() >= self._quiet_until and now_us() >= catalog.read(mirror_checks.due_us)
+        if catalog.doubted or (due and self._node.read_only_reason() is None):
+            await mirror_checks.compare(catalog, now_us())
 
     async def scrub(self) -> None:
         """Look through one blob after the other, so that a round takes its period, or at once where that is wanted."""
@@ -290,6 +306,7 @@ async def work(orders: Orders) -> None:
             _forever(janitor.watch, _WATCH),
             _forever(janitor.heal, _HEAL),
             _forever(janitor.sweep, min(_REAP, max(_SOONEST, orders.settings.reap_grace))),
+            _forever(janitor.compare, _COMPARE),
             _forever(janitor.scrub, _SCRUB),
             _forever(janitor.move, _MOVE),
             _forever(janitor.restripe, _MOVE),

@@ -168,11 +168,11 @@ def put(
     objects, archived = _make_way(tx, bucket, key, there.current, replaced, now_us)
     if version.delete_marker:
         if there.current is not None:
-            tx.run("DELETE FROM objects WHERE bucket = ? AND key = ?", bucket.id, key)
+            _clear_current(tx, bucket, key, there.current)
         _archive(tx, bucket.id, key, version)
         archived += 1
     else:
-        _make_current(tx, bucket, key, version)
+        _make_current(tx, bucket, key, version, there.current)
         objects += 1
     size = version.size - (replaced.size if replaced is not None else 0)
     usage.add(tx, bucket.id, objects=objects, versions=archived, size=size)
@@ -250,7 +250,7 @@ def forget(tx: Transaction, bucket: Bucket, key: bytes, version: Version, now_us
     now = current(tx, bucket.id, key)
     if now is not None and now.ord == version.ord:
         snapshots.retain(tx, bucket, key, now_us)
-        tx.run("DELETE FROM objects WHERE bucket = ? AND key = ?", bucket.id, key)
+        _clear_current(tx, bucket, key, now)
         objects -= 1
         now = None
     else:
@@ -260,7 +260,7 @@ def forget(tx: Transaction, bucket: Bucket, key: bytes, version: Version, now_us
         next_ = newest_archived(tx, bucket.id, key)
         if next_ is not None and not next_.delete_marker:
             _unarchive(tx, bucket.id, key, next_)
-            _make_current(tx, bucket, key, next_)
+            _make_current(tx, bucket, key, next_, None)
             objects += 1
             archived -= 1
         elif next_ is not None:
@@ -338,12 +338,21 @@ def _store(tx: Transaction, version: Version, now_us: int) -> Version:
     )
 
 
-def _make_current(tx: Transaction, bucket: Bucket, key: bytes, version: Version) -> None:
-    tx.run(
-        "INSERT INTO objects (bucket, key, ord, era, record) VALUES (?, ?, ?, ?, ?) ON CONFLICT (bucket, key)"
-        " DO UPDATE SET ord = excluded.ord, era = excluded.era, record = excluded.record",
-        *(bucket.id, key, version.ord, bucket.era, pack(version)),
-    )
+def _make_current(tx: Transaction, bucket: Bucket, key: bytes, version: Version, now: Version | None) -> None:
+    """Make `version` the current object in the place of `now`. The statement names what it replaces, so that it does
+    the same on every mirror of the catalog or is noticed."""
+    row = (version.ord, bucket.era, pack(version), bucket.id, key)
+    if now is None:
+        tx.run("INSERT INTO objects (ord, era, record, bucket, key) VALUES (?, ?, ?, ?, ?)", *row)
+    else:
+        sql = "UPDATE objects SET ord = ?, era = ?, record = ? WHERE bucket = ? AND key = ? AND ord = ?"
+        done = tx.run(sql, *row, now.ord)
+        assert done == 1, "the current object is another one than was looked at"
+
+
+def _clear_current(tx: Transaction, bucket: Bucket, key: bytes, now: Version) -> None:
+    done = tx.run("DELETE FROM objects WHERE bucket = ? AND key = ? AND ord = ?", bucket.id, key, now.ord)
+    assert done == 1, "the current object is another one than was looked at"
 
 
 def _archive(tx: Transaction, bucket: int, key: bytes, version: Version) -> None:

@@ -28,11 +28,12 @@ import apsw
 
 from objstore.catalog import pages
 from objstore.drives.system import System
-from tests.faults.medium import Cached, Folder, Medium
+from tests.faults import misreads
+from tests.faults.medium import Cached, Folder, Medium, put
+from tests.faults.misreads import PAGE
 
 GROWING = frozenset({"pwritev", "preallocate", "open", "mkdir", "rename", "xWrite"})
 """Calls that a full disk refuses."""
-PAGE = 4096
 _HELD = 30.0  # seconds after which a hung call lets go by itself, should a test forget it
 
 
@@ -40,7 +41,10 @@ class Faults:
     """What goes wrong on the drives named (folders of the medium): `rates` from a kind to the share of calls it hits.
 
     Kinds: error (EIO), full (ENOSPC), short, slow, hang, and of reads rot (a flipped bit), stale (what was there at
-    the last sync), astray (another place of the file). Catalog files know error, full and slow, and their pages rot."""
+    the last sync), astray (another place of the file). Catalog files know error, full and slow, and their pages rot.
+    What nobody notices at once has kinds of its own: `page_stale` (what was there before), `page_astray`, and
+    `page_lost` (a write that never arrives, and reads as synced); `log_rot`, `log_stale`, `log_astray`, `log_short` of
+    the write-ahead log."""
 
     def __init__(self, seed: str, drives: Sequence[str] = (), **rates: float) -> None:
         self._seed = seed
@@ -251,7 +255,8 @@ class FaultyFile(apsw.VFSFile):
         self._path = path
         self._board = board
         self._medium = board.medium(path) if path else None
-        self._pages = bool(flags[0] & apsw.SQLITE_OPEN_MAIN_DB)  # what is in a log is not verified at every read
+        self._pages = bool(flags[0] & apsw.SQLITE_OPEN_MAIN_DB)
+        self._log = bool(flags[0] & apsw.SQLITE_OPEN_WAL)
         create = bool(flags[0] & apsw.SQLITE_OPEN_CREATE)
         # os_unix.c: the first sync of a log that was opened so syncs its folder too, whoever made the file
         self._sync_folder = create and not flags[0] & apsw.SQLITE_OPEN_MAIN_DB
@@ -284,9 +289,18 @@ class FaultyFile(apsw.VFSFile):
 
     def xWrite(self, data: Any, offset: int) -> None:
         with self._call("xWrite") as medium:
+            if medium is not None and (self._pages or self._log):
+                if (there := min(len(data), super().xFileSize() - offset)) > 0:
+                    put(self._node.before, offset, super().xRead(there, offset))
+                if self._pages and self._strikes(medium, "xWrite of pages", "page_lost"):
+                    return
             super().xWrite(data, offset)
             if medium is not None:
                 self._node.write(offset, bytes(data))
+
+    def _strikes(self, medium: Medium, call: str, kind: str) -> bool:
+        faults = self._board.faults
+        return faults.strikes(faults.of(self._board.drive(medium, self._path), call), kind)
 
     def xTruncate(self, newsize: int) -> None:
         with self._call("xTruncate") as medium:
@@ -315,15 +329,40 @@ class FaultyFile(apsw.VFSFile):
     def xRead(self, amount: int, offset: int) -> bytes:
         with self._call("xRead", change=False) as medium:
             data = super().xRead(amount, offset)
-            if medium is None or not self._pages:
+            if medium is None or not data or not (self._pages or self._log):
                 return data
-            faults = self._board.faults
-            chance = faults.of(self._board.drive(medium, self._path), "xRead of pages")
-            if chance is None or not data or not faults.strikes(chance, "rot"):
+            call = "xRead of pages" if self._pages else "xRead of the log"
+            chance = self._board.faults.of(self._board.drive(medium, self._path), call)
+            if chance is None:
                 return data
-            rotten = bytearray(data)
-            rotten[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
-            return bytes(rotten)
+            return self._page(data, offset, chance) if self._pages else self._of_log(data, offset, chance)
+
+    def _page(self, data: bytes, offset: int, chance: Random) -> bytes:
+        """What a read of pages gives."""
+        strikes = self._board.faults.strikes
+        if strikes(chance, "rot"):
+            data = misreads.rotten(data, chance)
+        if len(data) == PAGE and strikes(chance, "page_stale"):
+            data = misreads.stale(self._node, data, offset)
+        if len(data) == PAGE and strikes(chance, "page_astray"):
+            data = misreads.astray(data, offset, self._content(), PAGE, chance)
+        return data
+
+    def _of_log(self, data: bytes, offset: int, chance: Random) -> bytes:
+        """What a read of the log gives."""
+        strikes = self._board.faults.strikes
+        if strikes(chance, "log_rot"):
+            data = misreads.rotten(data, chance)
+        if strikes(chance, "log_stale"):
+            data = misreads.stale(self._node, data, offset)
+        if strikes(chance, "log_astray"):
+            data = misreads.astray(data, offset, self._content(), misreads.FRAME, chance)
+        if strikes(chance, "log_short"):
+            data = misreads.short(data, chance)
+        return data
+
+    def _content(self) -> bytes:
+        return super().xRead(super().xFileSize(), 0)
 
 
 class FaultyFiles(apsw.VFS):

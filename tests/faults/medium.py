@@ -25,12 +25,15 @@ IGNORED = ("-shm", "lock")
 
 
 class Cached:
-    """A file: `durable` is on the disk; `pending` are (offset, bytes) written since, or (length, None)."""
+    """A file: `durable` is on the disk; `pending` are (offset, bytes) written since, or (length, None).
+
+    `before` is what stood at each place before its last write, as far as whoever wrote there told."""
 
     def __init__(self, durable: bytes = b"") -> None:
         self.durable = bytearray(durable)
         self.pending: list[tuple[int, bytes | None]] = []
         self.size = len(durable)
+        self.before = bytearray()
 
     def write(self, offset: int, data: bytes) -> None:
         self.pending.append((offset, data))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from collections.abc import Iterator
@@ -213,3 +214,77 @@ def test_sqlite_notices_pages_that_read_wrong(disk: Disk) -> None:
     disk.board.faults.end()
     connection.close()
     assert pages.connect(path).execute("SELECT length(x) FROM t").get == 100_000
+
+
+def test_sqlite_is_given_old_and_other_pages_and_loses_writes(disk: Disk) -> None:
+    """All with checksums that match: nothing is said."""
+    path = disk.root / "file"
+    connection = pages.create(path)
+    connection.execute("CREATE TABLE t (x)")
+    connection.execute("CREATE TABLE u (x)")
+    for table, value in (("t", 1), ("u", 2)):
+        connection.execute(f"INSERT INTO {table} VALUES (?)", (value,))
+    connection.execute("UPDATE t SET x = 3")
+    connection.close()
+
+    def read(**rates: float) -> set[int]:
+        """What t holds, by many connections."""
+        disk.board.faults = Faults("", ["file"], **rates)
+        seen = set()
+        for _ in range(30):
+            connection = pages.connect(path)
+            seen.update(row[0] for row in connection.execute("SELECT x FROM t"))
+            connection.close()
+        disk.board.faults.end()
+        return seen
+
+    assert read() == {3}
+    assert read(page_stale=0.5) == {1, 3}
+    seen: set[int] = set()
+    with contextlib.suppress(apsw.Error):  # it may be noticed, or not
+        seen = read(page_astray=0.1)
+    assert seen <= {2, 3}
+    connection = pages.connect(path)
+    disk.board.faults = Faults("", ["file"], page_lost=1.0)
+    connection.execute("UPDATE u SET x = 4")
+    disk.board.faults.end()
+    connection.close()
+    connection = pages.connect(path)
+    assert connection.execute("SELECT x FROM u").get == 2
+    connection.close()
+
+
+@pytest.mark.parametrize("kind", ["log_rot", "log_stale", "log_astray", "log_short"])
+def test_what_a_log_gives_is_not_what_was_written(disk: Disk, kind: str) -> None:
+    """SQLite verifies a log when it is recovered, and takes what precedes the first frame that is not whole."""
+    path = disk.root / "file"
+    connection = pages.create(path)
+    connection.pragma("journal_mode", "wal")
+    connection.pragma("wal_autocheckpoint", 0)
+    connection.execute("CREATE TABLE t (x)")
+    for turn in range(2):
+        for number in range(5):
+            connection.execute("INSERT INTO t VALUES (?)", (10 * turn + number,))
+        if not turn:
+            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+    connection.close()
+    struck = False
+    for seed in range(20):
+        disk.board.faults = Faults(f"{seed}", ["file-wal"], **{kind: 0.2})
+        path.with_name("file-shm").unlink(missing_ok=True)
+        try:
+            recovered = pages.connect(path)
+        except apsw.Error:
+            continue  # noticed
+        finally:
+            struck |= bool(disk.board.faults.struck)
+            disk.board.faults.end()
+        connection = pages.connect(path)
+        seen = [row[0] for row in connection.execute("SELECT x FROM t")]
+        assert seen == [0, 1, 2, 3, 4, 10, 11, 12, 13, 14][: len(seen)]
+        assert len(seen) >= 5, "these are in the file itself"
+        for one in (connection, recovered):
+            one.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            one.close()
+    assert struck
