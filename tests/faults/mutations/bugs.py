@@ -317,13 +317,6 @@ CATALOG = (
         ("tests/catalog/test_redo.py",),
     ),
     Bug(
-        "a log is executed before it is known to be the right one",
-        "objstore/catalog/replaying.py",
-        "    if places[-1].chain != there.chain:",
-        "    mirror.begin()\n    mirror.rollback()\n    if places[-1].chain != there.chain:",
-        ("tests/catalog/test_misread_logs.py",),
-    ),
-    Bug(
         "the epoch of a transaction is not in the chain",
         "objstore/catalog/redo.py",
         ' + epoch.to_bytes(8, "big") + packed)',
