@@ -131,18 +131,23 @@ def test_no_client_hears_of_it(pool: Pool, harm: Callable[[Path, Path], None]) -
 
 
 def test_two_mirrors_that_contradict_each_other(tmp_path: Path) -> None:
-    """As after a page that its drive never wrote: one holds less than the other, and every checksum matches. What
-    stands on it waits until they have been compared; the one that contradicts itself is made again, leader or not."""
+    """As after a page that its drive never wrote: one holds an older version of an object, or none, and every checksum
+    matches. What stands on it waits until they have been compared; the one that contradicts itself is made again,
+    leader or not, and where neither does, the one that does not lead."""
     with serving(tmp_path, drives=2, workers=1) as server:
         keys = fill(server, 6)
         s3 = server.client()
-        for drive, key in ((1, keys[0]), (0, keys[1])):
+        harms = (
+            (1, "UPDATE objects SET ord = ord - 1 WHERE key = ?", keys[0]),
+            (0, "DELETE FROM objects WHERE key = ?", keys[1]),
+        )
+        for drive, harm, key in harms:
             until(lambda: info(server)["healing"]["mirrors"] == 0, "both mirrors are there")
             mirror = server.drives[drive] / "catalog.db"
             with mirror.open("rb") as before:
                 with contextlib.closing(pages.connect(mirror)) as connection:
                     connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-                    connection.execute("DELETE FROM objects WHERE key = ?", (key.encode(),))
+                    connection.execute(harm, (key.encode(),))
                 with pytest.raises(ClientError) as refused:
                     s3.put_object(Bucket=BUCKET, Key=key, Body=body(key))
                 assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
