@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import os
 import shlex
+import statistics
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from objstore.cli.bench import access, costs, filling, heal, memory, servers, transfers
+from objstore.cli.bench import access, costs, filling, heal, memory, servers, starts, transfers
 from objstore.cli.bench.costs import Cost, Paid, Signer
 from objstore.cli.bench.servers import BUCKET, Server, described, running
 from objstore.store.types import ObjectName
@@ -245,6 +246,18 @@ def _heal(options: argparse.Namespace, folder: Path) -> Table:
     return shown
 
 
+# --- starts
+
+
+def _starts(options: argparse.Namespace, folder: Path) -> Table:
+    found = starts.measure(_ours(options, folder), options.rounds)
+    shown = Table("start", "median", title=f"{_setting(options)}, {options.rounds} starts on drives in use")
+    shown.add_row("until the first answer", f"{statistics.median(one.seconds for one in found):.2f} s")
+    shown.add_row("processor time", f"{statistics.median(one.processors for one in found):.2f} s")
+    shown.add_row("memory of all processes", f"{statistics.median(one.memory for one in found) / (1 << 20):.0f} MiB")
+    return shown
+
+
 _KINDS: dict[str, Callable[[argparse.Namespace, Path], Table]] = {
     "transfers": _transfers,
     "copies": _copies,
@@ -253,4 +266,5 @@ _KINDS: dict[str, Callable[[argparse.Namespace, Path], Table]] = {
     "access": _access,
     "memory": _memory,
     "heal": _heal,
+    "starts": _starts,
 }

@@ -8,9 +8,9 @@ import time
 import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from objstore.cli.bench.costs import Signer
+from objstore.cli.bench.processes import peak
 from objstore.cli.bench.servers import BUCKET, Server
 
 _PART = 1 << 30
@@ -76,25 +76,3 @@ def _get(signer: Signer) -> int:
         size += got
     connection.close()
     return size
-
-
-def peak(process: int) -> int:
-    """The most bytes that any child of the process ever had resident."""
-    return max(map(_peak, _children(process)))
-
-
-def _children(process: int) -> list[Path]:
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = stat.read_text().rpartition(")")[2].split()[1]
-        except OSError:
-            continue  # it has ended
-        if int(parent) == process:
-            found.append(stat.parent)
-    return found
-
-
-def _peak(folder: Path) -> int:
-    lines = (folder / "status").read_text().splitlines()
-    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM"))

@@ -108,7 +108,7 @@ def _await_answer(server: Server, process: subprocess.Popen[bytes]) -> None:
                 return
         except OSError:
             pass
-        time.sleep(0.1)
+        time.sleep(0.01)
     raise SettingsError(f"{server.label} did not answer within {_START_SECONDS:.0f} s")
 
 
