@@ -14,7 +14,8 @@ import pytest
 
 from tests.harness import Running
 
-FILES = 2000
+FOLDERS = 20
+FILES = 1100  # more than a page of a listing
 Run = Callable[..., str]
 
 
@@ -48,11 +49,11 @@ def run(server: Running, tmp_path: Path) -> Run:
 
 @pytest.fixture(scope="session")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of 2,000 small files, some with names that need quoting, and one file of 20 MiB; all an hour old, for
+    """A folder of many small files, some with names that need quoting, and one file of 20 MiB; all an hour old, for
     `sync` takes what is as new as its copy, which the store dates to the second, for newer."""
     root = tmp_path_factory.mktemp("tree") / "tree"
     for number in range(FILES):
-        folder = root / f"folder {number % 20:02}" / ("ünder" if number % 3 else "plain+&")
+        folder = root / f"folder {number % FOLDERS:02}" / ("ünder" if number % 3 else "plain+&")
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"file {number}").write_bytes(str(number).encode() * (number % 40 + 1))
     (root / "large.bin").write_bytes(os.urandom(20 << 20))
