@@ -30,7 +30,7 @@ class _Element:
 
 
 def compile_shape(shape: Shape) -> NodeReader:
-    """Return what reads a node of `shape`."""
+    """Return what reads a node of `shape`; of an operation's input, what does not stand in the request's head."""
     if isinstance(shape, StructureShape):
         return _structure(shape)
     if isinstance(shape, ListShape):
@@ -68,7 +68,8 @@ def is_flattened(shape: Shape) -> bool:
 
 def _structure(shape: StructureShape) -> NodeReader:
     elements: dict[str, _Element] = {}
-    for member, inner in shape.members.items():
+    inside = {name: inner for name, inner in shape.members.items() if "location" not in inner.serialization}
+    for member, inner in inside.items():
         if inner.serialization.get("xmlAttribute"):
             name = "@" + inner.serialization["name"].rpartition(":")[2]
         else:
@@ -76,7 +77,7 @@ def _structure(shape: StructureShape) -> NodeReader:
         repeated = isinstance(inner, ListShape) and is_flattened(inner)
         read = compile_shape(inner.member if isinstance(inner, ListShape) and repeated else inner)
         elements[name] = _Element(member, read, repeated)
-    required = frozenset(shape.required_members)
+    required = inside.keys() & shape.required_members
 
     def structure(node: Node) -> dict[str, Any]:
         members: dict[str, Any] = {}

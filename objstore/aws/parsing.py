@@ -73,7 +73,7 @@ class Parser:
             shape = inner[payload] if payload is not None else model.input_shape
             assert shape is not None
             self._root = shape.serialization.get("name", shape.name)
-            self._document = documents.compile_shape(shape) if payload is not None else _body_of(model)
+            self._document = documents.compile_shape(shape)
 
     def _take(self, member: str, shape: Shape) -> bool:
         """Note how a member outside the body is read; False for one in the body."""
@@ -177,30 +177,6 @@ class Parser:
                 kind = "header" if rule.in_header else "parameter"
                 return AwsError("InvalidRequest", f"Missing required {kind} for this request: {rule.name}")
         return AwsError("InvalidRequest", f"{member} is missing in this request")
-
-
-def _body_of(model: OperationModel) -> documents.NodeReader:
-    """For the rare operation whose members stand in the root of its document, beside others in the head."""
-    shape = model.input_shape
-    assert shape is not None
-    readers = {
-        documents.element_name(name, inner): (name, documents.compile_shape(inner))
-        for name, inner in shape.members.items()
-        if "location" not in inner.serialization
-    }
-    required = {name for name in shape.required_members if "location" not in shape.members[name].serialization}
-
-    def body(node: Any) -> Members:
-        members = {}
-        for element, value in (node or {}).items() if isinstance(node, Mapping | None) else ():
-            if element in readers:
-                member, read = readers[element]
-                members[member] = read(value)
-        if not members.keys() >= required:
-            raise Malformed(f"{', '.join(sorted(required - members.keys()))} is missing")
-        return members
-
-    return body
 
 
 def _rule(member: str, shape: Shape, *, in_header: bool) -> _Rule:
