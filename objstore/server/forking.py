@@ -27,6 +27,7 @@ from objstore.server.settings import SettingsError
 T = TypeVar("T")
 
 _FORK = multiprocessing.get_context("fork")
+_KILLED_SECONDS = 1.0
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -83,7 +84,7 @@ def _begin(name: str, lifeline: Lifeline, work: Callable[[], None], without: Ite
 
 
 class Apart(Generic[T]):
-    """`work` in a process of its own, beside this one. A context: the process has ended when it is left."""
+    """`work` in a process of its own, beside this one. A context: nothing is done there any more when it is left."""
 
     def __init__(self, lifeline: Lifeline, work: Callable[[], T]) -> None:
         self._receiver, sender = _FORK.Pipe(duplex=False)
@@ -107,8 +108,7 @@ class Apart(Generic[T]):
     def __exit__(self, *_: object) -> None:
         self._receiver.close()
         self._process.kill()  # whoever leaves has the answer, or does not want it any more
-        self._process.join()
-        self._process.close()
+        self._process.join(_KILLED_SECONDS)  # a disk that hangs keeps it in the kernel, perhaps for ever
 
 
 def _outcome(work: Callable[[], T]) -> T | SettingsError:
