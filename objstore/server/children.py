@@ -1,25 +1,31 @@
-"""Children of the supervisor, workers and the jobs process: started again when they die."""
+"""Children of the supervisor, workers and the jobs process: started again when they die, and ended when they hang.
+
+A child whose event loop stands still serves nobody, and may hold what others wait for: the commit lock, or connections.
+So each says every second that it goes on, and one that has not for long is killed. What counts is the time that the
+supervisor has itself seen pass: when all of them were frozen together, nobody hung.
+"""
 
 from __future__ import annotations
 
 import socket
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.context import ForkProcess
 from pathlib import Path
 from typing import Literal
 
-from objstore.server.forking import Lifeline, describe, forked
+from objstore.server.forking import Lifeline, Pulse, describe, forked
 from objstore.server.settings import Settings
 
 _FIRST_DELAY, _LONGEST_DELAY, _STEADY = 0.2, 10.0, 30.0
+_LOOK_SECONDS = 1.0  # the most that may have passed between two looks at a child
 
 
 @dataclass(frozen=True, slots=True)
 class Orders:
     """What a child is to be: its `role` and `number`, the runtime directory, the sockets on which it listens (workers
-    only), ids of drives that are to be looked through (jobs only)."""
+    only), ids of drives that are to be looked through (jobs only); and the `pulse` by which it is seen to go on."""
 
     role: Literal["worker", "jobs"]
     number: int
@@ -27,6 +33,7 @@ class Orders:
     runtime: Path
     sockets: tuple[socket.socket, ...] = ()
     doubtful: tuple[str, ...] = ()
+    pulse: Pulse = field(default_factory=Pulse)
 
 
 class Child:
@@ -48,6 +55,9 @@ class Child:
         self._started = 0.0
         self._delay = _FIRST_DELAY
         self._not_before = 0.0
+        self._beat = orders.pulse.count()
+        self._looked = 0.0
+        self._still = 0.0
 
     @property
     def name(self) -> str:
@@ -55,13 +65,15 @@ class Child:
 
     def start(self) -> None:
         """Start the process. Raises OSError where the system has no room for it."""
-        self._started = time.monotonic()
+        self._started = self._looked = time.monotonic()
+        self._still = 0.0
         self._process = forked(
             f"objstore {self.orders.role}", self._lifeline, lambda: self._become(self.orders), without=self._without
         )
 
     def revive(self) -> str | None:
-        """Start the process again if it has ended; the answer says what happened, None if nothing did.
+        """Start the process again if it has ended, and kill it if it hangs; the answer says what happened, None if
+        nothing did. To be called often.
 
         One that dies at once again and again is started ever more slowly, up to every ten seconds.
         """
@@ -69,7 +81,7 @@ class Child:
         if self._process is not None:
             code = self._process.exitcode
             if code is None:
-                return None
+                return self._end_if_hung(now)
             self._process.close()
             self._process = None
             self._put_off(now)
@@ -81,6 +93,17 @@ class Child:
                 self._put_off(now)
                 return f"{self.name} cannot be started: {error.strerror}; trying again"
         return None
+
+    def _end_if_hung(self, now: float) -> str | None:
+        beat = self.orders.pulse.count()
+        self._still = self._still + min(now - self._looked, _LOOK_SECONDS) if beat == self._beat else 0.0
+        self._beat, self._looked = beat, now
+        most = self.orders.settings.limits.hung_seconds
+        if self._process is None or self._still < most:
+            return None
+        self._still = 0.0
+        self._process.kill()
+        return f"{self.name} has stood still for {most:g} s; killing it"
 
     def _put_off(self, now: float) -> None:
         self._delay = _FIRST_DELAY if now - self._started > _STEADY else min(self._delay * 2, _LONGEST_DELAY)

@@ -11,6 +11,7 @@ process outlives it for longer than it takes to drain.
 from __future__ import annotations
 
 import gc
+import mmap
 import multiprocessing
 import os
 import signal
@@ -49,6 +50,21 @@ class Lifeline:
     def _watch(self) -> None:
         self._there.recv(1)
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+class Pulse:
+    """Tells the process that made it whether one that it forked goes on."""
+
+    def __init__(self) -> None:
+        self._count = mmap.mmap(-1, mmap.PAGESIZE)  # shared, and nobody else's
+
+    def beat(self) -> None:
+        """Say so, in the process that was forked."""
+        self._count[0] = (self._count[0] + 1) % 256
+
+    def count(self) -> int:
+        """Another number than before, when it has said so since."""
+        return self._count[0]
 
 
 def forked(

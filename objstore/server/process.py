@@ -15,6 +15,7 @@ from collections.abc import Coroutine
 import uvloop
 
 from objstore.server.children import Orders
+from objstore.server.forking import Pulse
 from objstore.server.janitor import work
 from objstore.server.worker import serve
 
@@ -22,12 +23,13 @@ from objstore.server.worker import serve
 # make coding four to six times slower (measured with erasure.encode of 4 MiB at 2+2).
 _M_TRIM_THRESHOLD, _TRIM = -1, 128 << 20
 _M_MMAP_THRESHOLD, _MMAP = -3, 32 << 20
+_BEAT = 1.0
 
 
 def become(orders: Orders) -> None:
     """Be what the orders say until SIGTERM."""
     _reuse_large_blocks()
-    uvloop.run(serve(orders) if orders.role == "worker" else _until_terminated(work(orders)))
+    uvloop.run(_seen(orders.pulse, serve(orders) if orders.role == "worker" else _until_terminated(work(orders))))
 
 
 def _reuse_large_blocks() -> None:
@@ -35,6 +37,18 @@ def _reuse_large_blocks() -> None:
     if hasattr(libc, "mallopt"):  # glibc's alone
         libc.mallopt(_M_MMAP_THRESHOLD, _MMAP)
         libc.mallopt(_M_TRIM_THRESHOLD, _TRIM)
+
+
+async def _seen(pulse: Pulse, work: Coroutine[object, object, None]) -> None:
+    """Do `work` on a loop that is seen to turn."""
+
+    def beat() -> None:
+        pulse.beat()
+        loop.call_later(_BEAT, beat)
+
+    loop = asyncio.get_running_loop()
+    beat()
+    await work
 
 
 async def _until_terminated(work: Coroutine[object, object, None]) -> None:

@@ -46,6 +46,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     keep_alive_seconds: int = 75
     idle_seconds: float = 60.0
     drain_seconds: int = 30
+    hung_seconds: float = 30.0
     connections: int = 10_000
     requests: int = 512
     failed_signatures: float = 1.0
@@ -255,6 +256,8 @@ def _check(s: Settings) -> None:
     _check_kms(s.kms)
     if s.limits.connections < 1 or s.limits.requests < 1:
         raise SettingsError("limits: connections and requests are numbers for each worker, at least 1")
+    if s.limits.hung_seconds < 2:
+        raise SettingsError("limits: hung_seconds is at least 2: a process says every second that it goes on")
     if s.catalog_snapshots.interval <= 0:
         raise SettingsError("catalog_snapshots.interval: seconds, more than 0")
     if min(s.catalog_snapshots.hourly, s.catalog_snapshots.daily) < 0:

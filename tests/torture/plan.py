@@ -52,6 +52,11 @@ class Plan:
     def parity(self) -> int:
         return PARITY[self.drives]
 
+    @property
+    def hung_seconds(self) -> float:
+        """Half of all stores take a process that is paused for one that hangs, and kill it."""
+        return random.Random(f"{self.seed}/hung").choice((2.0, 30.0))
+
     def round(self, number: int) -> Round:
         chance = random.Random(f"{self.seed}/round/{number}")
         victims = tuple(sorted(chance.sample(range(self.drives), chance.randint(1, self.parity))))

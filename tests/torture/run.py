@@ -46,7 +46,9 @@ class Run:
         self.rounds = 0
         self._folder = folder
         self._disks = Disks(folder, self.plan.drives)
-        (folder / "settings.toml").write_text(f"reap_grace = {GRACE_SECONDS}\n")
+        (folder / "settings.toml").write_text(
+            f"reap_grace = {GRACE_SECONDS}\n[limits]\nhung_seconds = {self.plan.hung_seconds}\n"
+        )
         self.server = Running(
             drives=self._disks.drives,
             log=folder / "server.log",
