@@ -227,11 +227,11 @@ def test_order_of_a_key_holds_through_refusals_and_kills(tmp_path: Path) -> None
             s3.create_bucket(Bucket="ordered")
             tell(s3, "ordered", "s3:ObjectCreated:Put")
             sizes: dict[str, list[int]] = {"a": [], "b": [], "c": []}
-            for number in range(30):
+            for number in range(18):
                 key = "abc"[number % 3]
                 s3.put_object(Bucket="ordered", Key=key, Body=b"x" * number)
                 sizes[key].append(number)
-                if number == 15:
+                if number == 9:
                     running.kill()
                     running.start()
                     s3 = running.client()
