@@ -115,7 +115,7 @@ def _wrong(members: Members, failures: dict[Mirror, MirrorFailed]) -> dict[Mirro
         return {**others, leader: MirrorFailed(leader.id, f"{voices} other mirrors contradict it: {reason}")}
     if others:
         return others
-    members.shared.doubt()
+    members.shared.doubt(waited_for=True)
     raise Contradiction(f"as many mirrors contradict drive {leader.id} as agree with it: {reason}")
 
 

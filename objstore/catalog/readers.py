@@ -24,6 +24,7 @@ import apsw
 from objstore.catalog import pages
 from objstore.catalog.errors import CorruptRecord, MirrorFailed
 from objstore.catalog.mirror import FAULTS, connect
+from objstore.catalog.sampling import Sampler
 from objstore.catalog.session import Reading, Snapshot
 from objstore.catalog.shared import File, Shared
 from objstore.catalog.transaction import Transaction
@@ -74,6 +75,7 @@ class Readers:
         self._changing = threading.Lock()
         self._source = _Source(-1, ())
         self._local = _Local()
+        self._sampler = Sampler(shared, lambda: self.members, lambda file: _open(file, strict=strict, looking=True))
 
     def read(self, function: Callable[[Transaction], T]) -> T:
         """Run a function that only reads. Raises what it raises; MirrorFailed when no member can answer."""
@@ -101,6 +103,8 @@ class Readers:
     def _end_turn(self, turn: _Turn | None) -> None:
         if turn is not None and self._local.turn is turn:
             self._local.turn = None
+            if self._sampler.due:
+                self._sampler.take(turn.pair[1].asked())
             self._put_back(turn.source, turn.pair)
 
     @property
@@ -181,6 +185,7 @@ class Readers:
 
     def close(self) -> None:
         """Let go of all connections."""
+        self._sampler.close()
         with self._changing:
             self._source.close()
             self._source = _Source(-1, ())
@@ -190,9 +195,9 @@ def _is_damage(error: Exception) -> bool:
     return isinstance(error, CorruptRecord) or pages.is_damage(error)
 
 
-def _open(file: File, *, strict: bool) -> apsw.Connection:
+def _open(file: File, *, strict: bool, looking: bool = False) -> apsw.Connection:
     """A connection that only reads. Yet whoever closes a mirror last moves its log into the file, and has to sync it
-    before the log goes."""
+    before the log goes; not one that is only `looking`."""
     path = Path(file.path)
     connection = connect(path, strict=strict, cache_kib=_CACHE_KIB)
     try:
@@ -204,6 +209,8 @@ def _open(file: File, *, strict: bool) -> apsw.Connection:
         connection.close()
         raise apsw.CantOpenError(f"{path} was replaced")
     connection.pragma("query_only", True)
+    if looking:
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
     return connection
 
 

@@ -71,6 +71,10 @@ class Snapshot(Reading):
             row = self._rows[asked] = super().one(sql, *params)
             return row
 
+    def asked(self) -> list[tuple[str, tuple[Value, ...]]]:
+        """What was asked of it for one row."""
+        return list(self._rows)
+
     def forget(self) -> None:
         """The snapshot ends: what was read of it is of the past."""
         self._rows.clear()

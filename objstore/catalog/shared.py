@@ -23,7 +23,7 @@ from objstore.drives.format import Ballot
 
 _COUNTER = struct.Struct("<Q")
 _SUSPECT = "suspect-"
-_DOUBT, _SETTLED = "doubt", "settled"
+_DOUBT, _WAITED_FOR, _SETTLED = "doubt", "doubt-of-a-write", "settled"
 
 
 class File(msgspec.Struct, frozen=True):
@@ -121,9 +121,13 @@ class Shared:
             path.unlink(missing_ok=True)
         return {path.name.removeprefix(_SUSPECT) for path in found}
 
-    def doubt(self) -> None:
-        """Note that mirrors contradict each other, and nobody knows yet which of them is right."""
-        (self._folder / _DOUBT).touch()
+    def doubt(self, *, waited_for: bool = False) -> None:
+        """Note that mirrors contradict each other, and nobody knows yet which of them is right; `waited_for` by a
+        write."""
+        with contextlib.suppress(OSError):
+            (self._folder / _DOUBT).touch()
+            if waited_for:
+                (self._folder / _WAITED_FOR).touch()
 
     @property
     def doubted(self) -> bool:
@@ -131,13 +135,15 @@ class Shared:
         return (self._folder / _DOUBT).exists()
 
     def settle(self, *, alike: bool) -> None:
-        """The mirrors have been compared; `alike`: nothing was found, so that the leader is believed next time."""
-        if alike:
+        """The mirrors have been compared; `alike`: nothing was found, so that a write that waited for it believes the
+        leader next time."""
+        if alike and (self._folder / _WAITED_FOR).exists():
             (self._folder / _SETTLED).touch()
-        (self._folder / _DOUBT).unlink(missing_ok=True)
+        for name in (_WAITED_FOR, _DOUBT):
+            (self._folder / name).unlink(missing_ok=True)
 
     def take_settled(self) -> bool:
-        """Whether a comparison found nothing since the last call."""
+        """Whether a comparison that a write waited for found nothing since the last call."""
         try:
             (self._folder / _SETTLED).unlink()
         except FileNotFoundError:

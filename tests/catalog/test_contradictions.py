@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import itertools
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
 
-from objstore.catalog import pages
+from objstore.catalog import pages, sampling
 from objstore.catalog.errors import Contradiction
 
 from .deployment import Deployment
@@ -93,3 +98,62 @@ def test_where_a_comparison_finds_nothing_the_leader_is_believed(tmp_path: Path)
         deployment.notice()
         deployment.assert_equal()
         assert deployment.names() == {"a", "b", "a2", "b2"}
+
+
+def read_for_a_while(deployment: Deployment, until: Callable[[], bool]) -> bool:
+    """Ask for one row, turn after turn, until it is so; False where it never is."""
+
+    async def turns() -> bool:
+        for _ in range(500):
+            deployment.catalog.read(lambda tx: tx.one("SELECT value FROM settings WHERE name = ?", "a"))
+            await asyncio.sleep(0.002)
+            if until():
+                return True
+        return False
+
+    return asyncio.run(turns())
+
+
+@pytest.mark.parametrize("slot", [0, 1, 2])
+def test_what_is_read_again_and_again_is_asked_of_the_others_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slot: int
+) -> None:
+    monkeypatch.setattr(sampling, "EVERY_SECONDS", 0.0)
+    deployment = Deployment(tmp_path, 4)
+    with deployment.running() as catalog:
+        deployment.put("a")
+        alter(deployment, slot, "UPDATE settings SET value = x'00' WHERE name = 'a'")
+        assert read_for_a_while(deployment, lambda: catalog.doubted)
+        assert deployment.members() == [0, 1, 2], "nobody is given up yet"
+
+
+def test_mirrors_that_are_alike_are_never_doubted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They commit one after the other: they are asked at one transaction, or not at all."""
+    monkeypatch.setattr(sampling, "EVERY_SECONDS", 0.0)
+    deployment = Deployment(tmp_path, 4)
+    with deployment.running() as catalog:
+        deployment.put("a")
+        over = threading.Event()
+        asked: list[object] = []
+        real = sampling._different
+
+        def different(*arguments: Any) -> str | None:
+            asked.append(arguments)
+            return real(*arguments)
+
+        monkeypatch.setattr(sampling, "_different", different)
+
+        def write() -> None:
+            for number in itertools.count():
+                deployment.write(lambda tx, n=number: tx.run("UPDATE settings SET value = ?", b"%d" % n))
+                if over.is_set():
+                    return
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            assert not read_for_a_while(deployment, lambda: catalog.doubted)
+        finally:
+            over.set()
+            writer.join()
+        assert len(asked) > 3

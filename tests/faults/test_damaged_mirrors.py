@@ -155,5 +155,21 @@ def test_two_mirrors_that_contradict_each_other(tmp_path: Path) -> None:
                 made_again(server, mirror, os.fstat(before.fileno()).st_ino)
             s3.put_object(Bucket=BUCKET, Key=key, Body=body(key))
         check(server, keys)
+
+        # what nobody writes, and clients read: drive 1 leads now
+        until(lambda: info(server)["healing"]["mirrors"] == 0, "both mirrors are there")
+        mirror = server.drives[0] / "catalog.db"
+        with mirror.open("rb") as before:
+            with contextlib.closing(pages.connect(mirror)) as connection:
+                connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+                connection.execute("DELETE FROM objects WHERE key = ?", (keys[2].encode(),))
+
+            def made_again_by_reading() -> bool:
+                check(server, keys[2:3])
+                with contextlib.suppress(FileNotFoundError):
+                    return mirror.stat().st_ino != os.fstat(before.fileno()).st_ino
+                return False
+
+            until(made_again_by_reading, "a client's reads show it", 60)
         verified = run(server, "verify")
         assert verified.status == 0, verified.out + verified.err

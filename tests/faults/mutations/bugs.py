@@ -352,6 +352,20 @@ CATALOG = (
         ("tests/faults/test_damaged_mirrors.py::test_two_mirrors_that_contradict_each_other",),
     ),
     Bug(
+        "mirrors are asked at different transactions",
+        "objstore/catalog/sampling.py",
+        "        if places[0] == places[1]:\n",
+        "        if places:\n",
+        ("tests/catalog/test_contradictions.py",),
+    ),
+    Bug(
+        "an answer that differs is told nobody",
+        "objstore/catalog/sampling.py",
+        "            self._shared.doubt()\n",
+        "            pass\n",
+        ("tests/catalog/test_contradictions.py",),
+    ),
+    Bug(
         "an object is put over whatever is there",
         "objstore/store/versions.py",
         'era = ?, record = ? WHERE bucket = ? AND key = ? AND ord = ?"',
