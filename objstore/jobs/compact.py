@@ -19,6 +19,7 @@ from erasure import SHARD_HEADER
 from objstore.blobs import Blobs
 from objstore.blobs.errors import BlobError
 from objstore.blobs.ids import created_ms
+from objstore.blobs.rebuild import Pace, at_once
 from objstore.blobs.records import pack_record, place_of, unpack_record
 from objstore.blobs.types import Append, BlobInfo, Extent, Written
 from objstore.catalog.catalog import Catalog
@@ -39,7 +40,13 @@ _log = logging.getLogger(__name__)
 
 
 async def compact(
-    pool: Pool, catalog: Catalog, blobs: Blobs, after: bytes = b"", *, old_seconds: float = OLD_SECONDS
+    pool: Pool,
+    catalog: Catalog,
+    blobs: Blobs,
+    after: bytes = b"",
+    *,
+    old_seconds: float = OLD_SECONDS,
+    pace: Pace = at_once,
 ) -> tuple[bytes, int]:
     """Look at the next blobs behind `after`: where to go on, empty at the end, and how many blobs were moved."""
     found = await asyncio.to_thread(catalog.read, lambda tx: repair.shares(tx, after, PAGE))
@@ -52,7 +59,7 @@ async def compact(
         dead = 1 - alive / max(1, length - SHARD_HEADER)
         try:
             if info is not None and await _worth_it(pool, info, dead):
-                count += await rewrite(catalog, blobs, info)
+                count += await rewrite(catalog, blobs, info, pace)
         except (BlobError, DriveError) as error:
             _log.warning("blob %s is not compacted: %s", blob.hex(), error)
     return (found[-1][0] if len(found) == PAGE else b"", count)
@@ -68,12 +75,12 @@ async def _worth_it(pool: Pool, info: BlobInfo, dead: float) -> bool:
     return dead >= DEAD or not all([await drive.punches() for drive in there])
 
 
-async def rewrite(catalog: Catalog, blobs: Blobs, info: BlobInfo) -> bool:
+async def rewrite(catalog: Catalog, blobs: Blobs, info: BlobInfo, pace: Pace = at_once) -> bool:
     """Write what is alive in a sealed blob once more, as new blobs are laid out now; the old one is dead then.
 
     Raises BlobError, DriveError; then nothing has changed."""
     copies = [
-        (append.offset, await copy(blobs, info, append, info.layout.parity))
+        (append.offset, await copy(blobs, info, append, info.layout.parity, pace))
         for append in catalog.read(lambda tx: repair.appends(tx, info.id))
     ]
     now = now_us()
@@ -82,7 +89,7 @@ async def rewrite(catalog: Catalog, blobs: Blobs, info: BlobInfo) -> bool:
     return True
 
 
-async def copy(blobs: Blobs, info: BlobInfo, append: Append, parity: int) -> Written:
+async def copy(blobs: Blobs, info: BlobInfo, append: Append, parity: int, pace: Pace = at_once) -> Written:
     """Write the bytes of an append once more, with its record. Raises BlobError, DriveError."""
     record = unpack_record(await blobs.record(info, append))
     origin = record.origin or place_of(info.id, append.offset)
@@ -90,6 +97,7 @@ async def copy(blobs: Blobs, info: BlobInfo, append: Append, parity: int) -> Wri
     try:
         async for piece in blobs.read([Extent(info.id, *append, 0, append.size)], 0, append.size):
             await writer.write(piece)
+            await pace()
         return await writer.finish(pack_record(msgspec.structs.replace(record, origin=origin)))
     except BaseException:
         await writer.abort()

@@ -15,13 +15,13 @@ from typing import NamedTuple
 
 from objstore.blobs import Blobs
 from objstore.blobs.errors import BlobError
-from objstore.blobs.rebuild import Pace, at_once
 from objstore.blobs.types import BlobInfo
 from objstore.catalog.catalog import Catalog
 from objstore.catalog.transaction import Transaction
 from objstore.drives.drive import Drive
 from objstore.drives.errors import DriveError
 from objstore.drives.pool import Pool
+from objstore.jobs.pace import Pace, unpaced
 from objstore.store import repair
 from objstore.store.repair import MissingShard
 
@@ -64,15 +64,16 @@ async def heal(
     blobs: Blobs,
     *,
     placing: asyncio.Lock | None = None,
-    pace: Pace = at_once,
+    pace: Pace | None = None,
 ) -> Healed:
     """One pass over the queue. `placing` is held while a shard is placed and not yet recorded."""
+    placing, pace = placing or asyncio.Lock(), pace or unpaced()
     whole = failed = waiting = 0
     after = (b"", -1)
     while page := catalog.read(lambda tx, after=after: repair.missing_shards(tx, after, _PAGE)):  # type: ignore[misc]
         for missing in page:
             after = (missing.blob, missing.shard)
-            async with placing or contextlib.nullcontext():
+            async with pace.holding(placing):
                 info = catalog.read(lambda tx, blob=missing.blob: repair.blob(tx, blob))  # type: ignore[misc]
                 if info is None or missing.shard not in info.missing:
                     continue  # it was healed beside us, or is no more

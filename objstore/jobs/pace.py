@@ -1,23 +1,28 @@
 """Working for a share of the time, in slices: whoever else wants the drives waits for a slice at most.
 
-pace = Pace(0.5)
+budget = Budget(0.5)      # one for all that goes on beside requests
+pace = Pace(budget)       # one for each job
 for step in steps:
     work(step)
-    await pace()      # rests where a slice is over
+    await pace()          # rests where a slice is over, and while another job owes a rest
+
+However many jobs there are, together they work for no more than their share: each slice of work is followed by a rest
+in which none of them begins a step.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 SLICE = 0.05
 """Seconds of work without a rest."""
 
 
-class Pace:
-    """`share` of the time, up to 1, is for work; `sleep` and `clock` are for tests."""
+class Budget:
+    """`share` of the time, up to 1, is for the work of all jobs; `sleep` and `clock` are for tests."""
 
     def __init__(
         self,
@@ -26,21 +31,54 @@ class Pace:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.clock = clock
         self._factor = 1 / share - 1
         self._sleep = sleep
-        self._clock = clock
-        self._since: float | None = None
+        self._rest_until = clock()
+
+    def owe(self, worked: float) -> None:
+        """So many seconds were worked: a rest follows, behind those that are owed already."""
+        self._rest_until = max(self._rest_until, self.clock()) + worked * self._factor
+
+    async def rest(self) -> None:
+        """Wait until no rest is owed by anybody."""
+        while (left := self._rest_until - self.clock()) > 0:
+            await self._sleep(left)
+
+
+class Pace:
+    """One job's; what it is awaited behind is a step. The first one begins now."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._worked = 0.0
+        self._since = budget.clock()
 
     def begin(self) -> None:
-        """Work begins now: what was before was no work."""
-        self._since = self._clock()
+        """A step begins now: there was nothing to do since the last one."""
+        self._since = self._budget.clock()
+
+    @contextlib.asynccontextmanager
+    async def holding(self, lock: asyncio.Lock) -> AsyncIterator[None]:
+        """Hold a lock. Waiting for it is no work."""
+        self._stop()
+        async with lock:
+            self.begin()
+            yield
 
     async def __call__(self) -> None:
         """A step is done."""
-        now = self._clock()
-        worked = 0.0 if self._since is None else now - self._since
-        if self._since is None:
-            self._since = now
-        elif worked >= SLICE and self._factor:
-            await self._sleep(worked * self._factor)
-            self._since = self._clock()
+        self._stop()
+        if self._worked >= SLICE:
+            self._budget.owe(self._worked)
+            self._worked = 0.0
+        await self._budget.rest()
+        self.begin()
+
+    def _stop(self) -> None:
+        self._worked += self._budget.clock() - self._since
+
+
+def unpaced() -> Pace:
+    """The pace of work that never rests."""
+    return Pace(Budget(1.0))

@@ -6,6 +6,9 @@ the old shard in force, and at most a file that nothing refers to.
 
 A shard that no other drive can take, because each has one of the blob already, cannot move. Then what is alive in the
 blob is written once more, as new blobs are laid out on the drives that stay, and the old blob dies as a whole.
+
+Moves go on beside requests, so they are made at a pace (`pace.py`). `placing` is held while a shard is placed and not
+yet recorded.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from objstore.drives.drive import Drive
 from objstore.drives.errors import DriveError
 from objstore.drives.pool import Pool
 from objstore.jobs.compact import rewrite
+from objstore.jobs.pace import Pace
 from objstore.store import balancing, membership, repair
 from objstore.store.balancing import Round
 from objstore.store.membership import Course, Held, Stage
@@ -42,7 +46,16 @@ class Moved(NamedTuple):
     problem: str = ""
 
 
-async def empty(pool: Pool, catalog: Catalog, blobs: Blobs, name: str, proceed: Callable[[], bool]) -> Moved:
+async def empty(
+    pool: Pool,
+    catalog: Catalog,
+    blobs: Blobs,
+    name: str,
+    proceed: Callable[[], bool],
+    *,
+    placing: asyncio.Lock,
+    pace: Pace,
+) -> Moved:
     """Move what the drive `name` holds, or should hold, elsewhere, until `proceed` says that it is enough for now."""
     count, problem, after = 0, "", b""
     while found := catalog.read(lambda tx, after=after: repair.shards_on(tx, name, after, PAGE)):  # type: ignore[misc]
@@ -51,10 +64,12 @@ async def empty(pool: Pool, catalog: Catalog, blobs: Blobs, name: str, proceed: 
             if not proceed():
                 return Moved(count, problem)
             try:
-                count += await _away(pool, catalog, blobs, blob, shard)
+                async with pace.holding(placing):
+                    count += await _away(pool, catalog, blobs, blob, shard, pace)
             except (BlobError, DriveError) as error:
                 problem = str(error)
                 _log.warning("shard %d of blob %s stays on its drive: %s", shard, blob.hex(), error)
+            await pace()
     return Moved(count, problem)
 
 
@@ -66,14 +81,14 @@ def homeless(pool: Pool, catalog: Catalog) -> list[str]:
     return [drive for drive in catalog.read(lambda tx: repair.drives_of(tx, "shards")) if drive not in known]
 
 
-async def _away(pool: Pool, catalog: Catalog, blobs: Blobs, blob: bytes, shard: int) -> bool:
+async def _away(pool: Pool, catalog: Catalog, blobs: Blobs, blob: bytes, shard: int, pace: Pace) -> bool:
     info = catalog.read(lambda tx: repair.blob(tx, blob))
     if info is None or not info.sealed or not catalog.read(lambda tx: repair.appends(tx, blob)):
         return False  # an open blob is sealed soon; a dead one is about to be unlinked
     target = max(_spare(pool, info), key=lambda drive: drive.free, default=None)
     if target is None:
-        return await rewrite(catalog, blobs, info)
-    return await _relocate(catalog, blobs, info, shard, target)
+        return await rewrite(catalog, blobs, info, pace)
+    return await _relocate(catalog, blobs, info, shard, target, pace)
 
 
 def _spare(pool: Pool, info: BlobInfo) -> list[Drive]:
@@ -81,12 +96,12 @@ def _spare(pool: Pool, info: BlobInfo) -> list[Drive]:
     return [one for one in pool.writable() if one.id not in info.drives and one.usage.spare >= info.length]
 
 
-async def _relocate(catalog: Catalog, blobs: Blobs, info: BlobInfo, shard: int, target: Drive) -> bool:
+async def _relocate(catalog: Catalog, blobs: Blobs, info: BlobInfo, shard: int, target: Drive, pace: Pace) -> bool:
     """Raises BlobError, DriveError; then nothing has changed."""
     appends = catalog.read(lambda tx: repair.appends(tx, info.id))
     assert target.id is not None, "a drive that is online has an identity"
     drive, offsets = target.id, {append.offset for append in appends}
-    await blobs.rebuild(info, shard, target, appends)
+    await blobs.rebuild(info, shard, target, appends, pace)
     done = await catalog.write(lambda tx: repair.relocated(tx, info, shard, drive, offsets))
     if not done:
         await target.unlink(info.id, shard)
@@ -94,7 +109,15 @@ async def _relocate(catalog: Catalog, blobs: Blobs, info: BlobInfo, shard: int, 
     return done
 
 
-async def balance(pool: Pool, catalog: Catalog, blobs: Blobs, proceed: Callable[[], bool]) -> Moved:
+async def balance(
+    pool: Pool,
+    catalog: Catalog,
+    blobs: Blobs,
+    proceed: Callable[[], bool],
+    *,
+    placing: asyncio.Lock,
+    pace: Pace,
+) -> Moved:
     """Go on with the walk that spreads blobs evenly, by the next blobs; nothing is done where there is none."""
     round_ = catalog.read(balancing.standing)
     if round_ is None:
@@ -107,10 +130,12 @@ async def balance(pool: Pool, catalog: Catalog, blobs: Blobs, proceed: Callable[
             break
         after = blob
         try:
-            count += await _level(pool, catalog, blobs, blob, loads)
+            async with pace.holding(placing):
+                count += await _level(pool, catalog, blobs, blob, loads, pace)
         except (BlobError, DriveError) as error:
             problem = str(error)
             _log.warning("blob %s is not moved: %s", blob.hex(), error)
+        await pace()
     moved, ended = round_.moved + count, len(found) < PAGE and after == (found[-1] if found else round_.after)
     # a walk that moved something may have left what another one can move
     following = None if ended and not moved else Round(now_us()) if ended else Round(round_.began_us, after, moved)
@@ -118,7 +143,7 @@ async def balance(pool: Pool, catalog: Catalog, blobs: Blobs, proceed: Callable[
     return Moved(count, problem)
 
 
-async def _level(pool: Pool, catalog: Catalog, blobs: Blobs, blob: bytes, loads: dict[str, int]) -> bool:
+async def _level(pool: Pool, catalog: Catalog, blobs: Blobs, blob: bytes, loads: dict[str, int], pace: Pace) -> bool:
     """Move the shard of a blob that is on the fullest drive to the emptiest, where that makes them more even."""
     info = catalog.read(lambda tx: repair.blob(tx, blob))
     if info is None or info.missing:
@@ -133,7 +158,7 @@ async def _level(pool: Pool, catalog: Catalog, blobs: Blobs, blob: bytes, loads:
     after = (loads.get(name, 0) + info.length) / max(1, loads.get(name, 0) + drives[name].free)
     if level > full * (1 - _UNEVEN) or after > full:
         return False
-    if not await _relocate(catalog, blobs, info, shard, drives[name]):
+    if not await _relocate(catalog, blobs, info, shard, drives[name], pace):
         return False
     loads[source] = loads.get(source, 0) - info.length
     loads[name] = loads.get(name, 0) + info.length

@@ -16,6 +16,7 @@ import msgspec
 from objstore.blobs import Blobs
 from objstore.blobs.errors import BlobError
 from objstore.blobs.geometry import choose_layout
+from objstore.blobs.rebuild import Pace
 from objstore.blobs.types import Append, geometry_of
 from objstore.catalog.catalog import Catalog
 from objstore.drives.errors import DriveError
@@ -31,7 +32,13 @@ _log = logging.getLogger(__name__)
 
 
 async def restripe(
-    pool: Pool, catalog: Catalog, blobs: Blobs, classes: Mapping[str, int], proceed: Callable[[], bool]
+    pool: Pool,
+    catalog: Catalog,
+    blobs: Blobs,
+    classes: Mapping[str, int],
+    proceed: Callable[[], bool],
+    *,
+    pace: Pace,
 ) -> int:
     """Go on with the walk that runs, until `proceed` says that it is enough for now; how many appends were written."""
     walk = begun = catalog.read(restriping.standing)
@@ -40,7 +47,7 @@ async def restripe(
     problem = _not_all_there(pool)
     try:
         while not problem and walk is not None and proceed():
-            walk = await _step(pool, catalog, blobs, classes, walk, proceed)
+            walk = await _step(pool, catalog, blobs, classes, walk, proceed, pace)
     except (BlobError, DriveError) as error:
         problem = str(error)
         _log.warning("restriping waits: %s", error)
@@ -58,7 +65,13 @@ def _not_all_there(pool: Pool) -> str:
 
 
 async def _step(
-    pool: Pool, catalog: Catalog, blobs: Blobs, classes: Mapping[str, int], walk: Walk, proceed: Callable[[], bool]
+    pool: Pool,
+    catalog: Catalog,
+    blobs: Blobs,
+    classes: Mapping[str, int],
+    walk: Walk,
+    proceed: Callable[[], bool],
+    pace: Pace,
 ) -> Walk | None:
     """Past the next versions; None at the end."""
     page = catalog.read(lambda tx: restriping.following(tx, walk, PAGE))
@@ -68,7 +81,8 @@ async def _step(
             return msgspec.structs.replace(walk, moved=walk.moved + moved)
         parity = classes.get(version.storage_class, pool.parity)
         for place in catalog.read(lambda tx, version=version: restriping.places(tx, version)):  # type: ignore[misc]
-            moved += await _anew(pool, catalog, blobs, place, parity)
+            moved += await _anew(pool, catalog, blobs, place, parity, pace)
+        await pace()
         walk = msgspec.structs.replace(behind, moved=walk.moved)
     walk = msgspec.structs.replace(walk, moved=walk.moved + moved)
     if len(page) == PAGE:
@@ -78,7 +92,7 @@ async def _step(
     return msgspec.structs.replace(walk, noncurrent=True, bucket=0, key=b"", ord=0)
 
 
-async def _anew(pool: Pool, catalog: Catalog, blobs: Blobs, place: Place, parity: int) -> bool:
+async def _anew(pool: Pool, catalog: Catalog, blobs: Blobs, place: Place, parity: int, pace: Pace) -> bool:
     """Write an append again where its geometry is not that of today. Raises BlobError, DriveError."""
     info = catalog.read(lambda tx: repair.blob(tx, place.blob))
     staying = sum(not one.draining for one in pool.drives)
@@ -86,6 +100,6 @@ async def _anew(pool: Pool, catalog: Catalog, blobs: Blobs, place: Place, parity
         return False
     if place.refs > 1 and parity < info.layout.parity:
         return False  # others may be promised more
-    written = await copy(blobs, info, Append(place.offset, place.head, place.size), parity)
+    written = await copy(blobs, info, Append(place.offset, place.head, place.size), parity, pace)
     now = now_us()
     return await catalog.write(lambda tx: extents.move(tx, place.blob, place.offset, written, now))

@@ -31,7 +31,7 @@ from objstore.jobs import (
 from objstore.jobs.compact import compact
 from objstore.jobs.deliver import Deliveries
 from objstore.jobs.heal import heal, queue_lost
-from objstore.jobs.pace import Pace
+from objstore.jobs.pace import Budget, Pace
 from objstore.jobs.reap import clear, reap
 from objstore.jobs.relocate import balance, empty, homeless
 from objstore.jobs.restripe import restripe
@@ -50,7 +50,7 @@ from objstore.targets.opening import open_target
 
 _log = logging.getLogger(__name__)
 _WATCH, _REAP, _LIFECYCLE, _COUNT, _DELIVER = 1.0, 5.0, 2.0, 1.0, 0.25
-_MOVE, _MOVE_SECONDS = 1.0, 1.0  # shards are moved for so long, then there is a pause
+_MOVE, _MOVE_SECONDS = 1.0, 1.0  # shards are moved for so long, then everything is looked at anew
 _SNAPSHOT, _SNAPSHOT_REST = 0.5, 60.0
 _INVENTORY, _LOGS, _SCRUB, _HEAL, _COMPARE = 1.0, 1.0, 1.0, 1.0, 1.0
 _SCRUB_REST = 4  # so many times as long as it took to look through a blob, at least
@@ -71,7 +71,10 @@ class Janitor:
         # a start, or what made a snapshot fail, has other things to do first than what can wait a minute
         self._quiet_until = time.monotonic() + min(_SNAPSHOT_REST, node.settings.catalog_snapshots.interval)
         self._compacted = b""  # the blob that the walk over all of them has come to
-        self._pace = Pace(node.settings.heal_share)
+        budget = Budget(node.settings.heal_share)  # of all that moves bytes beside requests
+        self._healing, self._mending, self._moving, self._restriping, self._compacting = (
+            Pace(budget) for _ in range(5)
+        )
         self._placing = asyncio.Lock()  # a shard is placed before it is recorded: no orphan, no leftover until then
         settings = node.settings
         self._deliveries = Deliveries(
@@ -139,9 +142,9 @@ class Janitor:
         """Make again what shards lack, and look through drives that came back, for a share of the time."""
         node = self._node
         if node.read_only_reason() is None and not self._mirrors_come_first():
-            self._pace.begin()
-            await heal(node.pool, node.catalog, node.blobs, placing=self._placing, pace=self._pace)
-            await census.look_through(node.catalog, node.blobs, self._pace)
+            self._healing.begin()
+            await heal(node.pool, node.catalog, node.blobs, placing=self._placing, pace=self._healing)
+            await census.look_through(node.catalog, node.blobs, self._healing)
 
     def _mirrors_come_first(self) -> bool:
         """Whether healing waits: the catalog is mirrored again first, unless that takes long."""
@@ -163,7 +166,8 @@ class Janitor:
         await reap(node.catalog, node.blobs, self._grace, running.oldest(reads(self._runtime), self._lives))
         async with self._placing:
             await clear(node.catalog, node.pool)
-        self._compacted, _ = await compact(node.pool, node.catalog, node.blobs, self._compacted)
+        self._compacting.begin()
+        self._compacted, _ = await compact(node.pool, node.catalog, node.blobs, self._compacted, pace=self._compacting)
 
     def _somebody_died(self) -> bool:
         """Whether an instance has ended since the last call: what it never published is left on the drives."""
@@ -200,32 +204,44 @@ class Janitor:
         node = self._node
         for _ in range(_MENDING):
             await node.catalog.maintain()
-            await heal(node.pool, node.catalog, node.blobs, placing=self._placing)
+            self._mending.begin()
+            await heal(node.pool, node.catalog, node.blobs, placing=self._placing, pace=self._mending)
             if not node.catalog.read(lambda tx: repair.missing_shards(tx, limit=1, sealed=False)):
                 break
             await asyncio.sleep(_WATCH)
 
-    async def move(self) -> None:
-        """Empty drives that are to leave, bring blobs to drives that hold fewer, a while at a time."""
+    async def move(self) -> bool:
+        """Empty drives that are to leave, bring blobs to drives that hold fewer, a while at a time, for a share of it;
+        whether there may be more to do."""
         node = self._node
         if node.read_only_reason() is not None:
-            return
+            return False
+        self._moving.begin()
         end = time.monotonic() + _MOVE_SECONDS
+
+        def proceed() -> bool:
+            return time.monotonic() < end
+
         courses = node.catalog.read(courses_of)
         draining = [drive for drive, course in courses.items() if course.stage is Stage.DRAINING]
-        async with self._placing:
-            for drive in [*draining, *homeless(node.pool, node.catalog)]:
-                moved = await empty(node.pool, node.catalog, node.blobs, drive, lambda: time.monotonic() < end)
-                await membership.tell_problem(node.catalog, drive, moved.problem)
-            while not draining and time.monotonic() < end and node.catalog.read(balancing.standing) is not None:
-                await balance(node.pool, node.catalog, node.blobs, lambda: time.monotonic() < end)
+        rooms = (node.pool, node.catalog, node.blobs)
+        for drive in [*draining, *homeless(node.pool, node.catalog)]:
+            moved = await empty(*rooms, drive, proceed, placing=self._placing, pace=self._moving)
+            await membership.tell_problem(node.catalog, drive, moved.problem)
+        while not draining and proceed() and node.catalog.read(balancing.standing) is not None:
+            await balance(*rooms, proceed, placing=self._placing, pace=self._moving)
+        return not proceed()
 
-    async def restripe(self) -> None:
-        """Bring what is stored to the geometry of today, a while at a time."""
+    async def restripe(self) -> bool:
+        """Bring what is stored to the geometry of today, a while at a time, for a share of it; whether there may be
+        more to do."""
         node, end = self._node, time.monotonic() + _MOVE_SECONDS
-        if node.read_only_reason() is None:
-            classes = node.store.storage_classes
-            await restripe(node.pool, node.catalog, node.blobs, classes, lambda: time.monotonic() < end)
+        if node.read_only_reason() is not None:
+            return False
+        self._restriping.begin()
+        classes, pace = node.store.storage_classes, self._restriping
+        await restripe(node.pool, node.catalog, node.blobs, classes, lambda: time.monotonic() < end, pace=pace)
+        return time.monotonic() >= end
 
     async def snapshot(self) -> None:
         """Take a snapshot of the catalog where one is due."""

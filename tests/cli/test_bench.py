@@ -15,7 +15,7 @@ SMALL = "--workers 1 --objects 3 --rounds 1 --large 1 --copied 2 --keys 2000 --t
 
 def test_every_case_gives_a_row(tmp_path: Path) -> None:
     kinds = ["--only", "transfers", "--only", "copies", "--only", "listings", "--only", "encryption"]
-    kinds += ["--only", "access", "--only", "heal", "--only", "starts"]
+    kinds += ["--only", "access", "--only", "heal", "--only", "drain", "--only", "starts"]
     command = [sys.executable, "-m", "objstore", "bench", "--folder", str(tmp_path), *kinds, *SMALL.split()]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     for row in (
@@ -29,6 +29,8 @@ def test_every_case_gives_a_row(tmp_path: Path) -> None:
         "64 KiB PUT",
         "99 %",
         "until the first answer",
+        "MiB of shards healed",
+        "MiB of shards moved",
         f"delimiter, {PREFIXES} prefixes",
     ):
         assert row in printed

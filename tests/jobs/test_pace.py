@@ -1,38 +1,113 @@
-"""Work takes its share of the time, a slice at a time."""
+"""Work takes its share of the time, a slice at a time, however many jobs there are."""
 
 from __future__ import annotations
 
 import asyncio
+import heapq
+import itertools
+from collections.abc import Awaitable
 
 import pytest
 
-from objstore.jobs.pace import SLICE, Pace
+from objstore.jobs.pace import SLICE, Budget, Pace
+
+
+class World:
+    """A clock that moves when all tasks sleep, to the first that wakes; and when who worked."""
+
+    def __init__(self, share: float) -> None:
+        self.now = 0.0
+        self.rests: list[float] = []
+        self.worked: list[tuple[float, float]] = []
+        self._order = itertools.count()
+        self._sleeping: list[tuple[float, int, asyncio.Event]] = []
+        self.budget = Budget(share, sleep=self._rest, clock=lambda: self.now)
+
+    async def _rest(self, seconds: float) -> None:
+        self.rests.append(seconds)
+        await self.sleep(seconds)
+
+    async def sleep(self, seconds: float) -> None:
+        woken = asyncio.Event()
+        heapq.heappush(self._sleeping, (self.now + seconds, next(self._order), woken))
+        await woken.wait()
+
+    async def work(self, seconds: float) -> None:
+        began = self.now
+        await self.sleep(seconds)
+        self.worked.append((began, self.now))
+
+    async def play(self, *tasks: Awaitable[None]) -> None:
+        """Until all are done."""
+        running = asyncio.gather(*tasks)
+        while not running.done():
+            for _ in range(10):  # whoever can go on does
+                await asyncio.sleep(0)
+            if self._sleeping:
+                self.now, _, woken = heapq.heappop(self._sleeping)
+                woken.set()
+        await running
+
+    def busy(self) -> float:
+        """For how long anybody worked."""
+        total = end = 0.0
+        for began, ended in sorted(self.worked):
+            total += max(0.0, ended - max(began, end))
+            end = max(end, ended)
+        return total
 
 
 @pytest.mark.parametrize("share", [0.1, 0.25, 0.5, 0.8, 1.0])
 def test_work_takes_its_share(share: float) -> None:
-    now, rests, worked = 0.0, [], 0.0
+    world = World(share)
 
-    async def sleep(seconds: float) -> None:
-        nonlocal now
-        rests.append(seconds)
-        now += seconds
-
-    async def work() -> None:
-        nonlocal now, worked
-        pace = Pace(share, sleep=sleep, clock=lambda: now)
-        pace.begin()
+    async def job() -> None:
+        pace = Pace(world.budget)
         for step in range(300):
-            took = 0.004 if step % 50 else 1.3 * SLICE
-            now, worked = now + took, worked + took
+            await world.work(0.004 if step % 50 else 1.3 * SLICE)
             await pace()
-        assert worked / now == pytest.approx(share, rel=0.1)
-        now += 100.0  # nothing was done
-        before = len(rests)
+        assert world.busy() / world.now == pytest.approx(share, rel=0.1)
+        await world.sleep(100.0)  # nothing was to be done
+        before = len(world.rests)
         pace.begin()
         await pace()
-        assert len(rests) == before
+        assert len(world.rests) == before
 
-    asyncio.run(work())
-    assert max(rests, default=0.0) <= 2.3 * SLICE * (1 / share - 1) + 1e-9
-    assert bool(rests) == (share < 1)
+    asyncio.run(world.play(job()))
+    assert max(world.rests, default=0.0) <= 2.3 * SLICE * (1 / share - 1) + 1e-9
+    assert bool(world.rests) == (share < 1)
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.8])
+def test_jobs_share_it(share: float) -> None:
+    """Two that take short steps, and one that takes longer ones than a slice."""
+    world = World(share)
+
+    async def job(step: float) -> None:
+        pace = Pace(world.budget)
+        for _ in range(int(6 / step)):
+            await world.work(step)
+            await pace()
+
+    asyncio.run(world.play(job(0.007), job(0.011), job(2 * SLICE)))
+    assert share / 2 <= world.busy() / world.now <= share * 1.05
+
+
+def test_who_waits_for_a_lock_does_not_work() -> None:
+    world, lock = World(0.5), asyncio.Lock()
+
+    async def holder() -> None:
+        async with lock:
+            await world.sleep(50.0)
+
+    async def job() -> None:
+        await world.sleep(0.001)
+        pace = Pace(world.budget)
+        for _ in range(5):
+            await world.work(0.6 * SLICE)
+            async with pace.holding(lock):
+                await world.work(0.6 * SLICE)
+            await pace()
+
+    asyncio.run(world.play(holder(), job()))
+    assert sum(world.rests) == pytest.approx(6 * SLICE)

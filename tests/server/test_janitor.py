@@ -16,12 +16,13 @@ from objstore.blobs.types import Append, BlobInfo, Written
 from objstore.drives.drive import Drive
 from objstore.drives.state import DriveState
 from objstore.jobs import restripe
+from objstore.jobs.pace import Budget, Pace
 from objstore.server.janitor import Janitor
 from objstore.server.node import Node, open_node
 from objstore.server.runtime import hold_instance
 from objstore.server.settings import Settings
 from objstore.server.supervisor import _prepare
-from objstore.store import membership, repair, restriping
+from objstore.store import balancing, membership, repair, restriping
 from objstore.store.store import now_us
 from objstore.store.types import NewObject
 from tests.store.fakes import OWNER, source
@@ -122,7 +123,7 @@ class Beside:
         await asyncio.wait((sweep, waits), return_when=asyncio.FIRST_COMPLETED)
         waits.cancel()
 
-    async def until(self, job: Callable[[], Awaitable[None]], done: Callable[[], bool]) -> None:
+    async def until(self, job: Callable[[], Awaitable[object]], done: Callable[[], bool]) -> None:
         """Do a job, and what it waits for, until it is done; and sweep once more."""
         while not done():
             await self.janitor.watch()
@@ -185,6 +186,70 @@ def test_a_shard_that_a_move_has_placed_and_not_yet_recorded_is_no_orphan(tmp_pa
     play(tmp_path, scene)
 
 
+class Watched(Pace):
+    """Tells how many bytes were written without a chance to rest, at most."""
+
+    def __init__(self) -> None:
+        super().__init__(Budget(1.0))
+        self.most = self.written = 0
+
+    async def __call__(self) -> None:
+        self.written = 0
+        await super().__call__()
+
+    def between(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        """Look on at a call of a drive that writes at an offset."""
+
+        def looked_on(drive: Drive, blob: bytes, shard: int, offset: int, buffers: Sequence[Any], **how: Any) -> Any:
+            self.written += sum(len(memoryview(buffer)) for buffer in buffers)
+            self.most = max(self.most, self.written)
+            return call(drive, blob, shard, offset, buffers, **how)
+
+        return looked_on
+
+
+def test_whatever_moves_bytes_rests_between_steps(tmp_path: Path) -> None:
+    async def scene(worker: Node, janitor: Janitor) -> None:
+        for key in ("object", "another"):
+            await put(worker, key, os.urandom(40 * MIB))
+        beside, jobs = Beside(worker, janitor), janitor._node
+        janitor._moving = janitor._restriping = watched
+
+        def holders() -> list[tuple[str, ...]]:
+            """The drives of each blob."""
+            rows = jobs.catalog.read(lambda tx: tx.all("SELECT DISTINCT blob FROM extents"))
+            return [beside.info(blob).drives for (blob,) in rows]
+
+        async def until(job: Callable[[], Awaitable[object]], done: Callable[[], bool]) -> None:
+            watched.most = watched.written = 0
+            await beside.until(job, done)
+            assert MIB < watched.most < 20 * MIB
+
+        async def drain(drive: str) -> None:
+            await jobs.catalog.write(lambda tx: membership.drain(tx, drive, "drive", now_us()))
+            await until(janitor.move, lambda: all(drive not in drives for drives in holders()))
+
+        await join(beside, tmp_path / "drive4")
+        fifth = next(one.id for one in jobs.pool.drives if one.path == tmp_path / "drive4")
+        await until(janitor.move, lambda: any(fifth in drives for drives in holders()))
+        await jobs.catalog.write(lambda tx: balancing.note(tx, None))
+        first, second, *_ = holders()[0]
+        await drain(first)  # there is a drive that its shards can move to
+        assert [len(drives) for drives in holders()] == [4, 4]
+        await drain(second)  # there is none: all is written anew
+        assert [len(drives) for drives in holders()] == [3, 3]
+        await jobs.catalog.write(lambda tx: membership.keep(tx, first, "drive"))
+        await jobs.catalog.write(lambda tx: membership.keep(tx, second, "drive"))
+        await jobs.catalog.write(lambda tx: restriping.start(tx, now_us()))
+        await until(janitor.restripe, lambda: jobs.catalog.read(restriping.standing) is None)
+        assert [len(drives) for drives in holders()] == [5, 5]
+
+    watched = Watched()
+    calls = {name: watched.between(getattr(Drive, name)) for name in ("write", "append")}
+    with mock.patch.multiple(Drive, **calls):
+        play(tmp_path, scene)
+
+
 def test_what_is_restriped_and_not_yet_recorded_is_no_orphan(tmp_path: Path) -> None:
     async def scene(worker: Node, janitor: Janitor) -> None:
         data = os.urandom(5 * MIB)
@@ -193,8 +258,8 @@ def test_what_is_restriped_and_not_yet_recorded_is_no_orphan(tmp_path: Path) -> 
         await join(beside, tmp_path / "drive4")
         jobs, copy = janitor._node, restripe.copy
 
-        async def beside_a_sweep(blobs: Blobs, info: BlobInfo, append: Append, parity: int) -> Written:
-            written = await copy(blobs, info, append, parity)
+        async def beside_a_sweep(blobs: Blobs, info: BlobInfo, append: Append, parity: int, pace: Pace) -> Written:
+            written = await copy(blobs, info, append, parity, pace)
             await beside.sweep()
             return written
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from objstore.cli.bench import access, costs, filling, heal, memory, servers, starts, transfers
+from objstore.cli.bench import access, background, costs, filling, memory, servers, starts, transfers
 from objstore.cli.bench.costs import Cost, Paid, Signer
 from objstore.cli.bench.servers import BUCKET, Server, described, running
 from objstore.store.types import ObjectName
@@ -64,7 +64,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="size of the object that streams (default 10)",
     )
     parser.add_argument(
-        "--healed", type=int, default=2048, metavar="MIB", help="bytes stored before a drive is emptied (default 2048)"
+        "--healed",
+        type=int,
+        default=2048,
+        metavar="MIB",
+        help="bytes stored before a drive is emptied or drained (default 2048)",
     )
     parser.add_argument(
         "--seconds", type=float, default=30.0, help="how long is measured before a drive is emptied (default 30)"
@@ -223,17 +227,30 @@ def _memory(options: argparse.Namespace, folder: Path) -> Table:
     return shown
 
 
-# --- heal
+# --- work beside requests
 
 
 def _heal(options: argparse.Namespace, folder: Path) -> Table:
+    return _beside(options, folder, background.heal, "healed")
+
+
+def _drain(options: argparse.Namespace, folder: Path) -> Table:
+    return _beside(options, folder, background.drain, "moved")
+
+
+def _beside(
+    options: argparse.Namespace,
+    folder: Path,
+    measure: Callable[[Server, Sequence[Path], int, float], background.Done],
+    done: str,
+) -> Table:
     server = _ours(options, folder)
     drives = [server.folder / f"drive{number}" for number in range(1, options.drives + 1)]
     with running(server):
-        found = heal.measure(server, drives, options.healed, options.seconds)
+        found = measure(server, drives, options.healed, options.seconds)
     shown = Table("request", "quantile", r"before \[ms]", r"during \[ms]", "ratio", "aim")
     shown.title = (
-        f"{_setting(options)}, {found.size >> 20} MiB of shards healed in {found.seconds:.0f} s,"
+        f"{_setting(options)}, {found.size >> 20} MiB of shards {done} in {found.seconds:.0f} s,"
         f" {len(found.before.gets)} and {len(found.during.gets)} requests of each kind"
     )
     for name, before, during in (
@@ -241,7 +258,7 @@ def _heal(options: argparse.Namespace, folder: Path) -> Table:
         ("64 KiB PUT", found.before.puts, found.during.puts),
     ):
         for share, aim in ((50, ""), (99, "at most 2")):
-            one, other = (heal.percentile(values, share) for values in (before, during))
+            one, other = (background.percentile(values, share) for values in (before, during))
             shown.add_row(name, f"{share} %", f"{one:.2f}", f"{other:.2f}", f"{other / one:.2f}", aim)
     return shown
 
@@ -266,5 +283,6 @@ _KINDS: dict[str, Callable[[argparse.Namespace, Path], Table]] = {
     "access": _access,
     "memory": _memory,
     "heal": _heal,
+    "drain": _drain,
     "starts": _starts,
 }

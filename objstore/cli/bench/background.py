@@ -1,7 +1,8 @@
-"""What clients feel of a heal: latencies of the same requests before a drive is replaced, and while it is made again.
+"""What clients feel of work beside them: latencies of the same requests before a drive is lost, or drained, and then.
 
 A few clients get and put objects of 64 KiB, each one request after the other. Then a drive is emptied, and they go on
-until all that was on it is there again: both halves in one run, on one server.
+until all that was on it is there again; or it is drained, and they go on until nothing is on it any more: both halves
+in one run, on one server.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from objstore import client
 from objstore.cli.bench.costs import Signer, send
@@ -37,8 +39,8 @@ class Felt:
 
 
 @dataclass(frozen=True, slots=True)
-class Healed:
-    """What clients felt before and during a heal, of so many bytes of shard files in so many seconds."""
+class Done:
+    """What clients felt before and during the work, which was of so many bytes of shard files in so many seconds."""
 
     size: int
     seconds: float
@@ -51,23 +53,49 @@ def percentile(values: Sequence[float], share: int) -> float:
     return statistics.quantiles(values, n=100)[share - 1]
 
 
-def measure(server: Server, drives: Sequence[Path], mebibytes: int, seconds: float) -> Healed:
+def heal(server: Server, drives: Sequence[Path], mebibytes: int, seconds: float) -> Done:
     """Fill the server with so many MiB, measure for `seconds`, empty the last drive, and measure until it is healed."""
+    taken = drives[-1].with_name("taken")
+
+    def lose(_: client.Connection) -> None:
+        drives[-1].rename(taken)  # at once: the server is writing to it
+        drives[-1].mkdir()
+
+    done = _measure(server, mebibytes, seconds, lose, lambda info: int(info["healing"]["bytes"]))
+    shutil.rmtree(taken)
+    return done
+
+
+def drain(server: Server, drives: Sequence[Path], mebibytes: int, seconds: float) -> Done:
+    """Fill the server with so many MiB, measure for `seconds`, drain the last drive, and measure until it is empty."""
+
+    def begin(asked: client.Connection) -> None:
+        client.ask(asked, f"{client.ADMIN}/drives", "PUT", drive=str(drives[-1]), action="drain")
+
+    return _measure(server, mebibytes, seconds, begin, lambda info: sum(one["left"] for one in info["drives"]))
+
+
+def _measure(
+    server: Server,
+    mebibytes: int,
+    seconds: float,
+    begin: Callable[[client.Connection], None],
+    left: Callable[[dict[str, Any]], int],
+) -> Done:
+    """`left` finds in an inventory how many bytes are left of the work that `begin` makes."""
     signer = Signer(server)
     _fill(signer, mebibytes)
     asked = client.Connection(server.endpoint, server.user, server.password)
     with _clients(server, signer) as felt:
         end = time.monotonic() + seconds
-        _look_on(asked, lambda _: time.monotonic() > end)
+        _look_on(asked, left, lambda _: time.monotonic() > end)
         before = felt()
-        taken = drives[-1].rename(drives[-1].with_name("taken"))  # at once: the server is writing to it
-        drives[-1].mkdir()
-        _look_on(asked, lambda shards: shards > 0)
+        begin(asked)
+        _look_on(asked, left, lambda size: size > 0)
         began = time.monotonic()
-        felt()  # what the loss of the drive costs is another question
-        size = _look_on(asked, lambda shards: shards == 0)
-        shutil.rmtree(taken)
-        return Healed(size, time.monotonic() - began, before, felt())
+        felt()  # what the loss of a drive costs is another question
+        size = _look_on(asked, left, lambda size: size == 0)
+        return Done(size, time.monotonic() - began, before, felt())
 
 
 def _fill(signer: Signer, mebibytes: int) -> None:
@@ -78,16 +106,16 @@ def _fill(signer: Signer, mebibytes: int) -> None:
         signer.client.put_object(Bucket=BUCKET, Key=f"large-{number}", Body=os.urandom(_LARGE_SIZE))
 
 
-def _look_on(asked: client.Connection, done: Callable[[int], bool]) -> int:
-    """Ask how many shards are to be healed until `done` says so; the most bytes that there were."""
+def _look_on(asked: client.Connection, left: Callable[[dict[str, Any]], int], done: Callable[[int], bool]) -> int:
+    """Ask how many bytes are left until `done` says so; the most that there were."""
     end, most = time.monotonic() + _LONGEST, 0
     while time.monotonic() < end:
-        healing = client.ask(asked, f"{client.ADMIN}/info")["healing"]
-        most = max(most, int(healing["bytes"]))
-        if done(healing["shards"]):
+        size = left(client.ask(asked, f"{client.ADMIN}/info"))
+        most = max(most, size)
+        if done(size):
             return most
         time.sleep(_POLL)
-    raise RuntimeError("the drive was not healed")
+    raise RuntimeError(f"{most >> 20} MiB were not moved in {_LONGEST:.0f} s")
 
 
 @contextmanager
