@@ -115,11 +115,12 @@ def _next(tx: Transaction) -> Round | None:
 
 
 async def _begin(catalog: Catalog, now_us: int) -> Round:
+    want = catalog.read(wanted)  # one that is ordered from here on may be about what is not seen below
     wrong = await mirror_checks.compare(catalog, now_us)
 
     def enter(tx: Transaction) -> Round:
         row = tx.one("SELECT sum(length) FROM blobs")
-        last, want = standing(tx), wanted(tx)
+        last = standing(tx)
         at = want if want > (last.began_us if last is not None else 0) else now_us
         began = Round(at, total=int(row[0] or 0) if row is not None else 0, mirrors=tuple(wrong))
         _note(tx, began)

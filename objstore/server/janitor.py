@@ -206,7 +206,9 @@ class Janitor:
             await node.catalog.maintain()
             self._mending.begin()
             await heal(node.pool, node.catalog, node.blobs, placing=self._placing, pace=self._mending)
-            if not node.catalog.read(lambda tx: repair.missing_shards(tx, limit=1, sealed=False)):
+            status = node.catalog.status()
+            short = len(status.members) < min(status.wanted, len(node.pool.online()))
+            if not short and not node.catalog.read(lambda tx: repair.missing_shards(tx, limit=1, sealed=False)):
                 break
             await asyncio.sleep(_WATCH)
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+from objstore.catalog.catalog import Catalog
+from objstore.jobs import mirror_checks
 from objstore.jobs.heal import heal
-from objstore.jobs.scrub import PERIOD_SECONDS, scrub
+from objstore.jobs.scrub import PERIOD_SECONDS, order, scrub, standing
 from objstore.store import repair
 from objstore.store.store import now_us
 from tests.blobs.setting import flip
@@ -66,6 +70,31 @@ def test_a_round_goes_on_where_it_stood_and_is_not_begun_again_before_a_day(tmp_
         assert await round_of(house, began + 1) == blobs[2:]
         assert await round_of(house, began + DAY - 1) == []
         assert await round_of(house, began + DAY) == blobs
+
+    play(tmp_path, scene)
+
+
+def test_a_round_ordered_while_another_begins_looks_at_the_mirrors_itself(tmp_path: Path) -> None:
+    """The one that begins may have looked at them before whoever orders one did something to them."""
+
+    async def scene(house: House) -> None:
+        loop, real = asyncio.get_running_loop(), mirror_checks.wrong_now
+
+        def order_beside(catalog: Catalog) -> dict[str, list[str]]:
+            found = real(catalog)
+            if not ordered:
+                ordered.append(asyncio.run_coroutine_threadsafe(order(catalog, now_us()), loop).result())
+            return found
+
+        ordered: list[int] = []
+        with mock.patch.object(mirror_checks, "wrong_now", order_beside):
+            await scrub(house.catalog, house.blobs, now_us())
+        (wanted,) = ordered
+        began = house.catalog.read(standing)
+        assert began is not None and began.began_us < wanted
+        await scrub(house.catalog, house.blobs, now_us())
+        began = house.catalog.read(standing)
+        assert began is not None and began.began_us == wanted
 
     play(tmp_path, scene)
 

@@ -235,7 +235,8 @@ def _heal(options: argparse.Namespace, folder: Path) -> Table:
 
 
 def _drain(options: argparse.Namespace, folder: Path) -> Table:
-    return _beside(options, folder, background.drain, "moved")
+    drives = options.drives + 1 - options.drives % 2  # of an odd number one may go, with the parity that they have
+    return _beside(argparse.Namespace(**vars(options) | {"drives": drives}), folder, background.drain, "moved")
 
 
 def _beside(
