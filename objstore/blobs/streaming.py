@@ -65,6 +65,13 @@ class Stream:
             self._unsynced = 0
             self._syncing = asyncio.create_task(self._sync())
 
+    async def flush(self) -> None:
+        """Make durable what was written so far. Raises WriteQuorumLost."""
+        await self._written()
+        if self._unsynced:
+            self._unsynced = 0
+            await self._sync()
+
     async def finish(self, record: bytes) -> None:
         """Write the record in front and make everything durable. Raises WriteQuorumLost."""
         assert len(record) <= PAGE, "a record fits in its page"

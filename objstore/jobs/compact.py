@@ -97,6 +97,7 @@ async def copy(blobs: Blobs, info: BlobInfo, append: Append, parity: int, pace: 
     try:
         async for piece in blobs.read([Extent(info.id, *append, 0, append.size)], 0, append.size):
             await writer.write(piece)
+            await writer.flush()  # a step costs now what it costs the drives, so the pace is true
             await pace()
         return await writer.finish(pack_record(msgspec.structs.replace(record, origin=origin)))
     except BaseException:

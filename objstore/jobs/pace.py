@@ -17,7 +17,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-SLICE = 0.05
+SLICE = 0.02
 """Seconds of work without a rest."""
 
 

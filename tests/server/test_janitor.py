@@ -13,6 +13,7 @@ from unittest import mock
 
 from objstore.blobs import Blobs
 from objstore.blobs.types import Append, BlobInfo, Written
+from objstore.catalog import upkeep
 from objstore.drives.drive import Drive
 from objstore.drives.state import DriveState
 from objstore.jobs import restripe
@@ -182,6 +183,23 @@ def test_a_shard_that_a_move_has_placed_and_not_yet_recorded_is_no_orphan(tmp_pa
         await beside.until(janitor.move, lambda: bool(beside.sweeps))
         assert leaving not in beside.info(blob).drives
         beside.whole(tmp_path, blob)
+
+    play(tmp_path, scene)
+
+
+def test_mending_goes_on_until_the_mirrors_are_there(tmp_path: Path) -> None:
+    async def scene(_: Node, janitor: Janitor) -> None:
+        catalog, recruit, calls = janitor._node.catalog, upkeep.recruit, []
+
+        def first_in_vain(*given: Any, **how: Any) -> bool:
+            calls.append(given)
+            return len(calls) > 1 and recruit(*given, **how)
+
+        catalog.suspect(catalog.status().members[-1])
+        with mock.patch.object(upkeep, "recruit", first_in_vain), mock.patch("objstore.server.janitor._WATCH", 0.0):
+            await janitor._mend()
+        status = catalog.status()
+        assert (len(status.members), len(calls)) == (status.wanted, 2)
 
     play(tmp_path, scene)
 
