@@ -195,7 +195,7 @@ def test_mending_goes_on_until_the_mirrors_are_there(tmp_path: Path) -> None:
             calls.append(given)
             return len(calls) > 1 and recruit(*given, **how)
 
-        catalog.suspect(catalog.status().members[-1])
+        catalog.settle([catalog.status().members[-1]])
         with mock.patch.object(upkeep, "recruit", first_in_vain), mock.patch("objstore.server.janitor._WATCH", 0.0):
             await janitor._mend()
         status = catalog.status()
