@@ -44,7 +44,7 @@ from objstore.kubernetes.stores.store import Store
 SOON_S: Final = 3.0
 """Seconds until another look at drives that are taken in, and at pods that start."""
 WAIT_S: Final = 15.0
-"""Seconds until another look at what waits for others, and at stores that do not answer."""
+"""Seconds until another look at what waits for others, and at stores that do not answer or are not safe."""
 
 
 INVALID: Final = "InvalidSpec"
@@ -94,7 +94,8 @@ class Stores:
         usual = float(store.spec.health_check.interval_seconds)
         if (came.growing or came.progress) and not came.stalled:
             return min(usual, SOON_S)
-        return min(usual, WAIT_S) if came.health.info is None or came.refused is not None else usual
+        waits = came.health.info is None or came.health.unsafe or came.refused is not None
+        return min(usual, WAIT_S) if waits else usual
 
     async def _build(self, store: Store, body: Body) -> Pass:
         """Everything but the status. Raises Refused, SpecError."""

@@ -25,6 +25,11 @@ class Health:
     problem: str = ""
 
     @property
+    def unsafe(self) -> str:
+        """What is not as safe as promised, "" for nothing."""
+        return ((self.info or {}).get("redundancy") or {}).get("problem") or ""
+
+    @property
     def drives(self) -> list[dict[str, Any]]:
         return self.info["drives"] if self.info else []
 

@@ -75,8 +75,7 @@ def _serves(came: Pass) -> bool:
 def _degraded(came: Pass, problems: list[str]) -> str:
     """What is not as it should be, "" for nothing."""
     info = came.health.info or {}
-    unsafe = (info.get("redundancy") or {}).get("problem") or ""
-    told = [came.problem, *problems, unsafe, info.get("read_only_reason") or ""]
+    told = [came.problem, *problems, came.health.unsafe, info.get("read_only_reason") or ""]
     return "; ".join(one for one in told if one)
 
 
