@@ -187,7 +187,7 @@ def test_a_user_that_is_made(installed: Api, tmp_path: Path) -> None:
             assert accounts().count(f"user-{namespace}-{key.name}") == 1
             return True
 
-        assert asyncio.run(cut(api, Users, begin, settled)) >= 7
+        assert asyncio.run(cut(api, lambda cluster: Users(cluster, recheck=3600.0), begin, settled)) >= 7
         assert [one for one in accounts() if one.startswith(f"user-{namespace}-")] == [], "nothing is left"
 
 
