@@ -450,6 +450,27 @@ CATALOG = (
         ("tests/store/test_repair.py",),
     ),
     Bug(
+        "a blob that died counts for ever as one of its parity",
+        "objstore/store/extents.py",
+        "SET blobs = blobs - 1 WHERE",
+        "SET blobs = blobs - 0 WHERE",
+        ("tests/store/test_redundancy.py",),
+    ),
+    Bug(
+        "drives may fail though shards of a blob are missing",
+        "objstore/store/redundancy.py",
+        "min(blobs.parity - shards)",
+        "min(blobs.parity)",
+        ("tests/store/test_redundancy.py",),
+    ),
+    Bug(
+        "waiting for another is taken for work",
+        "objstore/jobs/pace.py",
+        "        self._stop()\n        async with lock:\n            self.begin()\n            yield\n",
+        "        async with lock:\n            yield\n",
+        ("tests/jobs/test_pace.py",),
+    ),
+    Bug(
         "usage forgets the bytes",
         "objstore/store/usage.py",
         "bytes = bytes + ? WHERE",
