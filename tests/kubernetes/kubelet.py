@@ -250,6 +250,8 @@ def stateful_sets(api: Api, folder: Path) -> Iterator[None]:
             [
                 *(str(binaries.folder() / "kube-controller-manager"), f"--kubeconfig={api.admin}"),
                 *("--controllers=statefulset-controller", "--leader-elect=false", "--secure-port=0"),
+                # What other tests have left is tended too, and must not use up the few requests of a default.
+                *("--kube-api-qps=1000", "--kube-api-burst=1000", "--concurrent-statefulset-syncs=20"),
             ],
             stdout=log,
             stderr=log,

@@ -157,6 +157,7 @@ def site(cluster: tuple[Api, Operator], tmp_path: Path) -> Iterator[Site]:
             "mountPath": str(here.folder / "drives"),
             "gateway": {"workers": 1},
             "hosting": {"advertiseEndpoint": {"dnsName": "127.0.0.1", "port": here.port, "useTls": False}},
+            "healthCheck": {"intervalSeconds": 2},
         }
         api.create(OBJECT_STORE, {"metadata": {"namespace": namespace, "name": "main"}, "spec": spec})
         made = Site(api, operator, here, namespace, gate)

@@ -43,6 +43,8 @@ from objstore.kubernetes.stores.store import Store
 
 SOON_S: Final = 3.0
 """Seconds until another look at drives that are taken in, and at pods that start."""
+BEGINS: Final = datetime.timedelta(minutes=1)
+"""Pods that do not start in that time are looked at less often."""
 WAIT_S: Final = 15.0
 """Seconds until another look at what waits for others, and at stores that do not answer or are not safe."""
 
@@ -90,11 +92,13 @@ class Stores:
             refused = error if isinstance(error, Refused) else Refused(INVALID, str(error))
             await self._events.warning(body, refused.reason, str(refused))
             came = Pass(store, await self._health(store), refused=refused)
-        await self._tell(key, body, status(body, came))
+        told = status(body, came)
+        await self._tell(key, body, told)
         usual = float(store.spec.health_check.interval_seconds)
-        if (came.growing or came.progress) and not came.stalled:
+        if came.growing or _just_begun(told):
             return min(usual, SOON_S)
-        waits = came.health.info is None or came.health.unsafe or came.refused is not None
+        health = came.health
+        waits = health.info is None or health.unsafe or came.refused is not None or bool(came.progress)
         return min(usual, WAIT_S) if waits else usual
 
     async def _build(self, store: Store, body: Body) -> Pass:
@@ -222,6 +226,13 @@ class Stores:
             return
         whose = {"name": key.name, "namespace": key.namespace}
         await self._cluster.apply(OBJECT_STORE, {"metadata": whose, "status": told}, "status")
+
+
+def _just_begun(status: Body) -> bool:
+    """Whether something is under way since a short time: pods that start are looked at often, but not for ever."""
+    (one,) = (one for one in status["conditions"] if one["type"] == "Progressing")
+    since = datetime.datetime.fromisoformat(one["lastTransitionTime"])
+    return one["status"] == "True" and datetime.datetime.now(datetime.UTC) - since < BEGINS
 
 
 def _owner(body: Body) -> Iterable[Key]:

@@ -55,7 +55,7 @@ class Users:
 
     kind = OBJECT_STORE_USER
 
-    def __init__(self, cluster: Cluster, recheck: float) -> None:
+    def __init__(self, cluster: Cluster, recheck: float = 0.0) -> None:
         self._recheck = recheck
         self._cluster, self._events = cluster, Events(cluster)
         self._of_store: dict[Key, set[Key]] = defaultdict(set)
