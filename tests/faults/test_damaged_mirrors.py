@@ -16,8 +16,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from objstore.catalog import pages
+from objstore.catalog.records import pack
+from objstore.jobs import mirror_checks
+from objstore.store.store import now_us
 from tests.admin import run
-from tests.faults.cluster import BUCKET, Load, body, check, fill, info, stopped
+from tests.faults.cluster import BUCKET, Load, body, check, fill, info, sql, stopped
 from tests.front.wire import until
 from tests.harness import Running, serving
 
@@ -173,3 +176,26 @@ def test_two_mirrors_that_contradict_each_other(tmp_path: Path) -> None:
             until(made_again_by_reading, "a client's reads show it", 60)
         verified = run(server, "verify")
         assert verified.status == 0, verified.out + verified.err
+
+
+def test_mirrors_are_compared_every_day(tmp_path: Path) -> None:
+    """Whether anybody reads or writes what is wrong, or not; a restart does not put it off."""
+    config = tmp_path / "config.toml"
+    config.write_text("[catalog_snapshots]\ninterval = 0.3\n")  # what can wait waits so long after a start, no minute
+    compared = f"SELECT value FROM settings WHERE name = '{mirror_checks.ROW}'"
+    with serving(tmp_path / "pool", drives=2, workers=1, arguments=("--config", str(config))) as server:
+        keys = fill(server, 2)
+        until(lambda: sql(server, compared), "they are compared for the first time")
+        mirror = server.drives[1] / "catalog.db"
+        with stopped(server):
+            yesterday = pack((now_us() - mirror_checks.PERIOD_US, 0))
+            for drive in server.drives:
+                with contextlib.closing(pages.connect(drive / "catalog.db")) as connection:
+                    connection.execute("UPDATE settings SET value = ? WHERE name = ?", (yesterday, mirror_checks.ROW))
+                    if drive == server.drives[1]:
+                        connection.execute("UPDATE objects SET ord = ord - 1")
+            before = mirror.open("rb")
+        with before:
+            until(lambda: sql(server, compared) != [(yesterday,)], "they are compared")
+            made_again(server, mirror, os.fstat(before.fileno()).st_ino)
+        check(server, keys)

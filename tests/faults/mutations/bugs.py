@@ -352,6 +352,13 @@ CATALOG = (
         ("tests/faults/test_damaged_mirrors.py::test_two_mirrors_that_contradict_each_other",),
     ),
     Bug(
+        "mirrors are not compared by themselves",
+        "objstore/server/janitor.py",
+        "        if catalog.doubted or (due and self._node.read_only_reason() is None):",
+        "        if catalog.doubted:",
+        ("tests/faults/test_damaged_mirrors.py::test_mirrors_are_compared_every_day",),
+    ),
+    Bug(
         "mirrors are asked at different transactions",
         "objstore/catalog/sampling.py",
         "        if places[0] == places[1]:\n",
