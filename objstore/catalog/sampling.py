@@ -26,7 +26,7 @@ from objstore.catalog.transaction import Value
 Question = tuple[str, tuple[Value, ...]]
 
 EVERY_SECONDS = 1.0
-_PAUSE = 3_600.0  # after a difference: the comparison that it sets off may be a long one
+_PAUSE = 3_600.0  # after a difference, unless other mirrors take part before: the comparison may be a long one
 _TRIES = 20  # to find two mirrors at one transaction
 _MOST = 100  # questions of one turn
 _CLOSING = 5.0
@@ -49,11 +49,14 @@ class Sampler:
         self._turns = itertools.count()
         self._hand: Hand | None = None
         self._running: concurrent.futures.Future[None] | None = None
+        self._found_at: int | None = None  # the generation of mirrors that answered differently
         self._closed = False
 
     @property
     def due(self) -> bool:
         """Whether it is time to ask something again."""
+        if self._found_at is not None and self._found_at != self._shared.generation:
+            self._found_at, self._next = None, 0.0
         idle = self._running is None or self._running.done()
         return idle and time.monotonic() >= self._next and not self._closed
 
@@ -67,6 +70,7 @@ class Sampler:
         self._running = self._hand.submit(lambda: self._ask(list(asked[:_MOST])))
 
     def _ask(self, asked: Sequence[Question]) -> None:
+        generation = self._shared.generation
         try:
             members = self._members()
             if len(members) < 2:
@@ -82,7 +86,7 @@ class Sampler:
                 return  # a mirror that cannot be reached is noticed by others
             different = str(error)
         if different is not None:
-            self._next = time.monotonic() + _PAUSE
+            self._found_at, self._next = generation, time.monotonic() + _PAUSE
             _log.error("drives %s and %s answer differently: %s", leader[0], other[0], different)
             self._shared.doubt()
 

@@ -125,6 +125,14 @@ def test_what_is_read_again_and_again_is_asked_of_the_others_too(
         alter(deployment, slot, "UPDATE settings SET value = x'00' WHERE name = 'a'")
         assert read_for_a_while(deployment, lambda: catalog.doubted)
         assert deployment.members() == [0, 1, 2], "nobody is given up yet"
+        for _ in range(2):  # and again, once others take part
+            catalog.settle([deployment.pool.drives[slot].id or ""])
+            deployment.notice()
+            deployment.assert_equal()
+            assert not catalog.doubted
+            slot = deployment.members()[-1]
+            alter(deployment, slot, "UPDATE settings SET value = x'00' WHERE name = 'a'")
+            assert read_for_a_while(deployment, lambda: catalog.doubted)
 
 
 def test_mirrors_that_are_alike_are_never_doubted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
