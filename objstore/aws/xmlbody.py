@@ -60,9 +60,12 @@ def text(node: Node) -> str:
 
 
 def _without_prefix(_path: Any, name: str, value: Any) -> tuple[str, Any]:
-    """`s3:Key` is `Key`, `@xsi:type` is `@type`."""
+    """`s3:Key` is `Key`, `@xsi:type` is `@type`. Raises Malformed where nothing follows the prefix."""
     if ":" in name:
-        name = ("@" if name[0] == "@" else "") + name.rpartition(":")[2]
+        local = name.rpartition(":")[2]
+        if not local:
+            raise Malformed(f"{name[:100]!r} is no name")
+        name = ("@" if name[0] == "@" else "") + local
     return name, value
 
 
