@@ -103,7 +103,7 @@ class Site:
 
     def restart(self) -> None:
         """End the pod by hand, and wait for the next one."""
-        before = self.pod()["metadata"]["uid"]
+        before = self.until(self.pod, "a pod")["metadata"]["uid"]  # the one before may be going just now
         self.api.delete(POD, self.namespace, "main-0")
 
         def look() -> bool:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
+
+import pytest
 
 from tests.faults.cluster import CLI_ENVIRONMENT, command
 from tests.front.wire import Signer, exchange, send
-from tests.harness import Running
+from tests.harness import Running, serving
 
 
 def test_health(server: Running) -> None:
@@ -51,8 +54,17 @@ def test_the_admin_api_is_for_root(server: Running) -> None:
     assert send(server, "GET", "/-/admin/v1/info").status == 200
 
 
-def test_admin_info_for_machines(server: Running, s3: Any, bucket: str) -> None:
-    s3.put_object(Bucket=bucket, Key="k", Body=b"x" * 1000)
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A server on which nobody else has written anything that may bear less."""
+    with serving(tmp_path_factory.mktemp("pages")) as running:
+        yield running
+
+
+def test_admin_info_for_machines(fresh: Running) -> None:
+    server, s3 = fresh, fresh.client()
+    s3.create_bucket(Bucket="bucket")
+    s3.put_object(Bucket="bucket", Key="k", Body=b"x" * 1000)
     done = command("admin", "--endpoint", server.endpoint, "info", "--json", environment=CLI_ENVIRONMENT)
     assert done.returncode == 0, done.stderr
     info = json.loads(done.stdout)
@@ -62,11 +74,11 @@ def test_admin_info_for_machines(server: Running, s3: Any, bucket: str) -> None:
     assert info["buckets"] >= 1 and info["objects"] >= 1 and info["bytes"] >= 1000
 
 
-def test_admin_info_for_people(server: Running) -> None:
-    environment = CLI_ENVIRONMENT | {"OBJSTORE_ENDPOINT": server.endpoint, "COLUMNS": "200"}
+def test_admin_info_for_people(fresh: Running) -> None:
+    environment = CLI_ENVIRONMENT | {"OBJSTORE_ENDPOINT": fresh.endpoint, "COLUMNS": "200"}
     done = command("admin", "info", environment=environment)
     assert done.returncode == 0, done.stderr
-    assert str(server.drives[0]) in done.stdout and "any 2 of 4 drives may fail" in done.stdout
+    assert str(fresh.drives[0]) in done.stdout and "any 2 of 4 drives may fail" in done.stdout
 
 
 def test_the_endpoint_may_stand_behind_the_command(server: Running) -> None:
