@@ -69,9 +69,8 @@ class Container(Running):
     def stop(self) -> int:
         """SIGTERM to the first process of the container, as engines do; its exit status."""
         assert self.process is not None
-        pid = self.process.pid
-        (first,) = (int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
-        os.kill(first, signal.SIGTERM)
+        for first in self._first():
+            os.kill(first, signal.SIGTERM)
         deadline = time.monotonic() + 40
         while self.process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -82,9 +81,21 @@ class Container(Running):
         self.process = None
         return status
 
+    def _first(self) -> list[int]:
+        """The first process of the container, while there is one."""
+        assert self.process is not None
+        pid = self.process.pid
+        try:
+            return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        except FileNotFoundError:
+            return []
+
     def kill(self) -> None:
-        """End it at once: the kernel ends every process of its namespace with the first one."""
+        """End it at once: the kernel ends every process of its namespace with the first one. That one would outlive
+        `unshare`: `--kill-child` is forgotten when it becomes another user."""
         if self.process is not None:
+            for first in self._first():
+                os.kill(first, signal.SIGKILL)
             self.process.kill()
             self.process.wait()
             self.process = None
