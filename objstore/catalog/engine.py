@@ -148,10 +148,9 @@ class _Batch:
             if not recorder.statements:
                 leader.rollback()
                 return None
-            changed = sum(recorder.counts)
-            packed = redo.pack(recorder.statements, changed)
+            packed = redo.pack(recorder.statements, recorder.changed)
             after = before.after(self._ballot.epoch, packed, self._ballot.members)
-            step = Step(before, after, recorder.statements, changed, packed)
+            step = Step(before, after, recorder.statements, recorder.changed, packed)
             with leader.failures():
                 leader.stamp(step)
         except BaseException:

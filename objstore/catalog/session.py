@@ -83,9 +83,9 @@ class Snapshot(Reading):
 class Recorder(Reading):
     """A `Transaction` that records. Many functions share it, one after another, each undone alone when it raises.
 
-    `statements` are those that changed anything, `counts` how many rows each did."""
+    `statements` are those that changed anything, `changed` how many rows they did."""
 
-    __slots__ = ("_connection", "_nested", "_total", "counts", "statements")
+    __slots__ = ("_connection", "_nested", "_total", "changed", "statements")
 
     def __init__(self, connection: apsw.Connection) -> None:
         super().__init__(connection)
@@ -93,7 +93,7 @@ class Recorder(Reading):
         self._nested = False
         self._total = connection.total_changes()
         self.statements: list[Statement] = []
-        self.counts: list[int] = []
+        self.changed = 0
 
     def run(self, sql: str, *params: Value) -> int:
         if not self._nested:  # only what writes needs a savepoint
@@ -105,18 +105,19 @@ class Recorder(Reading):
         self._total = total
         if changed:
             self.statements.append((sql, params))
-            self.counts.append(changed)
+            self.changed += changed
         return changed
 
     def call(self, function: Callable[[Transaction], T]) -> T:
         """Run one function; when it raises, nothing of it remains."""
-        mark = len(self.statements)
+        mark, before = len(self.statements), self.changed
         try:
             result = function(self)
             if self._connection.total_changes() != self._total:
                 raise CatalogError("a statement that writes must go through Transaction.run")
         except BaseException:
-            del self.statements[mark:], self.counts[mark:]
+            del self.statements[mark:]
+            self.changed = before
             self._end("ROLLBACK TO call")
             raise
         self._end()
@@ -128,7 +129,7 @@ class Recorder(Reading):
         self._execute(sql)
         self._total = self._connection.total_changes()
         self.statements.append((sql, ()))
-        self.counts.append(self._total - before)
+        self.changed += self._total - before
 
     def _end(self, first: str | None = None) -> None:
         if self._nested:

@@ -1,6 +1,6 @@
 """Working for a share of the time, in slices: whoever else wants the drives waits for a slice at most.
 
-budget = Budget(0.5)      # one for all that goes on beside requests
+budget = Budget(0.25)     # one for all that goes on beside requests
 pace = Pace(budget)       # one for each job
 for step in steps:
     work(step)
@@ -17,7 +17,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-SLICE = 0.02
+SLICE = 0.01
 """Seconds of work without a rest."""
 
 

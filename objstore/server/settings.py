@@ -94,7 +94,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     drive_deadline: float = 10.0
     reap_grace: float = 900.0
     scrub_period: float = 2_592_000.0
-    heal_share: float = 0.5
+    heal_share: float = 0.25
     accept_loss: bool = False
     outbound_allow: tuple[str, ...] = ()
     targets: tuple[TargetEntry, ...] = ()

@@ -64,7 +64,7 @@ def test_work_takes_its_share(share: float) -> None:
     async def job() -> None:
         pace = Pace(world.budget)
         for step in range(300):
-            await world.work(0.004 if step % 50 else 1.3 * SLICE)
+            await world.work(0.2 * SLICE if step % 50 else 1.3 * SLICE)
             await pace()
         assert world.busy() / world.now == pytest.approx(share, rel=0.1)
         await world.sleep(100.0)  # nothing was to be done
@@ -89,7 +89,7 @@ def test_jobs_share_it(share: float) -> None:
             await world.work(step)
             await pace()
 
-    asyncio.run(world.play(job(0.007), job(0.011), job(2 * SLICE)))
+    asyncio.run(world.play(job(0.35 * SLICE), job(0.55 * SLICE), job(2 * SLICE)))
     assert share / 2 <= world.busy() / world.now <= share * 1.05
 
 

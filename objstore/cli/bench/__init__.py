@@ -5,7 +5,7 @@ Five kinds of things are measured, each described by a table of its module:
 - `transfers`: many objects put and got by one client, in turn against each server;
 - `costs`: a request beside another one that should cost the same;
 - `memory`: what a worker holds while a large object streams through it;
-- `heal`: what clients feel while a drive is made again;
+- `background`: what clients feel while a drive is made again, or drained;
 - `starts`: how long a start takes, and what it costs.
 
 Nothing is asserted: a benchmark that fails on a busy machine teaches nothing.

@@ -291,7 +291,7 @@ CATALOG = (
     Bug(
         "a function that raised is replayed on the other members",
         "objstore/catalog/session.py",
-        "            del self.statements[mark:], self.counts[mark:]\n",
+        "            del self.statements[mark:]\n            self.changed = before\n",
         "",
         ("tests/catalog/test_transactions.py",),
     ),
