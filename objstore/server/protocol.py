@@ -17,7 +17,9 @@ from typing import Any
 
 from httptools import HttpParserError
 from uvicorn.protocols.http import httptools_impl
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.utils import get_remote_addr, is_ssl
 
 from objstore.aws.exchange import new_request_id
 from objstore.server.cycle import ANSWER_HIGH_WATER, Cycle
@@ -72,7 +74,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self.crowded = False  # beyond the limit, while all others are busy
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        # as uvicorn's, without the address of this side: nobody asks for it, and it costs two system calls
+        self.connections.add(self)
+        self.transport = transport
+        self.flow = FlowControl(transport)
+        self.client = get_remote_addr(transport)
+        self.scheme = "https" if is_ssl(transport) else "http"
         transport.set_write_buffer_limits(high=ANSWER_HIGH_WATER)
         self.idle[self] = None
         if len(self.connections) > self.limits.connections:
@@ -126,6 +133,13 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stop_timer()
         self.idle.pop(self, None)
         super().connection_lost(exc)
+        self._unset_keepalive_if_required()
+        self._part()
+
+    def _part(self) -> None:
+        """Let go of the last request: it leads back to its connection, and both would wait for the collector."""
+        if self.cycle is None or self.cycle.response_complete:
+            self.cycle = self.scope = self.headers = self.flow = None  # type: ignore[assignment]
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -150,7 +164,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self.cycle.response_complete and not self.transport.is_closing():
+        if self.parser is None:  # the connection was lost meanwhile
+            self._part()
+        elif self.cycle.response_complete and not self.transport.is_closing():
             self.idle[self] = None
 
     def on_body(self, body: bytes) -> None:
