@@ -6,6 +6,9 @@ point read takes some ten microseconds and may run on the event loop; a long pag
 What a request reads on the loop without waiting in between is read from one snapshot, which ends with the loop's turn:
 opening one costs more than a point read. Nothing is missed by it. Whatever runs in the same turn was queued before the
 snapshot's end was, so all that it may rely on was acknowledged before the snapshot was taken.
+
+Rows of steady tables are kept from turn to turn (see `catalog/steady.py`). A function that may have been given some of
+before and others of after a change is run again, on one snapshot.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import contextlib
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,15 +28,16 @@ from objstore.catalog import pages
 from objstore.catalog.errors import CorruptRecord, MirrorFailed
 from objstore.catalog.mirror import FAULTS, connect
 from objstore.catalog.sampling import Sampler
-from objstore.catalog.session import Reading, Snapshot
+from objstore.catalog.session import Reading
 from objstore.catalog.shared import File, Shared
-from objstore.catalog.transaction import Transaction
+from objstore.catalog.transaction import Row, Transaction, Value
 
 T = TypeVar("T")
-_Pair = tuple[apsw.Connection, Snapshot]
+_Question = tuple[str, tuple[Value, ...]]
 
 _CACHE_KIB = 16_384
 _IDLE = 8  # connections kept open
+_KEPT = 1_000  # rows of steady tables
 _log = logging.getLogger(__name__)
 
 
@@ -43,27 +47,77 @@ class _Source:
     def __init__(self, generation: int, members: tuple[tuple[str, File], ...]) -> None:
         self.generation = generation
         self.members = members
-        self.idle: deque[_Pair] = deque()
+        self.idle: deque[apsw.Connection] = deque()
 
     def close(self) -> None:
         with contextlib.suppress(IndexError):
             while True:
-                self.idle.pop()[0].close()
+                self.idle.pop().close()
 
 
 class _Turn:
-    """The snapshot of one turn of an event loop."""
+    """What one turn of an event loop reads, as a `Transaction`: from one snapshot, which is taken by whoever needs it
+    first, and each row but once, for many requests ask the same. `kept` are rows of steady tables at this edition."""
 
-    __slots__ = ("loop", "pair", "source")
+    __slots__ = ("_begin", "_rows", "edition", "kept", "loop", "reading", "source")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, source: _Source, pair: _Pair) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        source: _Source,
+        edition: int,
+        kept: dict[_Question, Row],
+        begin: Callable[[_Source], apsw.Connection],
+    ) -> None:
         self.loop = loop
         self.source = source
-        self.pair = pair
+        self.edition = edition
+        self.kept = kept
+        self.reading: tuple[apsw.Connection, Reading] | None = None
+        self._begin = begin
+        self._rows: dict[_Question, Row | None] = {}
+
+    def _reading(self) -> Reading:
+        if self.reading is None:
+            connection = self._begin(self.source)
+            self.reading = connection, Reading(connection)
+        return self.reading[1]
+
+    def one(self, sql: str, *params: Value) -> Row | None:
+        asked = sql, params
+        try:
+            return self._rows[asked]
+        except KeyError:
+            row = self._rows[asked] = self._reading().one(sql, *params)
+            return row
+
+    def steady(self, sql: str, *params: Value) -> Row | None:
+        asked = sql, params
+        try:
+            return self.kept[asked]
+        except KeyError:
+            row = self.one(sql, *params)
+            if row is not None:  # of names that are not there, there is no end
+                self.kept[asked] = row
+            return row
+
+    def all(self, sql: str, *params: Value) -> list[Row]:
+        return self._reading().all(sql, *params)
+
+    def rows(self, sql: str, *params: Value) -> Iterator[Row]:
+        return self._reading().rows(sql, *params)
+
+    def run(self, sql: str, *params: Value) -> int:
+        return self._reading().run(sql, *params)
+
+    def asked(self) -> list[_Question]:
+        """What the snapshot was asked for one row."""
+        return list(self._rows)
 
 
 class _Local(threading.local):
     turn: _Turn | None = None
+    last: _Turn | None = None  # whose kept rows may still be right
 
 
 class Readers:
@@ -85,27 +139,50 @@ class Readers:
         except RuntimeError:
             loop = None
         try:
-            return self._read(source, function) if loop is None else function(self._in_turn(loop, source))
+            return self._read(source, function) if loop is None else self._read_in_turn(loop, source, function)
         except (CorruptRecord, MirrorFailed, *FAULTS) as error:
             self._end_turn(self._local.turn)
             return self._read_elsewhere(source, function, error)
 
-    def _in_turn(self, loop: asyncio.AbstractEventLoop, source: _Source) -> Reading:
-        """The snapshot of this turn of the loop, taken by whoever reads first."""
-        turn = self._local.turn
-        if turn is None or turn.source is not source or turn.loop is not loop:
+    def _read_in_turn(
+        self, loop: asyncio.AbstractEventLoop, source: _Source, function: Callable[[Transaction], T]
+    ) -> T:
+        turn = self._in_turn(loop, source)
+        try:
+            result = function(turn)
+        except Exception:
+            if turn.edition == self._shared.edition:
+                raise
+        else:
+            if turn.edition == self._shared.edition:
+                return result
+        self._end_turn(turn)
+        return self._read(source, function)
+
+    def _in_turn(self, loop: asyncio.AbstractEventLoop, source: _Source) -> _Turn:
+        """This turn of the loop; a new one too where a steady table has changed."""
+        turn, edition = self._local.turn, self._shared.edition
+        if turn is None or turn.edition != edition or turn.source is not source or turn.loop is not loop:
             self._end_turn(turn)
-            turn = _Turn(loop, source, self._begin(source))
-            self._local.turn = turn
+            turn = _Turn(loop, source, edition, self._kept(source, edition), self._begin)
+            self._local.turn = self._local.last = turn
             loop.call_soon(self._end_turn, turn)
-        return turn.pair[1]
+        return turn
+
+    def _kept(self, source: _Source, edition: int) -> dict[_Question, Row]:
+        """What earlier turns kept and is still right. Nothing now and then, so that everything is sampled."""
+        last = self._local.last
+        if last is None or last.source is not source or last.edition != edition or edition % 2:
+            return {}
+        return {} if len(last.kept) > _KEPT or self._sampler.due else last.kept
 
     def _end_turn(self, turn: _Turn | None) -> None:
         if turn is not None and self._local.turn is turn:
             self._local.turn = None
-            if self._sampler.due:
-                self._sampler.take(turn.pair[1].asked())
-            self._put_back(turn.source, turn.pair)
+            if turn.reading is not None:
+                if self._sampler.due:
+                    self._sampler.take(turn.asked())
+                self._put_back(turn.source, turn.reading[0])
 
     @property
     def members(self) -> tuple[tuple[str, File], ...]:
@@ -117,37 +194,34 @@ class Readers:
         return source if source.generation == self._shared.generation else self._follow()
 
     def _read(self, source: _Source, function: Callable[[Transaction], T]) -> T:
-        pair = self._begin(source)
+        connection = self._begin(source)
         try:
-            return function(Reading(pair[0]))  # it may read without end: nothing is kept
+            return function(Reading(connection))  # it may read without end: nothing is kept
         finally:
-            self._put_back(source, pair)
+            self._put_back(source, connection)
 
-    def _begin(self, source: _Source) -> _Pair:
+    def _begin(self, source: _Source) -> apsw.Connection:
         try:
-            pair = source.idle.pop()
+            connection = source.idle.pop()
         except IndexError:
-            pair = self._connect(source)
+            connection = self._connect(source)
         try:
-            pair[0].execute("BEGIN")
+            connection.execute("BEGIN")
         except BaseException:
-            pair[0].close()
+            connection.close()
             raise
-        return pair
+        return connection
 
-    def _connect(self, source: _Source) -> _Pair:
+    def _connect(self, source: _Source) -> apsw.Connection:
         if not source.members:
             raise MirrorFailed("", "no mirror of the catalog can be read")
-        connection = _open(source.members[0][1], strict=self._strict)
-        return connection, Snapshot(connection)
+        return _open(source.members[0][1], strict=self._strict)
 
-    def _put_back(self, source: _Source, pair: _Pair) -> None:
-        connection, snapshot = pair
-        snapshot.forget()
+    def _put_back(self, source: _Source, connection: apsw.Connection) -> None:
         if source is self._source and len(source.idle) < _IDLE:
             with contextlib.suppress(apsw.Error):
                 connection.execute("COMMIT")
-                source.idle.append(pair)
+                source.idle.append(connection)
                 return
         connection.close()
 

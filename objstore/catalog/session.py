@@ -26,6 +26,9 @@ class Reading:
         row: Row | None = self._execute(sql, params).fetchone()
         return row
 
+    def steady(self, sql: str, *params: Value) -> Row | None:
+        return self.one(sql, *params)
+
     def all(self, sql: str, *params: Value) -> list[Row]:
         rows: list[Row] = self._execute(sql, params).fetchall()
         return rows
@@ -52,32 +55,6 @@ class Writing(Reading):
         self._execute(sql, params)
         changed: int = self._connection.total_changes() - before
         return changed
-
-
-class Snapshot(Reading):
-    """Reads from one snapshot, and each row but once: many requests in one turn of a loop ask the same of it."""
-
-    __slots__ = ("_rows",)
-
-    def __init__(self, connection: apsw.Connection) -> None:
-        super().__init__(connection)
-        self._rows: dict[tuple[str, tuple[Value, ...]], Row | None] = {}
-
-    def one(self, sql: str, *params: Value) -> Row | None:
-        asked = sql, params
-        try:
-            return self._rows[asked]
-        except KeyError:
-            row = self._rows[asked] = super().one(sql, *params)
-            return row
-
-    def asked(self) -> list[tuple[str, tuple[Value, ...]]]:
-        """What was asked of it for one row."""
-        return list(self._rows)
-
-    def forget(self) -> None:
-        """The snapshot ends: what was read of it is of the past."""
-        self._rows.clear()
 
 
 class Recorder(Reading):

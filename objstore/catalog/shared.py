@@ -2,7 +2,8 @@
 
 `commit.lock` is taken (flock) for every commit, so commits of all processes stand in one line. `members` holds the
 ballot in force and the latest epoch that anybody proposed; a counter mapped into every process says at the price of a
-memory read whether it has changed. All of it is for the life of one server: durable are the ballots on the drives.
+memory read whether it has changed, and another one the same of tables that seldom change. All of it is for the life of
+one server: durable are the ballots on the drives.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from objstore.catalog.errors import CatalogError
 from objstore.drives.format import Ballot
 
 _COUNTER = struct.Struct("<Q")
+_EDITION = _COUNTER.size  # where the second counter stands
+_COUNTERS = 2 * _COUNTER.size
 _SUSPECT = "suspect-"
 _DOUBT, _WAITED_FOR, _SETTLED = "doubt", "doubt-of-a-write", "settled"
 
@@ -73,9 +76,9 @@ class Shared:
         self._lock = os.open(folder / "commit.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fd = os.open(folder / "generation", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            if os.fstat(fd).st_size < _COUNTER.size:
-                os.ftruncate(fd, _COUNTER.size)
-            self._map = mmap.mmap(fd, _COUNTER.size)
+            if os.fstat(fd).st_size < _COUNTERS:
+                os.ftruncate(fd, _COUNTERS)
+            self._map = mmap.mmap(fd, _COUNTERS)
         finally:
             os.close(fd)
 
@@ -108,6 +111,26 @@ class Shared:
         beside.write_bytes(msgspec.json.encode(state))
         beside.rename(self._state)
         _COUNTER.pack_into(self._map, 0, self.generation + 1)
+
+    @property
+    def edition(self) -> int:
+        """Grows with every change of a steady table (see `catalog/steady.py`); odd while one is on its way."""
+        number: int = _COUNTER.unpack_from(self._map, _EDITION)[0]
+        return number
+
+    @contextlib.contextmanager
+    def changing(self, steady: bool) -> Iterator[None]:
+        """Around making a commit visible, which changes `steady` tables or not. Under the lock.
+
+        Where it does not end well, somebody may see the change and nobody knows: the edition stays odd, until a commit
+        has ended well, which made whole what was left of this one."""
+        edition = self.edition
+        if steady and not edition % 2:
+            edition += 1
+            _COUNTER.pack_into(self._map, _EDITION, edition)
+        yield
+        if edition % 2:
+            _COUNTER.pack_into(self._map, _EDITION, edition + 1)
 
     def suspect(self, drive: str) -> None:
         """Note that the mirror on `drive` gave a wrong answer, for `maintain` of whichever process runs it."""

@@ -22,6 +22,11 @@ class Transaction(Protocol):
         """The first row of a query, or None."""
         ...
 
+    def steady(self, sql: str, *params: Value) -> Row | None:
+        """As `one`, asked of buckets or of the generation of identities, or whether there are quotas: readers need not
+        ask for it again while these do not change (see `catalog/steady.py`)."""
+        ...
+
     def all(self, sql: str, *params: Value) -> list[Row]:
         """All rows of a query."""
         ...

@@ -28,7 +28,7 @@ _PURGE = 1000
 
 def find(tx: Transaction, name: str) -> Bucket | None:
     """The bucket of that name."""
-    row = tx.one("SELECT record FROM buckets WHERE name = ?", name.encode())
+    row = tx.steady("SELECT record FROM buckets WHERE name = ?", name.encode())
     return unpack(row[0], Bucket) if row is not None else None
 
 

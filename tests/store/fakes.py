@@ -36,6 +36,9 @@ class MemoryCatalog:
         self.statements += 1
         return next(iter(self.db.execute(sql, params)), None)
 
+    def steady(self, sql: str, *params: Any) -> tuple[Any, ...] | None:
+        return self.one(sql, *params)
+
     def all(self, sql: str, *params: Any) -> list[tuple[Any, ...]]:
         self.statements += 1
         return list(self.db.execute(sql, params))

@@ -11,7 +11,7 @@ from objstore.catalog.transaction import Transaction
 
 def current(tx: Transaction) -> int:
     """The counter; 0 before the first change."""
-    row = tx.one("SELECT number FROM iam_generation")
+    row = tx.steady("SELECT number FROM iam_generation")
     return int(row[0]) if row is not None else 0
 
 

@@ -22,6 +22,8 @@ STOPPED = "tests/faults/test_power_loss.py::test_a_power_loss_after_a_clean_stop
 STARTED = "tests/faults/test_power_loss.py::test_a_first_start_that_is_cut_short_is_finished"
 LOST = "tests/faults/test_power_loss.py::test_losing_power_while_a_member_is_replaced"
 
+STEADY = "tests/catalog/test_steady.py"
+
 DRIVES = (
     Bug(
         "an append is acknowledged without a sync of its file",
@@ -280,6 +282,27 @@ CATALOG = (
         "            members.vote_out({leader.id: failures[leader]})\n",
         "            pass\n",
         ("tests/catalog/test_faults.py",),
+    ),
+    Bug(
+        "readers hear of a change of a bucket when it is visible already",
+        "objstore/catalog/engine.py",
+        "    with members.shared.changing(batch.steady):\n        _publish(members, leader, others, step)\n",
+        "    _publish(members, leader, others, step)\n    with members.shared.changing(batch.steady):\n        pass\n",
+        (STEADY,),
+    ),
+    Bug(
+        "what is read while a bucket is being changed is kept",
+        "objstore/catalog/readers.py",
+        " or last.edition != edition or edition % 2:",
+        " or last.edition != edition:",
+        (STEADY,),
+    ),
+    Bug(
+        "a function is given some of before and some of after a change",
+        "objstore/catalog/readers.py",
+        "            if turn.edition == self._shared.edition:\n                return result\n",
+        "            return result\n",
+        (STEADY,),
     ),
     Bug(
         "a function that raised leaves what it wrote",
