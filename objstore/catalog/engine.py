@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from objstore.catalog import redo, steady
+from objstore.catalog import redo
 from objstore.catalog.errors import (
     CatalogError,
     Contradiction,
@@ -95,7 +95,7 @@ def _attempt(members: Members, functions: Sequence[Function]) -> list[Outcome]:
         for mirror in members.mirrors:
             mirror.rollback()
         raise _Failed(_wrong(members, failures))
-    with members.shared.changing(batch.steady):
+    with members.shared.changing(batch.unsteady):
         _publish(members, leader, others, step)
     return batch.outcomes
 
@@ -125,7 +125,7 @@ class _Batch:
 
     def __init__(self, members: Members, functions: Sequence[Function]) -> None:
         self.outcomes: list[Outcome] = []
-        self.steady = False  # whether it changes tables that seldom change
+        self.unsteady = False  # whether it changes what seldom changes
         self._ballot = members.state.ballot
         self._others = members.mirrors[1:]
         self._functions = functions
@@ -150,8 +150,7 @@ class _Batch:
             if not recorder.statements:
                 leader.rollback()
                 return None
-            texts = {sql for sql, _ in recorder.statements}
-            self.steady = any(steady.changed_by(leader.connection, sql) for sql in texts)
+            self.unsteady = recorder.unsteady
             packed = redo.pack(recorder.statements, recorder.changed)
             after = before.after(self._ballot.epoch, packed, self._ballot.members)
             step = Step(before, after, recorder.statements, recorder.changed, packed)

@@ -9,6 +9,7 @@ import apsw
 
 from objstore.catalog.errors import CatalogError
 from objstore.catalog.redo import Statement
+from objstore.catalog.steady import changed_by
 from objstore.catalog.transaction import Row, Transaction, Value
 
 T = TypeVar("T")
@@ -60,17 +61,28 @@ class Writing(Reading):
 class Recorder(Reading):
     """A `Transaction` that records. Many functions share it, one after another, each undone alone when it raises.
 
-    `statements` are those that changed anything, `changed` how many rows they did."""
+    `statements` are those that changed anything, `changed` how many rows they did, `unsteady` whether one of them
+    changed what seldom changes: until then all functions are given the same rows of it."""
 
-    __slots__ = ("_connection", "_nested", "_total", "changed", "statements")
+    __slots__ = ("_connection", "_kept", "_nested", "_total", "changed", "statements", "unsteady")
 
     def __init__(self, connection: apsw.Connection) -> None:
         super().__init__(connection)
         self._connection = connection
+        self._kept: dict[tuple[str, tuple[Value, ...]], Row | None] = {}
         self._nested = False
         self._total = connection.total_changes()
+        self.unsteady = False
         self.statements: list[Statement] = []
         self.changed = 0
+
+    def steady(self, sql: str, *params: Value) -> Row | None:
+        if self.unsteady:
+            return self.one(sql, *params)
+        asked = sql, params
+        if asked not in self._kept:
+            self._kept[asked] = self.one(sql, *params)
+        return self._kept[asked]
 
     def run(self, sql: str, *params: Value) -> int:
         if not self._nested:  # only what writes needs a savepoint
@@ -83,6 +95,8 @@ class Recorder(Reading):
         if changed:
             self.statements.append((sql, params))
             self.changed += changed
+            if not self.unsteady and changed_by(self._connection, sql):
+                self.unsteady = True
         return changed
 
     def call(self, function: Callable[[Transaction], T]) -> T:
@@ -105,6 +119,7 @@ class Recorder(Reading):
         before = self._connection.total_changes()
         self._execute(sql)
         self._total = self._connection.total_changes()
+        self.unsteady = True
         self.statements.append((sql, ()))
         self.changed += self._total - before
 

@@ -119,13 +119,13 @@ class Shared:
         return number
 
     @contextlib.contextmanager
-    def changing(self, steady: bool) -> Iterator[None]:
-        """Around making a commit visible, which changes `steady` tables or not. Under the lock.
+    def changing(self, unsteady: bool) -> Iterator[None]:
+        """Around making a commit visible, which changes steady tables or does not. Under the lock.
 
         Where it does not end well, somebody may see the change and nobody knows: the edition stays odd, until a commit
         has ended well, which made whole what was left of this one."""
         edition = self.edition
-        if steady and not edition % 2:
+        if unsteady and not edition % 2:
             edition += 1
             _COUNTER.pack_into(self._map, _EDITION, edition)
         yield

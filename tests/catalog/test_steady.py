@@ -16,6 +16,7 @@ from objstore.catalog import engine
 from objstore.catalog.catalog import Catalog, attach
 from objstore.catalog.members import Members
 from objstore.catalog.schema import MIGRATIONS
+from objstore.catalog.session import Recorder
 from objstore.catalog.shared import Shared
 from objstore.catalog.steady import changed_by
 from objstore.catalog.transaction import Row, Transaction
@@ -166,6 +167,34 @@ def test_while_a_change_is_on_its_way_nothing_is_kept(tmp_path: Path) -> None:
         asyncio.run(reading())
 
 
+def test_functions_of_one_commit_see_what_those_before_them_changed() -> None:
+    def changing_in_vain(tx: Transaction) -> None:
+        tx.run(_UPDATE, b"2")
+        assert bucket(tx) == b"2"
+        raise LookupError
+
+    connection = empty()
+    connection.execute("INSERT INTO buckets (name, owner, record) VALUES (x'62', x'', x'30')")
+    connection.execute("BEGIN")
+    recorder = Recorder(connection)
+    assert recorder.call(bucket) == recorder.call(bucket) == b"0"
+    assert not recorder.unsteady
+    recorder.call(change(b"1"))
+    assert recorder.unsteady
+    assert recorder.call(bucket) == b"1"
+    with pytest.raises(LookupError):
+        recorder.call(changing_in_vain)
+    assert recorder.call(bucket) == b"1"
+
+
+def empty() -> apsw.Connection:
+    connection = apsw.Connection(":memory:")
+    for migration in MIGRATIONS:
+        for statement in migration:
+            connection.execute(statement)
+    return connection
+
+
 @pytest.mark.parametrize(
     ("sql", "changes"),
     [
@@ -182,8 +211,4 @@ def test_while_a_change_is_on_its_way_nothing_is_kept(tmp_path: Path) -> None:
     ],
 )
 def test_what_changes_them(sql: str, changes: bool) -> None:
-    connection = apsw.Connection(":memory:")
-    for migration in MIGRATIONS:
-        for statement in migration:
-            connection.execute(statement)
-    assert changed_by(connection, sql) is changes
+    assert changed_by(empty(), sql) is changes

@@ -286,8 +286,8 @@ CATALOG = (
     Bug(
         "readers hear of a change of a bucket when it is visible already",
         "objstore/catalog/engine.py",
-        "    with members.shared.changing(batch.steady):\n        _publish(members, leader, others, step)\n",
-        "    _publish(members, leader, others, step)\n    with members.shared.changing(batch.steady):\n        pass\n",
+        "    with members.shared.changing(batch.unsteady):\n        _publish(members, leader, others, step)\n",
+        "    _publish(members, leader, others, step)\n    with members.shared.changing(batch.unsteady):\n        pass\n",
         (STEADY,),
     ),
     Bug(
