@@ -3,20 +3,26 @@
 `Digests` is what the wire hands to whoever moves the bytes: it is told every buffer once and answers with the ETag's
 MD5, the payload's SHA-256 and the checksum that the client named. Every hash here (OpenSSL's, xxhash's, the CRT's)
 releases the interpreter's lock while it works on a large buffer, so `update` may run in a worker thread beside the
-event loop. One stream must be updated by one thread at a time.
+event loop. One stream must be updated by one thread at a time. A small buffer is given in slices too short for that: to
+hand the lock to other threads and wait for it again would cost more than the hash.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, Protocol, TypeAlias
 
 import xxhash
 from awscrt import checksums as crt
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
+
+_SMALL: Final = 16 << 10
+"""Bytes of a buffer up to which the interpreter's lock is kept."""
+_SLICE: Final = 2047
+"""Bytes that `hashlib` takes without letting go of it."""
 
 
 class Hasher(Protocol):
@@ -72,9 +78,15 @@ class Digests:
 
     def update(self, data: Buffer) -> None:
         """Takes the next bytes of the stream."""
-        self.length += len(data)
+        size = len(data)
+        self.length += size
+        slices: Sequence[Buffer] = (data,)
+        if _SLICE < size <= _SMALL:
+            view = memoryview(data)
+            slices = [view[start : start + _SLICE] for start in range(0, size, _SLICE)]
         for update in self._updates:
-            update(data)
+            for piece in slices:
+                update(piece)
 
     def digest(self, name: str) -> bytes:
         """The digest so far, big-endian; KeyError when the algorithm was not asked for."""

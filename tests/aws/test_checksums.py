@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import random
 import zlib
 from typing import Any
 
@@ -48,6 +49,17 @@ def test_a_digest_is_what_clients_compute(chosen: Algorithm) -> None:
         expected = CLIENTS[chosen.name.lower()]().handle(data)
     assert digests.base64(chosen.name) == expected
     assert checksums.decode(expected, chosen) == digests.digest(chosen.name) == digests.results()[chosen.name]
+
+
+@pytest.mark.parametrize("size", [0, 2047, 2048, 4096, 16_384, 16_385, 100_000])
+def test_a_digest_does_not_depend_on_the_size_of_the_buffers(size: int) -> None:
+    data = random.Random(size).randbytes(size)
+    digests = Digests(["MD5", "SHA256"])
+    for buffer in (data, memoryview(data), bytearray(data)):
+        digests.update(buffer)
+    assert digests.length == 3 * size
+    assert digests.digest("MD5") == hashlib.md5(3 * data).digest()
+    assert digests.digest("SHA256") == hashlib.sha256(3 * data).digest()
 
 
 @pytest.mark.parametrize("name", CHECK)
