@@ -11,7 +11,6 @@ it is known to be allowed. A client that goes away raises `ClientGone`, one that
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from functools import cached_property
@@ -23,6 +22,7 @@ from objstore.aws.claims import Claims, read_claims
 from objstore.aws.digests import Buffer, Digests
 from objstore.aws.errors import AwsError
 from objstore.aws.sigv4 import ChunkSigning, Payload
+from objstore.aws.timeouts import in_time
 
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
@@ -132,11 +132,13 @@ class Body:
         length = self.length
         bound = self._limit if length is None else length
         received = 0
-        async for piece in self._received():
+        while not self.ended:
+            piece = await self._next()
             received += len(piece)
             if received > bound:
                 raise AwsError("IncompleteBody") if length is not None else _too_large(received, bound)
-            yield piece
+            if piece:
+                yield piece
         if length is not None and received != length:
             raise AwsError("IncompleteBody")
 
@@ -150,27 +152,25 @@ class Body:
             signed_trailer=payload.signed_chunks and payload.trailer,
             announced=(trailer,) if trailer else (),
         )
-        async for data in self._received():
-            for piece in decoder.feed(data):
+        while not self.ended:
+            for piece in decoder.feed(await self._next()):
                 yield piece
         decoder.finish()
         self._trailers = decoder.trailers
 
-    async def _received(self) -> AsyncIterator[bytes]:
-        while not self.ended:
-            try:
-                async with asyncio.timeout(self._idle_timeout):
-                    message = await self._receive()
-            except TimeoutError:
-                raise AwsError("RequestTimeout") from None
-            if message["type"] == "http.disconnect":
-                raise ClientGone
-            self.ended = not message.get("more_body", False)
-            if self.ended:
-                self.ended_at = time.monotonic()
-            data: bytes = message.get("body", b"")
-            if data:
-                yield data
+    async def _next(self) -> bytes:
+        """The next piece as it is sent, which may be empty."""
+        try:
+            message = await in_time(self._receive(), self._idle_timeout)
+        except TimeoutError:
+            raise AwsError("RequestTimeout") from None
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        self.ended = not message.get("more_body", False)
+        if self.ended:
+            self.ended_at = time.monotonic()
+        data: bytes = message.get("body", b"")
+        return data
 
 
 def _too_large(length: int, limit: int) -> AwsError:

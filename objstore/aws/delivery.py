@@ -18,6 +18,7 @@ from typing import Any
 
 from objstore.aws.exchange import CLIENT_GONE, Exchange
 from objstore.aws.serialising import Response
+from objstore.aws.timeouts import in_time
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -128,8 +129,8 @@ class Delivery:
 
     async def _send_buffer(self, buffer: Any, *, more: bool) -> None:
         try:
-            async with asyncio.timeout(self._limits.send_idle):
-                await self._send({"type": "http.response.body", "body": buffer, "more_body": more})
+            message = {"type": "http.response.body", "body": buffer, "more_body": more}
+            await in_time(self._send(message), self._limits.send_idle)
         except TimeoutError:
             raise _ClientTooSlow(f"the client took nothing for {self._limits.send_idle:g} s") from None
         except OSError:
