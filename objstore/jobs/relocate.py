@@ -65,7 +65,7 @@ async def empty(
                 return Moved(count, problem)
             try:
                 async with pace.holding(placing):
-                    count += await _away(pool, catalog, blobs, blob, shard, pace)
+                    count += await _away(pool, catalog, blobs, blob, shard, name, pace)
             except (BlobError, DriveError) as error:
                 problem = str(error)
                 _log.warning("shard %d of blob %s stays on its drive: %s", shard, blob.hex(), error)
@@ -81,9 +81,11 @@ def homeless(pool: Pool, catalog: Catalog) -> list[str]:
     return [drive for drive in catalog.read(lambda tx: repair.drives_of(tx, "shards")) if drive not in known]
 
 
-async def _away(pool: Pool, catalog: Catalog, blobs: Blobs, blob: bytes, shard: int, pace: Pace) -> bool:
+async def _away(pool: Pool, catalog: Catalog, blobs: Blobs, blob: bytes, shard: int, source: str, pace: Pace) -> bool:
     info = catalog.read(lambda tx: repair.blob(tx, blob))
-    if info is None or not info.sealed or not catalog.read(lambda tx: repair.appends(tx, blob)):
+    if info is None or info.drives[shard] != source:
+        return False  # a heal came first
+    if not info.sealed or not catalog.read(lambda tx: repair.appends(tx, blob)):
         return False  # an open blob is sealed soon; a dead one is about to be unlinked
     target = max(_spare(pool, info), key=lambda drive: drive.free, default=None)
     if target is None:
