@@ -8,9 +8,10 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.h
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+import msgspec
 
 from objstore.aws import sigv2, sigv4
 from objstore.aws.errors import AwsError
@@ -30,8 +31,7 @@ class Scheme(StrEnum):
     ANONYMOUS = "anonymous"
 
 
-@dataclass(frozen=True, slots=True)
-class Authentication:
+class Authentication(msgspec.Struct, frozen=True):
     """The outcome: who, by which scheme, how the body is protected, and what its chunks are signed with."""
 
     principal: Principal

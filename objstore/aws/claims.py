@@ -12,8 +12,9 @@ import base64
 import binascii
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from objstore.aws.checksums import BY_HEADER, Algorithm, algorithm, bad_digest, decode, encode, invalid_header
 from objstore.aws.digests import Digests
@@ -24,8 +25,7 @@ _PREFIX = "x-amz-checksum-"
 _NOT_VALUES = frozenset(("x-amz-checksum-algorithm", "x-amz-checksum-mode", "x-amz-checksum-type"))
 
 
-@dataclass(frozen=True, slots=True)
-class Claims:
+class Claims(msgspec.Struct, frozen=True):
     """The digests claimed: raw MD5, hexadecimal SHA-256, and a checksum, its value None when a trailer brings it."""
 
     md5: bytes | None = None

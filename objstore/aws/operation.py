@@ -15,6 +15,8 @@ from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+import msgspec
+
 from objstore.aws.authentication import Scheme
 from objstore.aws.service import operation_model
 
@@ -121,17 +123,16 @@ class Call:
         return str(self.members["Key"])
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """What a handler answers when a dict of output members does not say it all.
 
     `status` overrides the model's (206 for a range), `headers` are added as they are. A streaming member (`Body`) is
     bytes or an asynchronous iterator of buffers; beside an iterator, `ContentLength` must be there.
     """
 
-    members: Mapping[str, Any] = field(default_factory=dict)
+    members: Mapping[str, Any] = msgspec.field(default_factory=dict)
     status: int | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 class Registry:

@@ -9,8 +9,9 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final
+
+import msgspec
 
 from objstore.aws import copy_source
 from objstore.aws.checksums import FULL_OBJECT, algorithm
@@ -116,9 +117,11 @@ def _change(wanted: NewObject, directive: str, tagging: str) -> Callable[[Versio
     def change(source: Version) -> NewObject:
         new = wanted
         if directive == COPY:
-            new = replace(new, metadata=source.metadata, headers=headers.copied(source.headers, wanted.headers))
+            new = msgspec.structs.replace(
+                new, metadata=source.metadata, headers=headers.copied(source.headers, wanted.headers)
+            )
         if tagging == COPY:
-            new = replace(new, tags=source.tags)
+            new = msgspec.structs.replace(new, tags=source.tags)
         return new
 
     return change

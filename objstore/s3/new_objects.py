@@ -13,6 +13,7 @@ from objstore.iam.context import Context
 from objstore.iam.lookup import bucket_of
 from objstore.iam.users import creator_of, owner_of
 from objstore.s3 import encryption, headers, locks, metadata, storage_classes, tags
+from objstore.sealing import Seal
 from objstore.store.types import Acl, NewObject, Owner
 
 MEMBERS: Final = (
@@ -41,8 +42,8 @@ MEMBERS: Final = (
 """The members that `described` honours, with `encryption.for_write`."""
 
 
-def described(call: Call, context: Context) -> NewObject:
-    """The object that the request describes. Raises for what cannot be stored."""
+def described(call: Call, context: Context, seal: Seal | None = None) -> NewObject:
+    """The object that the request describes, with what it is sealed with. Raises for what cannot be stored."""
     owner, acl = owner_and_acl(call, context)
     return NewObject(
         owner=owner,
@@ -53,6 +54,7 @@ def described(call: Call, context: Context) -> NewObject:
         storage_class=storage_classes.check(call.get("StorageClass"), context.store),
         tags=tags.from_header(call.get("Tagging")),
         lock=locks.from_headers(call),
+        seal=seal,
     )
 
 

@@ -7,8 +7,9 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from objstore.aws.errors import AwsError
 from objstore.aws.operation import Call, Reply, operation
@@ -43,8 +44,7 @@ _SUPPORTS: Final = customer_keys.MEMBERS | frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(msgspec.Struct, frozen=True):
     """Which bytes an answer carries, whether that is a part of the object (206), and the checksum that covers them."""
 
     start: int

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from objstore.aws.operation import Call, operation
@@ -18,7 +17,7 @@ from objstore.store.sealed import revealed
 async def put_object(call: Call, context: Context) -> dict[str, Any]:
     append = await appends.asked(call, context)
     seal = append[1] if append is not None else await encryption.for_write(call, context)
-    new = replace(new_objects.described(call, context), seal=seal)
+    new = new_objects.described(call, context, seal)
     locks.require_digest(call.body, bucket_of(call, context), new.lock, "Put Object")
     key, given = keys.check(call.key), conditions.of_write(call.members)
     if append is not None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
 
@@ -154,7 +154,7 @@ async def _behind(
         return stored
     small = tail + (stored.content or b"")
     if stored.written is None and len(small) <= INLINE:
-        return replace(stored, content=small)
+        return msgspec.structs.replace(stored, content=small)
     body = Source(_once(small), len(small), lambda _: None, lambda: Digest(""))
     at = (old.size if old is not None else 0) - len(tail)
     try:
@@ -165,7 +165,7 @@ async def _behind(
     assert before is not None, "what may not be inline is written"
     written = stored.written or Written()
     joined = Written(before.extents + written.extents, before.blobs + written.blobs, before.spans + written.spans)
-    return replace(stored, content=None, written=joined)
+    return msgspec.structs.replace(stored, content=None, written=joined)
 
 
 async def _once(data: bytes) -> AsyncIterator[Buffer]:

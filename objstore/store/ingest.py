@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from objstore.blobs.types import Written
 from objstore.sealing import Stream
@@ -33,8 +34,7 @@ class Writer(Protocol):
     async def abort(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True):
     """A body taken in: durable in `written`, or small, in `content`. With `streams` both are sealed."""
 
     size: int

@@ -209,8 +209,7 @@ class Preconditions(msgspec.Struct, frozen=True, kw_only=True):
 ALWAYS = Preconditions()
 
 
-@dataclass(frozen=True, slots=True)
-class Digest:
+class Digest(msgspec.Struct, frozen=True):
     """What is known of a body once it was all read: MD5 in hex, and the checksum to store."""
 
     etag: str
@@ -238,18 +237,17 @@ class Digester:
     finish: Callable[[], Digest]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewObject:
+class NewObject(msgspec.Struct, frozen=True, kw_only=True):
     """What an object is to carry beside its bytes. `acl` None: private to `owner`. `creator`: who wrote it, by the
     unique id of the user; "" for nobody in particular. With a `seal` it is encrypted."""
 
     owner: Owner
     creator: str = ""
-    metadata: dict[str, str] = field(default_factory=dict)
-    headers: dict[str, str] = field(default_factory=dict)
+    metadata: dict[str, str] = msgspec.field(default_factory=dict)
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
     storage_class: str = "STANDARD"
     acl: Acl | None = None
-    tags: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = msgspec.field(default_factory=dict)
     lock: Lock | None = None
     seal: Seal | None = None
 
@@ -308,8 +306,7 @@ class CopyKeys:
         return not self.shared and (self.source is not None or self.seal is not None)
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(msgspec.Struct, frozen=True):
     """A version now visible. `version_id` is what the answer tells: None for a bucket never versioned."""
 
     version: Version

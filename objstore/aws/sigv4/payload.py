@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from objstore.aws.errors import AwsError
 
@@ -21,8 +22,7 @@ _WORDS = (UNSIGNED, STREAMING_UNSIGNED_TRAILER, STREAMING_SIGNED, STREAMING_SIGN
 _HEX = re.compile(r"[0-9a-fA-F]{64}\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Payload:
+class Payload(msgspec.Struct, frozen=True):
     """How the body is protected: by `sha256` (lower-case hex) of the whole, by signatures of its chunks, or not."""
 
     sha256: str | None = None
