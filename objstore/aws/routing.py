@@ -37,7 +37,7 @@ class Route:
         """How well a request fits: fewest missing first, then most found. None when a literal differs."""
         if any(value and query.get(name) != value for name, value in self.literals.items()):
             return None
-        found = sum(name in query for name in self.parameters) + sum(name in headers for name in self.headers)
+        found = len(query.keys() & self.parameters) + len(headers.keys() & self.headers)
         missing = len(self.parameters) + len(self.headers) - found
         return -missing, found + len(self.literals), not self.deprecated
 

@@ -31,7 +31,8 @@ _MEMBERS: Final[Mapping[str, str]] = {
 
 def accept(call: Call) -> dict[str, str]:
     """The headers of a request as they are stored. Raises InvalidRedirectLocation."""
-    stored = {name: str(call[member]) for name, member in _MEMBERS.items() if call.get(member)}
+    given = call.members
+    stored = {name: str(given[member]) for name, member in _MEMBERS.items() if given.get(member)}
     stored.setdefault("content-type", DEFAULT_TYPE)
     if encoding := _without_chunked(stored.pop("content-encoding", "")):
         stored["content-encoding"] = encoding

@@ -31,7 +31,8 @@ _MISSING_DIGEST: Final = (
 
 def from_headers(call: Call) -> Lock | None:
     """The lock that the request asks for; None when for none. Raises InvalidArgument."""
-    mode, until, hold = (call.get(f"ObjectLock{name}") for name in ("Mode", "RetainUntilDate", "LegalHoldStatus"))
+    mode, until = call.get("ObjectLockMode"), call.get("ObjectLockRetainUntilDate")
+    hold = call.get("ObjectLockLegalHoldStatus")
     if bool(mode) != (until is not None):
         raise AwsError("InvalidArgument", f"{_UNTIL_HEADER} and x-amz-object-lock-mode must both be supplied")
     if until is None and not hold:

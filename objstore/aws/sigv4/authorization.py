@@ -6,8 +6,9 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-auth-using-authorization-h
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from objstore.aws.errors import AwsError
 from objstore.aws.sigv4.scope import SERVICE, Scope, parse_scope
@@ -15,8 +16,7 @@ from objstore.aws.sigv4.scope import SERVICE, Scope, parse_scope
 ALGORITHM = "AWS4-HMAC-SHA256"
 
 
-@dataclass(frozen=True, slots=True)
-class Authorization:
+class Authorization(msgspec.Struct, frozen=True):
     """A parsed header: whose key, which headers it covers (sorted as sent, lower-case), and the signature in hex."""
 
     scope: Scope
@@ -28,21 +28,23 @@ def parse_authorization(text: str, region: str | None, service: str = SERVICE) -
     """Reads the header's three components; AuthorizationHeaderMalformed says which one is missing or wrong."""
     fields: dict[str, str] = {}
     for component in text[len(ALGORITHM) :].split(","):
-        name, separator, value = component.strip().partition("=")
-        if not separator or not value or name in fields:
-            raise _malformed(f"the authorization component '{component.strip()}' is malformed.")
+        component = component.strip()
+        name, _, value = component.partition("=")
+        if not value or name in fields:
+            raise _malformed(f"the authorization component '{component}' is malformed.")
         fields[name] = value
-    for name in ("Credential", "SignedHeaders", "Signature"):
-        if name not in fields:
-            raise _malformed(f"missing {name}.")
+    try:
+        credential, signed, signature = fields["Credential"], fields["SignedHeaders"], fields["Signature"]
+    except KeyError as missing:
+        raise _malformed(f"missing {missing.args[0]}.") from None
     if len(fields) != 3:
         raise _malformed(
             "the authorization header requires three components: Credential, SignedHeaders, and Signature."
         )
     return Authorization(
-        scope=parse_scope(fields["Credential"], region, _malformed, service),
-        signed_headers=tuple(fields["SignedHeaders"].lower().split(";")),
-        signature=fields["Signature"],
+        scope=parse_scope(credential, region, _malformed, service),
+        signed_headers=tuple(signed.lower().split(";")),
+        signature=signature,
     )
 
 

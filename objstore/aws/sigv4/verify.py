@@ -9,7 +9,7 @@ from typing import Protocol
 from objstore.aws.errors import AwsError
 from objstore.aws.principal import Credential, Credentials
 from objstore.aws.sigv4.amz_date import basic, request_time, require_fresh
-from objstore.aws.sigv4.authorization import parse_authorization
+from objstore.aws.sigv4.authorization import Authorization, parse_authorization
 from objstore.aws.sigv4.canonical import (
     canonical_headers,
     canonical_path,
@@ -20,7 +20,7 @@ from objstore.aws.sigv4.canonical import (
 )
 from objstore.aws.sigv4.chunks import ChunkSigning
 from objstore.aws.sigv4.payload import UNSIGNED, Payload, parse_payload, unsigned_payload
-from objstore.aws.sigv4.presigned import parse_presigned
+from objstore.aws.sigv4.presigned import Presigned, parse_presigned
 from objstore.aws.sigv4.scope import SERVICE, Scope, signing_key
 from objstore.aws.sigv4.scope import signature as signature_of
 
@@ -68,8 +68,8 @@ def verify_header(
     payload = parse_payload(content)
     require_signed(headers, claim.signed_headers)
     query = canonical_query(request.raw_query)
-    signing = _verify(request, credential, claim.scope, date, query, claim.signed_headers, content, claim.signature)
-    return credential, payload, signing if payload.signed_chunks else None
+    key = _verify(request, credential, claim.scope, date, query, claim.signed_headers, content, claim.signature)
+    return credential, payload, _chunks(payload, key, date, claim)
 
 
 def verify_presigned(
@@ -91,10 +91,10 @@ def verify_presigned(
     payload = unsigned_payload(headers) if content == UNSIGNED else parse_payload(content)
     require_signed(headers, claim.signed_headers)
     canonical = canonical_query(request.raw_query, without="X-Amz-Signature")
-    signing = _verify(
+    key = _verify(
         request, credential, claim.scope, claim.date, canonical, claim.signed_headers, content, claim.signature
     )
-    return credential, payload, signing if payload.signed_chunks else None
+    return credential, payload, _chunks(payload, key, claim.date, claim)
 
 
 def require_credential(access_key: str, credentials: Credentials) -> Credential:
@@ -114,7 +114,8 @@ def _verify(
     signed: tuple[str, ...],
     content: str,
     signature: str,
-) -> ChunkSigning:
+) -> bytes:
+    """The key that signs, of a request that it did sign."""
     lines = canonical_headers(request.headers, signed)
     canonical = canonical_request(request.method, canonical_path(request.raw_path), query, lines, signed, content)
     text = string_to_sign(date, scope, canonical)
@@ -130,4 +131,9 @@ def _verify(
             CanonicalRequest=canonical,
             CanonicalRequestBytes=canonical.encode("latin-1", "replace").hex(" "),
         )
-    return ChunkSigning(key, date, scope, expected)
+    return key
+
+
+def _chunks(payload: Payload, key: bytes, date: str, claim: Authorization | Presigned) -> ChunkSigning | None:
+    """What the chunks of the body are signed with, where they are."""
+    return ChunkSigning(key, date, claim.scope, claim.signature) if payload.signed_chunks else None
