@@ -15,6 +15,10 @@ class Domains:
         self._names = sorted(cleaned, key=len, reverse=True)
         self._suffixes = tuple("." + name for name in self._names)
 
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._names)
+
     def bucket_of(self, host: str) -> str | None:
         """The bucket that the value of a Host header names, None when it names none."""
         if not self._suffixes:

@@ -125,7 +125,7 @@ class Node:
 
     def endpoint(self, settings: Settings, log: AccessLog) -> Endpoint:
         """AWS's wire over this node's store."""
-        idle = settings.limits.idle_seconds
+        idle, hosts = settings.limits.idle_seconds, Hosts(settings.website_domains, settings.website_hosts)
         return Endpoint(
             self.context(settings),
             credentials=self.identities.credential,
@@ -133,7 +133,7 @@ class Node:
             attempts=self.attempts,
             gate=_admit,
             cors=cross_origin.answering(self.store),
-            site=Site(self.store, Hosts(settings.website_domains, settings.website_hosts)),
+            site=Site(self.store, hosts) if hosts else None,
             domains=settings.domains,
             region=settings.region,
             limits=WireLimits(receive_idle=idle, send_idle=idle),
@@ -361,7 +361,8 @@ def _record(exchange: Exchange, log: AccessLog) -> None:
     duration = (exchange.finished or exchange.started) - exchange.started
     metrics.requests_of(operation, exchange.status).inc()
     metrics.seconds_of(operation).observe(duration)
-    metrics.sent.inc(exchange.sent)
+    if exchange.sent:
+        metrics.sent.inc(exchange.sent)
     request, who = exchange.request, exchange.principal
     if request is not None and (length := request.headers.get("content-length", "")).isdigit():
         metrics.received.inc(int(length))

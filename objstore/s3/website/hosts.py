@@ -19,6 +19,10 @@ class Hosts:
         self._domains = Domains(domains)
         self._hosts = frozenset(host.strip().strip(".").lower() for host in hosts)
 
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._hosts or self._domains)
+
     def bucket_of(self, host: str) -> str | None:
         """The bucket whose website a Host header names; None when it is no website's."""
         name = without_port(host).lower().rstrip(".")
