@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
-from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from objstore.aws.checksums import Algorithm
 from objstore.aws.chunked import ChunkedDecoder
@@ -28,6 +27,7 @@ Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 MAX_LENGTH = 5 << 30  # bytes of one PutObject or part
 IDLE_TIMEOUT = 60.0  # seconds between two pieces of a body
+_UNREAD: Final = -1
 
 
 class ClientGone(Exception):
@@ -57,13 +57,17 @@ class Body:
         self._limit = limit
         self._idle_timeout = idle_timeout
         self._trailers: dict[str, str] = {}
+        self._claims: Claims | None = None
+        self._length: int | None = _UNREAD
         self.ended = False  # whether the last byte has been received
         self.ended_at: float | None = None  # when it was, by `time.monotonic`
 
-    @cached_property
+    @property
     def claims(self) -> Claims:
         """What the client claims of the body; InvalidDigest or InvalidRequest when that cannot be read."""
-        return read_claims(self._headers, self._payload, checksums=self._checksums)
+        if self._claims is None:
+            self._claims = read_claims(self._headers, self._payload, checksums=self._checksums)
+        return self._claims
 
     @property
     def algorithm(self) -> Algorithm | None:
@@ -81,9 +85,14 @@ class Body:
         headers = self._headers
         return "content-length" in headers or "transfer-encoding" in headers
 
-    @cached_property
+    @property
     def length(self) -> int | None:
         """Decoded length in bytes, None for HTTP chunks of unknown sum; MissingContentLength, EntityTooLarge."""
+        if self._length == _UNREAD:
+            self._length = self._read_length()
+        return self._length
+
+    def _read_length(self) -> int | None:
         if self._payload.chunked:
             text = self._headers.get("x-amz-decoded-content-length")
         else:
