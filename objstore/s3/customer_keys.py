@@ -20,8 +20,12 @@ from objstore.aws.operation import Call
 
 ALGORITHM: Final = "AES256"
 KEY_BYTES: Final = 32
-MEMBERS: Final = frozenset({"SSECustomerAlgorithm", "SSECustomerKey", "SSECustomerKeyMD5"})
-COPY_SOURCE: Final = frozenset(f"CopySource{member}" for member in MEMBERS)
+_MEMBERS: Final = {
+    prefix: tuple(f"{prefix}SSECustomer{name}" for name in ("Algorithm", "Key", "KeyMD5"))
+    for prefix in ("", "CopySource")
+}
+MEMBERS: Final = frozenset(_MEMBERS[""])
+COPY_SOURCE: Final = frozenset(_MEMBERS["CopySource"])
 
 NEVER, LOOPBACK, ALWAYS = "never", "loopback", "always"
 OVER_HTTP: Final = (NEVER, LOOPBACK, ALWAYS)
@@ -47,7 +51,7 @@ def of(call: Call, over_http: str, prefix: str = "") -> CustomerKey | None:
 
     Raises InvalidArgument, InvalidEncryptionAlgorithmError, and InvalidRequest over plain HTTP.
     """
-    algorithm, key, md5 = (call.get(f"{prefix}SSECustomer{name}") for name in ("Algorithm", "Key", "KeyMD5"))
+    algorithm, key, md5 = map(call.get, _MEMBERS[prefix])
     if algorithm is None and key is None and md5 is None:
         return None
     header = _HEADERS[prefix]
