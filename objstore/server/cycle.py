@@ -83,8 +83,7 @@ class Cycle(RequestResponseCycle):
             self.keep_alive = False
         elif not self.keep_alive:
             headers.append((b"connection", b"close"))
-        lines = [b"%b: %b\r\n" % pair for pair in headers]
-        self._head = b"".join([STATUS_LINE[message["status"]], *lines, b"\r\n"])
+        self._head = STATUS_LINE[message["status"]] + b"\r\n".join(map(b": ".join, headers)) + b"\r\n\r\n"
         self.response_started = True
         self.waiting_for_100_continue = False
         self.chunked_encoding = False
