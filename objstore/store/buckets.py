@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import msgspec
 
@@ -29,7 +30,13 @@ _PURGE = 1000
 def find(tx: Transaction, name: str) -> Bucket | None:
     """The bucket of that name."""
     row = tx.steady("SELECT record FROM buckets WHERE name = ?", name.encode())
-    return unpack(row[0], Bucket) if row is not None else None
+    return _decoded(row[0]) if row is not None else None
+
+
+@lru_cache(maxsize=256)
+def _decoded(record: bytes) -> Bucket:
+    """What a record says: decoded once for each that there is, not twice for each request. Raises CorruptRecord."""
+    return unpack(record, Bucket)
 
 
 def by_id(tx: Transaction, bucket: int) -> Bucket | None:
