@@ -241,7 +241,8 @@ class Drive(Health):
     @property
     def crowded(self) -> bool:
         """Whether it is `full`, by a measurement about a second old."""
-        return self.usage.spare < 0 or self.full
+        _ = self.usage  # has it measured
+        return self.full
 
     @property
     def writable(self) -> bool:
