@@ -31,22 +31,17 @@ def iso8601(moment: datetime) -> str:
     return moment.isoformat("T", "milliseconds")[:23] + "Z"
 
 
+@lru_cache(maxsize=1024)
 def rfc822(moment: datetime) -> str:
     """`Mon, 12 Oct 2009 17:50:30 GMT`, as headers have it."""
-    if moment.tzinfo is not UTC:
-        moment = _in_utc(moment)
-    return _http_date(*moment.timetuple()[:7])
+    year, month, day, hour, minute, second, weekday = _in_utc(moment).timetuple()[:7]
+    # strftime would follow the locale
+    return f"{_DAYS[weekday]}, {day:02} {_MONTHS[month - 1]} {year:04} {hour:02}:{minute:02}:{second:02} GMT"
 
 
 def http_date(seconds: int) -> str:
     """The same for whole seconds since 1970."""
     return rfc822(datetime.fromtimestamp(seconds, UTC))
-
-
-@lru_cache(maxsize=1024)
-def _http_date(year: int, month: int, day: int, hour: int, minute: int, second: int, weekday: int) -> str:
-    # strftime would follow the locale
-    return f"{_DAYS[weekday]}, {day:02} {_MONTHS[month - 1]} {year:04} {hour:02}:{minute:02}:{second:02} GMT"
 
 
 def _in_utc(moment: datetime) -> datetime:
