@@ -32,6 +32,8 @@ def canonical_path(raw_path: bytes) -> str:
 
 def canonical_query(raw_query: bytes, *, without: str | None = None) -> str:
     """The query's parameters encoded and sorted; `without` names one to leave out (a presigned URL's signature)."""
+    if not raw_query:
+        return ""
     pairs = []
     for pair in raw_query.split(b"&"):
         if pair:
