@@ -1,13 +1,13 @@
-"""Working for a share of the time, in slices: whoever else wants the drives waits for a slice at most.
+"""Working for a share of the time, in slices, while clients are there: who wants the drives waits for a slice at most.
 
-budget = Budget(0.25)     # one for all that goes on beside requests
-pace = Pace(budget)       # one for each job
+budget = Budget(0.25, clients=...)  # one for all that goes on beside requests
+pace = Pace(budget)                 # one for each job
 for step in steps:
     work(step)
-    await pace()          # rests where a slice is over, and while another job owes a rest
+    await pace()                    # rests where a slice is over, and while another job owes a rest
 
 However many jobs there are, together they work for no more than their share: each slice of work is followed by a rest
-in which none of them begins a step.
+in which none of them begins a step. Where no client is there, nobody rests, and a rest that has begun ends.
 """
 
 from __future__ import annotations
@@ -19,31 +19,43 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 SLICE = 0.01
 """Seconds of work without a rest."""
+LOOK = 0.1
+"""Seconds of a rest behind which it is asked again whether clients are there."""
 
 
 class Budget:
-    """`share` of the time, up to 1, is for the work of all jobs; `sleep` and `clock` are for tests."""
+    """`share` of the time, up to 1, is for the work of all jobs while `clients` says that some are there. `told` is
+    called of each rest; `sleep` and `clock` are for tests."""
 
     def __init__(
         self,
         share: float,
         *,
+        clients: Callable[[], bool] = lambda: True,
+        told: Callable[[], None] = lambda: None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.clock = clock
+        self._clients = clients
+        self._told = told
         self._factor = 1 / share - 1
         self._sleep = sleep
         self._rest_until = clock()
 
     def owe(self, worked: float) -> None:
-        """So many seconds were worked: a rest follows, behind those that are owed already."""
-        self._rest_until = max(self._rest_until, self.clock()) + worked * self._factor
+        """So many seconds were worked: a rest follows, behind those that are owed already, if clients are there."""
+        if self._factor and self._clients():
+            self._rest_until = max(self._rest_until, self.clock()) + worked * self._factor
+            self._told()
 
     async def rest(self) -> None:
-        """Wait until no rest is owed by anybody."""
+        """Wait until no rest is owed by anybody, or no client is there."""
         while (left := self._rest_until - self.clock()) > 0:
-            await self._sleep(left)
+            if not self._clients():
+                self._rest_until = self.clock()
+                return
+            await self._sleep(min(left, LOOK))
 
 
 class Pace:

@@ -33,14 +33,16 @@ from objstore.server.quotas import QuotaPages
 from objstore.server.service_accounts import ServiceAccountPages
 from objstore.server.settings import Settings
 from objstore.server.snapshots import SnapshotPages
+from objstore.server.traffic import Slot
 from objstore.store import restriping
 from objstore.store.store import now_us
 
 _OWN = "/-/"
 
 
-def application(node: Node, settings: Settings, log: AccessLog) -> ASGIApp:
-    """Starlette's application for our own pages; what it does not know goes to the wire, past its router."""
+def application(node: Node, settings: Settings, log: AccessLog, served: Slot) -> ASGIApp:
+    """Starlette's application for our own pages; what it does not know goes to the wire, past its router, and counts as
+    `served`."""
     domains = Domains(settings.domains)
     sites = Hosts(settings.website_domains, settings.website_hosts)
     pages = Starlette(
@@ -71,9 +73,11 @@ def application(node: Node, settings: Settings, log: AccessLog) -> ASGIApp:
             await wire.refuse(scope, receive, send, refusal)
             return
         admission.running += 1
+        served.begin()
         try:
             await wire(scope, receive, send)
         finally:
+            served.end()
             admission.running -= 1
 
     return dispatch

@@ -17,6 +17,7 @@ from typing import Literal
 
 from objstore.server.forking import Lifeline, Pulse, describe, forked
 from objstore.server.settings import Settings
+from objstore.server.traffic import Traffic
 
 _FIRST_DELAY, _LONGEST_DELAY, _STEADY = 0.2, 10.0, 30.0
 _LOOK_SECONDS = 1.0  # the most that may have passed between two looks at a child
@@ -25,12 +26,14 @@ _LOOK_SECONDS = 1.0  # the most that may have passed between two looks at a chil
 @dataclass(frozen=True, slots=True)
 class Orders:
     """What a child is to be: its `role` and `number`, the runtime directory, the sockets on which it listens (workers
-    only), ids of drives that are to be looked through (jobs only); and the `pulse` by which it is seen to go on."""
+    only), ids of drives that are to be looked through (jobs only); the `traffic` that all of them share; and the
+    `pulse` by which it is seen to go on."""
 
     role: Literal["worker", "jobs"]
     number: int
     settings: Settings
     runtime: Path
+    traffic: Traffic
     sockets: tuple[socket.socket, ...] = ()
     doubtful: tuple[str, ...] = ()
     pulse: Pulse = field(default_factory=Pulse)

@@ -36,9 +36,11 @@ from objstore.jobs.reap import clear, reap
 from objstore.jobs.relocate import balance, empty, homeless
 from objstore.jobs.restripe import restripe
 from objstore.jobs.seal import collect_orphans, seal_abandoned
+from objstore.server import metrics
 from objstore.server.children import Orders
 from objstore.server.node import Node, open_node
 from objstore.server.runtime import dead_instances, hold_instance, instance_lives, reads
+from objstore.server.traffic import Clients
 from objstore.store import balancing, parity, repair
 from objstore.store.catalog_snapshots import Schedule, asked
 from objstore.store.events.cause import Caused
@@ -60,9 +62,9 @@ _LONGEST_WAIT = 10  # rounds of watching
 
 
 class Janitor:
-    """The loops of the jobs process over one node."""
+    """The loops of the jobs process over one node. `clients` tells whether any are there, for whom it rests."""
 
-    def __init__(self, node: Node, runtime: Path, grace: float) -> None:
+    def __init__(self, node: Node, runtime: Path, grace: float, *, clients: Callable[[], bool] = lambda: True) -> None:
         self._node = node
         self._runtime = runtime
         self._grace = grace
@@ -71,7 +73,8 @@ class Janitor:
         # a start, or what made a snapshot fail, has other things to do first than what can wait a minute
         self._quiet_until = time.monotonic() + min(_SNAPSHOT_REST, node.settings.catalog_snapshots.interval)
         self._compacted = b""  # the blob that the walk over all of them has come to
-        budget = Budget(node.settings.heal_share)  # of all that moves bytes beside requests
+        # of all that moves bytes beside requests
+        budget = Budget(node.settings.heal_share, clients=clients, told=metrics.rests.inc)
         self._healing, self._mending, self._moving, self._restriping, self._compacting = (
             Pace(budget) for _ in range(5)
         )
@@ -318,7 +321,7 @@ async def work(orders: Orders) -> None:
     node.doubt(orders.doubtful)
     for drive in node.pool.online():
         await drive.discard_temporaries()
-    janitor = Janitor(node, runtime, orders.settings.reap_grace)
+    janitor = Janitor(node, runtime, orders.settings.reap_grace, clients=Clients(orders.traffic))
     try:
         await asyncio.gather(
             _forever(janitor.watch, _WATCH),

@@ -25,6 +25,7 @@ dropped_records = Counter("objstore_dropped_access_records_total", "Lines of buc
 failed_signatures = Counter(
     "objstore_failed_signatures_total", "Requests that did not prove who they are from.", ["answered"]
 )
+rests = Counter("objstore_rests_total", "Rests of healing, moving and compacting, for clients that were there.")
 sent = Counter("objstore_sent_bytes_total", "Bytes of answers' bodies.")
 
 

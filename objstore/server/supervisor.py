@@ -44,6 +44,7 @@ from objstore.server.secret_files import Exposed, require_private
 from objstore.server.settings import STORED, Kms, Settings, SettingsError
 from objstore.server.slots import find_slots
 from objstore.server.sockets import listen
+from objstore.server.traffic import Traffic
 
 _TICK = 0.05
 
@@ -64,9 +65,10 @@ def run(settings: Settings) -> int:
             become = _load(folder)
             begun = preparing.answer()
         sockets = [tuple(stack.enter_context(one) for one in each) for each in listen(settings)]
+        traffic = Traffic(len(sockets))
         everyone = [
-            *(Orders("worker", number, settings, folder, each) for number, each in enumerate(sockets)),
-            Orders("jobs", 0, settings, folder, doubtful=begun.doubtful),
+            *(Orders("worker", number, settings, folder, traffic, each) for number, each in enumerate(sockets)),
+            Orders("jobs", 0, settings, folder, traffic, doubtful=begun.doubtful),
         ]
         children = [
             Child(one, lifeline, become, [each for each in itertools.chain(*sockets) if each not in one.sockets])

@@ -72,8 +72,10 @@ async def serve(orders: Orders) -> None:
     node = await open_node(settings, orders.runtime)
     hold_instance(orders.runtime, node.instance)
     assert orders.sockets, "a worker is given a socket"
+    served = orders.traffic.slot(orders.number)
+    served.clear()
     config = uvicorn.Config(
-        application(node, settings, log),
+        application(node, settings, log, served),
         http=bounded(_within_files(settings.limits)),
         lifespan="off",
         log_config=None,

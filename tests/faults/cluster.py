@@ -14,10 +14,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from objstore.catalog import pages
+from objstore.catalog.records import unpack
 from tests.front.wire import send, until
 from tests.harness import ROOT_PASSWORD, ROOT_USER, Running
 
@@ -45,7 +47,46 @@ def states(server: Running) -> list[str]:
     return [drive["state"] for drive in info(server)["drives"]]
 
 
-def healed(server: Running, seconds: float = 60.0) -> None:
+def left(server: Running) -> tuple[int, ...]:
+    """What the jobs of a server still have to do, in numbers that go down: shards that are lacking, to be made anew or
+    to be looked through, mirrors, and bytes to be moved or written anew."""
+    now = info(server)
+    return (
+        now["redundancy"]["shards_lacking"],
+        now["healing"]["shards"],
+        now["healing"]["mirrors"],
+        _to_be_looked_through(server),
+        sum(drive["left"] for drive in now["drives"]),
+        now["rebalancing"] or 0,
+        0 if now["restriping"] is None else now["restriping"]["total"] - now["restriping"]["seen"],
+        sum(drive["state"] != "online" for drive in now["drives"]),
+    )
+
+
+def _to_be_looked_through(server: Running) -> int:
+    shards = "SELECT count(*) FROM shards WHERE drive = x'{}' AND blob > x'{}'"
+    try:
+        walks = sql(server, "SELECT name, value FROM settings WHERE name >= 'census:' AND name < 'census;'")
+        places = [(name.removeprefix("census:").encode(), unpack(value, bytes)) for name, value in walks]
+        return sum(sql(server, shards.format(drive.hex(), at.hex()))[0][0] for drive, at in places)
+    except (apsw.Error, StopIteration):
+        return 0  # the mirror that was asked is being made
+
+
+def as_promised(server: Running) -> None:
+    """Wait until everything is as safe as promised, and verified."""
+
+    def health() -> Any:
+        return server.request("GET", "/-/health/redundancy")
+
+    until(
+        lambda: health().status == 200,
+        lambda: f"all is as safe as promised; {health().data}",
+        left=lambda: left(server),
+    )
+
+
+def healed(server: Running) -> None:
     """Wait until every drive is online and nothing is left to heal; `objstore admin info` says so too."""
 
     def whole() -> bool:
@@ -54,7 +95,7 @@ def healed(server: Running, seconds: float = 60.0) -> None:
         return left == 0 and all(one["state"] == "online" for one in now["drives"])
 
     with contextlib.suppress(AssertionError):
-        until(whole, "healed", seconds)
+        until(whole, "healed", left=lambda: left(server))
     shown = json.loads(
         command("admin", "--endpoint", server.endpoint, "info", "--json", environment=CLI_ENVIRONMENT).stdout
     )

@@ -13,7 +13,7 @@ import apsw
 import pytest
 
 from objstore.catalog import pages
-from tests.faults.cluster import CLI_ENVIRONMENT, check, command, fill, info, remove, states
+from tests.faults.cluster import CLI_ENVIRONMENT, as_promised, check, command, fill, info, remove, states
 from tests.faults.test_verify import flip, verify
 from tests.front.wire import until
 from tests.harness import Running, serving
@@ -110,7 +110,7 @@ def test_what_cannot_be_mended_is_told(tmp_path: Path) -> None:
         assert status == 1
         assert "not looked at" in report["left"][-1]
         server.drives[3].mkdir()
-        until(lambda: info(server)["redundancy"]["problem"] is None, "it is healed")
+        as_promised(server)
         largest = max(files(server.drives[0]), key=lambda path: path.stat().st_size)
         blob = largest.name.rpartition(".")[0]
         for drive in server.drives[:3]:

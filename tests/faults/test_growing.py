@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from tests.admin import admin, run
-from tests.faults.cluster import Load, check, fill, healed, refused_start, remove, stopped
+from tests.faults.cluster import Load, check, fill, healed, left, refused_start, remove, stopped
 from tests.front.wire import send, until
 from tests.harness import Running, serving
 
@@ -88,10 +88,14 @@ def test_a_drive_is_replaced_while_everything_is_killed_again_and_again(tmp_path
             lambda now: "drive2" not in now or now["drive2"]["left"] < now["drive2"]["held"],
             lambda now: "drive2" not in now,
         ):
-            until(lambda reached=reached: reached(drives(server)), "a step further")  # type: ignore[misc]
+            until(lambda reached=reached: reached(drives(server)), "a step further", left=lambda: left(server))  # type: ignore[misc]
             server.kill()
             server.start()
-        until(lambda: sorted(drives(server)) == ["drive1", "drive3", "drive4", "drive5"], "the drive is replaced")
+        until(
+            lambda: sorted(drives(server)) == ["drive1", "drive3", "drive4", "drive5"],
+            "it is replaced",
+            left=lambda: left(server),
+        )
         assert drive not in {one["id"] for one in drives(server).values()}
         assert all(one["stage"] is None for one in drives(server).values())
         healed(server)

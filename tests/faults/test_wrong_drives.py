@@ -13,6 +13,7 @@ from pathlib import Path
 from tests.admin import run
 from tests.faults.cluster import (
     Load,
+    as_promised,
     check,
     command,
     fill,
@@ -82,7 +83,7 @@ def test_two_drives_that_changed_places_work(tmp_path: Path) -> None:
 def looked_through(server: Running, *drives: int) -> None:
     """These drives, and no others, were looked through since the start; then all is well."""
     wanted = {str(server.drives[number]) for number in drives}
-    until(lambda: info(server)["redundancy"]["problem"] is None, "all was looked through")
+    as_promised(server)
     since = server.output().rpartition("serves S3 at")[2]
     assert set(re.findall(r'"drive (\S+) was looked through"', since)) == wanted, since
     assert run(server, "verify").status == 0

@@ -12,7 +12,7 @@ import http.client
 import re
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -190,11 +190,28 @@ def absent(s3: Any, bucket: str, key: str) -> bool:
     return "Versions" not in versions and "DeleteMarkers" not in versions and listed["KeyCount"] == 0
 
 
-def until(condition: Any, what: str, seconds: float = 30.0) -> Any:
-    """What `condition` gives as soon as it is true; fails with `what` after `seconds`."""
+def until(
+    condition: Any,
+    what: str | Callable[[], str],
+    seconds: float = 30.0,
+    left: Callable[[], Sequence[int]] | None = None,
+) -> Any:
+    """What `condition` gives as soon as it is true; fails with `what`, which may tell how it is at the end.
+
+    That is after `seconds`, or, where `left` counts what is still to be done, after `seconds` in which none of its
+    numbers went down: work that is slow may take its time."""
+    before: Sequence[int] = left() if left else ()
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if found := condition():
             return found
+        if left:
+            now = left()
+            if any(one < other for one, other in zip(now, before, strict=True)):
+                deadline = time.monotonic() + seconds
+            before = now
         time.sleep(0.05)
+    what = what if isinstance(what, str) else what()
+    if left:
+        raise AssertionError(f"no progress within {seconds} s: {what}; left: {left()}, before: {before}")
     raise AssertionError(f"not within {seconds} s: {what}")

@@ -9,7 +9,7 @@ from collections.abc import Awaitable
 
 import pytest
 
-from objstore.jobs.pace import SLICE, Budget, Pace
+from objstore.jobs.pace import LOOK, SLICE, Budget, Pace
 
 
 class World:
@@ -111,3 +111,28 @@ def test_who_waits_for_a_lock_does_not_work() -> None:
 
     asyncio.run(world.play(holder(), job()))
     assert sum(world.rests) == pytest.approx(6 * SLICE)
+
+
+def test_nobody_rests_where_no_client_is() -> None:
+    """Clients are there from 100 s to 200 s; what was worked before owes nothing, and a rest ends when they go."""
+    told: list[float] = []
+    world = World(0.001)
+    budget = Budget(
+        0.001,
+        clients=lambda: 100.0 <= world.now < 200.0,
+        told=lambda: told.append(world.now),
+        sleep=world._rest,
+        clock=lambda: world.now,
+    )
+
+    async def job() -> None:
+        pace = Pace(budget)
+        while world.now < 300.0:
+            await world.work(2 * SLICE)
+            await pace()
+
+    asyncio.run(world.play(job(), job()))
+    assert sum(ended < 100.0 for _, ended in world.worked) == pytest.approx(100.0 / SLICE, rel=0.01)
+    assert 4 <= sum(100.0 <= ended < 200.0 for _, ended in world.worked) == len(told) <= 100.0 * 0.001 / SLICE + 2
+    assert sum(began >= 200.0 + LOOK for began, _ in world.worked) == pytest.approx(100.0 / SLICE, rel=0.01)
+    assert max(world.rests) <= LOOK

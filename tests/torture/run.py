@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import math
 import shutil
 import sys
 import tempfile
@@ -248,7 +249,7 @@ class Run:
             self._whole("after a replacement")
 
     def _whole(self, when: str) -> None:
-        deadline = time.monotonic() + HEAL_SECONDS
+        deadline, least = time.monotonic() + HEAL_SECONDS, math.inf
         now: dict[str, Any] = {}
         while time.monotonic() < deadline:
             with contextlib.suppress(*TORN):
@@ -256,8 +257,10 @@ class Run:
                 left = now["healing"]["shards"] + now["healing"]["mirrors"]
                 if left == 0 and now["writable"] and all(one["state"] == "online" for one in now["drives"]):
                     return
+                if left < least:
+                    deadline, least = time.monotonic() + HEAL_SECONDS, left
             time.sleep(0.3)
-        raise Stopped(f"not healed {when} within {HEAL_SECONDS:g} s: {now}")
+        raise Stopped(f"not healed {when}, and no progress within {HEAL_SECONDS:g} s: {now}")
 
     def _usage(self) -> None:
         """The counts of the inventory are those of the listings."""
