@@ -24,7 +24,7 @@ class Transaction(Protocol):
 
     def steady(self, sql: str, *params: Value) -> Row | None:
         """As `one`, asked of buckets or of the generation of identities, or whether there are quotas: readers need not
-        ask for it again while these do not change (see `catalog/steady.py`)."""
+        ask for it again while these do not change (see `catalog/steady.py`). That there is no row is not kept."""
         ...
 
     def all(self, sql: str, *params: Value) -> list[Row]:

@@ -94,7 +94,7 @@ class Change(NamedTuple):
 
 def anywhere(tx: Transaction) -> bool:
     """Whether there is any quota."""
-    return tx.steady("SELECT 1 FROM quotas LIMIT 1") is not None
+    return tx.steady("SELECT EXISTS (SELECT 1 FROM quotas)") == (1,)
 
 
 def changes(tx: Transaction, bucket: Bucket, steps: Sequence[Step]) -> list[Change]:

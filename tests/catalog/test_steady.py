@@ -20,6 +20,8 @@ from objstore.catalog.session import Recorder
 from objstore.catalog.shared import Shared
 from objstore.catalog.steady import changed_by
 from objstore.catalog.transaction import Row, Transaction
+from objstore.iam.identities import generation
+from objstore.store import quotas
 
 from .deployment import Deployment
 
@@ -54,12 +56,17 @@ def refuse(_: object) -> Any:
     raise AssertionError("the catalog was asked")
 
 
-def test_a_row_is_asked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("asked", [bucket, quotas.anywhere, generation.current], ids=["bucket", "quotas", "identities"])
+def test_a_row_is_asked_for_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: Callable[[Transaction], Any]
+) -> None:
+    """Also whether there are quotas and identities where there are none."""
+
     async def reading() -> None:
-        assert catalog.read(bucket) == b"0"
+        first = catalog.read(asked)
         await asyncio.sleep(0)
         monkeypatch.setattr(catalog._readers, "_begin", refuse)
-        assert catalog.read(bucket) == b"0"
+        assert catalog.read(asked) == first
         with pytest.raises(AssertionError, match="was asked"):
             catalog.read(lambda tx: tx.one(_SELECT, b"b"))
 

@@ -11,8 +11,8 @@ from objstore.catalog.transaction import Transaction
 
 def current(tx: Transaction) -> int:
     """The counter; 0 before the first change."""
-    row = tx.steady("SELECT number FROM iam_generation")
-    return int(row[0]) if row is not None else 0
+    row = tx.steady("SELECT max(number) FROM iam_generation")
+    return row[0] or 0 if row is not None else 0
 
 
 def advance(tx: Transaction) -> None:
