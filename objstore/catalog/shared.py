@@ -12,7 +12,6 @@ import contextlib
 import fcntl
 import mmap
 import os
-import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,9 +21,8 @@ import msgspec
 from objstore.catalog.errors import CatalogError
 from objstore.drives.format import Ballot
 
-_COUNTER = struct.Struct("<Q")
-_EDITION = _COUNTER.size  # where the second counter stands
-_COUNTERS = 2 * _COUNTER.size
+_GENERATION, _EDITION = range(2)  # where the counters stand
+_COUNTERS = 2 * 8  # bytes
 _SUSPECT = "suspect-"
 _DOUBT, _WAITED_FOR, _SETTLED = "doubt", "doubt-of-a-write", "settled"
 
@@ -79,6 +77,7 @@ class Shared:
             if os.fstat(fd).st_size < _COUNTERS:
                 os.ftruncate(fd, _COUNTERS)
             self._map = mmap.mmap(fd, _COUNTERS)
+            self._counters = memoryview(self._map).cast("Q")
         finally:
             os.close(fd)
 
@@ -95,8 +94,7 @@ class Shared:
     @property
     def generation(self) -> int:
         """Grows with every change of the state."""
-        number: int = _COUNTER.unpack_from(self._map)[0]
-        return number
+        return self._counters[_GENERATION]
 
     def state(self) -> State:
         """The state now. Raises CatalogError where no start has run."""
@@ -110,13 +108,12 @@ class Shared:
         beside = self._state.with_suffix(".tmp")
         beside.write_bytes(msgspec.json.encode(state))
         beside.rename(self._state)
-        _COUNTER.pack_into(self._map, 0, self.generation + 1)
+        self._counters[_GENERATION] += 1
 
     @property
     def edition(self) -> int:
         """Grows with every change of a steady table (see `catalog/steady.py`); odd while one is on its way."""
-        number: int = _COUNTER.unpack_from(self._map, _EDITION)[0]
-        return number
+        return self._counters[_EDITION]
 
     @contextlib.contextmanager
     def changing(self, unsteady: bool) -> Iterator[None]:
@@ -127,10 +124,10 @@ class Shared:
         edition = self.edition
         if unsteady and not edition % 2:
             edition += 1
-            _COUNTER.pack_into(self._map, _EDITION, edition)
+            self._counters[_EDITION] = edition
         yield
         if edition % 2:
-            _COUNTER.pack_into(self._map, _EDITION, edition + 1)
+            self._counters[_EDITION] = edition + 1
 
     def suspect(self, drive: str) -> None:
         """Note that the mirror on `drive` gave a wrong answer, for `maintain` of whichever process runs it."""
@@ -176,4 +173,5 @@ class Shared:
     def close(self) -> None:
         """Let go of the lock file and the map."""
         os.close(self._lock)
+        self._counters.release()
         self._map.close()
