@@ -61,7 +61,10 @@ def heal(server: Server, drives: Sequence[Path], mebibytes: int, seconds: float)
         drives[-1].rename(taken)  # at once: the server is writing to it
         drives[-1].mkdir()
 
-    done = _measure(server, mebibytes, seconds, lose, lambda info: int(info["healing"]["bytes"]))
+    def left(info: dict[str, Any]) -> int:
+        return int(info["healing"]["bytes"]) or int(info["redundancy"]["problem"] is not None)  # more may be queued yet
+
+    done = _measure(server, mebibytes, seconds, lose, left)
     shutil.rmtree(taken)
     return done
 
