@@ -25,9 +25,10 @@ class Blobs:
     """Bytes on the drives of `pool`, for one event loop.
 
     `instance` is this process life's tag (`new_instance`). `lookup` gives the catalog's row of a blob, synchronously
-    and quickly. `damaged(blob, shard, reason)` is told of every shard found bad, possibly many times. `sealed(info)`
-    is told when an open blob of this process takes no more; it may have been published before as open. `running` is
-    told of every read, for the reaper's sake. `moved` tells, as `lookup` does, where an extent's bytes were moved.
+    and quickly. `damaged(blob, shard, offset, reason)` is told of every shard found bad in the append at `offset`,
+    possibly many times, and also of what was given back meanwhile. `sealed(info)` is told when an open blob of this
+    process takes no more; it may have been published before as open. `running` is told of every read, for the reaper's
+    sake. `moved` tells, as `lookup` does, where an extent's bytes were moved.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """What is known of blobs in this process: a bounded cache over the catalog's lookup.
 
 Nearly everything about a blob is fixed at its birth. What changes is where a shard lies (a heal moves it) and what is
-missing. So an entry is used until a shard is not where it should be, and is then looked up again. A blob may also be
-gone, its last appends moved to another one: then it is asked where an extent is now.
+missing. So an entry is used until a shard is not where it should be, and is then looked up again. Appends may have been
+moved to another blob, the last ones of a blob that is gone too: then it is asked where an extent is now.
 """
 
 from collections import OrderedDict
@@ -40,12 +40,13 @@ class Directory:
     def find(self, extent: Extent) -> Extent:
         """The extent in a blob that is known: itself, or where its bytes were moved. Raises BlobUnknown."""
         try:
-            self.get(extent.blob)
+            if not self.get(extent.blob).moved:
+                return extent
         except BlobUnknown:
             if (moved := self.elsewhere(extent)) is None:
                 raise
             return moved
-        return extent
+        return self.elsewhere(extent) or extent
 
     def elsewhere(self, extent: Extent) -> Extent | None:
         """The extent where its bytes were moved; None when they were not."""

@@ -22,7 +22,8 @@ def gather_now(shards: Shards, info: BlobInfo, layout: Layout, place: Range) -> 
     """As `gather`, when everything needed is in memory; else None."""
     order = shards.order(info, place.offset)
     wanted = place.plan.shards
-    chosen = wanted if all(shard in order for shard in wanted) else order[: layout.data]
+    good = all(shard in order and info.has(shard, place.offset) for shard in wanted)
+    chosen = wanted if good else order[: layout.data]
     found: dict[int, Frames] = {}
     for shard in chosen:
         frames = shards.now(info, layout, shard, place)
@@ -33,27 +34,27 @@ def gather_now(shards: Shards, info: BlobInfo, layout: Layout, place: Range) -> 
 
 
 async def gather(
-    shards: Shards, info: BlobInfo, layout: Layout, place: Range, suspects: set[int], *, exclude: int | None = None
+    shards: Shards, info: BlobInfo, layout: Layout, place: Range, suspects: set[int], *, to_rebuild: bool = False
 ) -> dict[int, Frames]:
     """Verified frames of the planned shards, or of any `data`; raises Unreadable. What fails is added to `suspects`.
 
-    `exclude` is a shard that is to be made again: then any `data` others are wanted.
+    What a shard is to be made of is `data` shards always, be the range as short as it may.
     """
-    return await _Gathering(shards, info, layout, place, suspects, exclude).run()
+    return await _Gathering(shards, info, layout, place, suspects, to_rebuild).run()
 
 
 class _Gathering:
     def __init__(
-        self, shards: Shards, info: BlobInfo, layout: Layout, place: Range, suspects: set[int], exclude: int | None
+        self, shards: Shards, info: BlobInfo, layout: Layout, place: Range, suspects: set[int], to_rebuild: bool
     ) -> None:
         self._shards, self._info, self._place = shards, info, place
         self._suspects = suspects
         self._data = layout.data
-        order = [shard for shard in shards.order(info, place.offset, suspects) if shard != exclude]
+        order = shards.order(info, place.offset, suspects)
         best = order[: layout.data]
         wanted = frozenset(place.plan.shards)
         # the planned shards alone will do for a short range, if none of them is out of favour
-        self._enough = wanted if exclude is None and wanted <= set(best) else frozenset()
+        self._enough = wanted if not to_rebuild and wanted <= set(best) else frozenset()
         self._queue = [
             *(shard for shard in order if shard in self._enough),
             *(s for s in order if s not in self._enough),

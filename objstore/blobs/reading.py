@@ -154,11 +154,8 @@ async def _fetch_here(shards: Shards, step: Step, suspects: set[int]) -> list[me
     except Unreadable:
         if place.plan.count == 1:
             raise
-    # several shards may each be bad in another stripe: by itself every stripe may still have enough good ones
     views: list[memoryview] = []
-    first = place.plan.first * layout.block_size + place.plan.skip
-    for plan in erasure.steps(layout, place.plan.size, first, place.plan.take, 1):
-        one = Range(place.offset, place.head, plan)
+    for one in place.stripes(layout):
         views += _decode(layout, one, await gather(shards, info, layout, one, set()))
     return views
 

@@ -40,9 +40,9 @@ async def rebuild(
     shards: Shards, info: BlobInfo, shard: int, target: Drive, appends: Sequence[Append], pace: Pace = at_once
 ) -> int:
     """Make the shard again on `target` and return how many verified frames it has: from the shard itself, where that is
-    whole on another drive, else from the others.
+    whole on another drive, else from the others, and from what is good of it where too few others are.
 
-    Raises Unreadable when too few others are good, DriveError when the target fails; nothing is changed then.
+    Raises Unreadable when too few are good, DriveError when the target fails; nothing is changed then.
     """
     layout = info.layout
     moving = shard not in info.missing and info.drives[shard] != target.id
@@ -50,14 +50,13 @@ async def rebuild(
         header = erasure.pack_header(info.id, shard, layout)
         await target.create(info.id, shard, header, temporary=True)  # only what is alive will take space
         for append in appends:
-            record = await _record(shards, info, append, None if moving else shard)
+            record = await _record(shards, info, append)
             await target.write(info.id, shard, append.offset, [record], temporary=True)
             suspects: set[int] = set()
             for place in _steps(layout, append):
                 frames = await _same(shards, info, shard, place) if moving else None
                 if frames is None:
-                    found = await gather(shards, info, layout, place, suspects, exclude=shard)
-                    frames = _frames(layout, info, shard, place, {index: one.raw for index, one in found.items()})
+                    frames = await _made(shards, info, shard, place, suspects)
                 await target.write(info.id, shard, place.start, frames, temporary=True)
                 await pace()
         await target.finish(info.id, shard, info.length, temporary=True)
@@ -149,10 +148,20 @@ async def _same(shards: Shards, info: BlobInfo, shard: int, place: Range) -> lis
         return None
 
 
-def _frames(layout: Layout, info: BlobInfo, shard: int, place: Range, raw: dict[int, Buffer]) -> list[Buffer]:
+async def _made(shards: Shards, info: BlobInfo, shard: int, place: Range, suspects: set[int]) -> list[Buffer]:
+    """The frames of a shard, of those of the others, or its own where too few others are good. Raises Unreadable."""
     plan = place.plan
+    try:
+        found = await gather(shards, info, info.layout, place, suspects, to_rebuild=True)
+    except Unreadable:
+        if plan.count == 1:
+            raise
+        return [frame for one in place.stripes(info.layout) for frame in await _made(shards, info, shard, one, set())]
+    if shard in found:
+        return [found[shard].raw]
+    raw = {index: frames.raw for index, frames in found.items()}
     made = erasure.reconstruct(
-        layout, info.id, place.frames, plan.size, raw, [shard], first=plan.first, count=plan.count
+        info.layout, info.id, place.frames, plan.size, raw, [shard], first=plan.first, count=plan.count
     )
     return made[shard]
 
@@ -162,12 +171,12 @@ async def record_of(shards: Shards, info: BlobInfo, append: Append) -> bytes:
     return pack_record(unpack_record(await _record(shards, info, append)))
 
 
-async def _record(shards: Shards, info: BlobInfo, append: Append, exclude: int | None = None) -> Buffer:
+async def _record(shards: Shards, info: BlobInfo, append: Append) -> Buffer:
     """The record of an append from any shard that has it whole: every shard file holds the same."""
     reasons: dict[int, str] = {}
     for shard in shards.order(info, append.offset):
         drive = shards.drive(info, shard)
-        if shard == exclude or drive is None:
+        if drive is None:
             continue
         try:
             record = await drive.read(info.id, shard, append.offset, append.head)

@@ -1,13 +1,15 @@
 """Frames of one shard: read from the drive that has them and verified, or the reason why not.
 
 This is the one place where damage is noticed. A shard that is not where it should be may only have been moved, so the
-blob is looked up again first; what is still wrong then is told to `damaged`, which queues it for repair.
+blob is looked up again first; what is still wrong then is told to `damaged`, which queues it for repair. A shard that
+is queued may be good all the same but for a byte: it is read when there are too few others, for frames that verify are
+what was written.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,7 +23,8 @@ from objstore.drives.errors import DriveError, ShardError
 from objstore.drives.pool import Pool
 from objstore.drives.state import DriveState
 
-Damaged = Callable[[bytes, int, str], None]
+Damaged = Callable[[bytes, int, int, str], None]
+"""Told of a blob, a shard, the offset of the append in which something is wrong, and what."""
 
 SLOW_SECONDS = 5.0
 """So long a drive that was hedged against is asked last."""
@@ -48,6 +51,12 @@ class Range:
         """Where the frames of the plan begin in the shard files."""
         return self.offset + self.head + self.plan.offset
 
+    def stripes(self, layout: Layout) -> Iterator[Range]:
+        """The same stripe by stripe: shards that are each bad in another one may have enough good ones of every."""
+        first = self.plan.first * layout.block_size + self.plan.skip
+        for plan in erasure.steps(layout, self.plan.size, first, self.plan.take, 1):
+            yield Range(self.offset, self.head, plan)
+
 
 class Frames(NamedTuple):
     """Verified frames of one shard: as they stand in the file, and the payload of each stripe."""
@@ -67,7 +76,7 @@ class Shards:
         self.pool = pool
         self.directory = directory
         self._damaged = damaged
-        self._reported: dict[tuple[bytes, int], float] = {}
+        self._reported: dict[tuple[bytes, int, int], float] = {}
         self._usual: dict[str, float] = {}
         self._slow_until: dict[str, float] = {}
 
@@ -77,11 +86,18 @@ class Shards:
         return drive if drive is not None and drive.state is DriveState.ONLINE else None
 
     def order(self, info: BlobInfo, offset: int, suspects: frozenset[int] | set[int] = frozenset()) -> list[int]:
-        """Shards to try for the append at `offset`, best first: data before parity, slow drives and suspects last."""
+        """Shards to try for the append at `offset`, best first: data before parity, slow drives and suspects behind
+        them, and last those that wait for repair."""
         now = time.monotonic()
-        usable = [s for s in range(len(info.drives)) if info.has(s, offset) and self.drive(info, s) is not None]
-        if self._slow_until or suspects:
-            usable.sort(key=lambda s: (s in suspects, self._slow_until.get(info.drives[s], 0.0) > now))
+        usable = [s for s in range(len(info.drives)) if self.drive(info, s) is not None]
+        if self._slow_until or suspects or info.missing:
+            usable.sort(
+                key=lambda s: (
+                    not info.has(s, offset),
+                    s in suspects,
+                    self._slow_until.get(info.drives[s], 0.0) > now,
+                )
+            )
         return usable
 
     def now(self, info: BlobInfo, layout: Layout, shard: int, place: Range) -> Frames | None:
@@ -119,12 +135,12 @@ class Shards:
             fresh = self.directory.refresh(blob)
         except BlobUnknown as error:
             raise ShardLost("its blob is removed") from error
-        if not fresh.has(shard, place.offset):
-            raise ShardLost("waits for repair")
         try:
             return await self._read(fresh, shard, place)
         except (ShardCorrupt, ShardError) as error:
-            self._report(blob, shard, error.reason)
+            if not fresh.has(shard, place.offset):
+                raise ShardLost("waits for repair") from error
+            self._report(blob, shard, place.offset, error.reason)
             raise ShardLost(reason) from error
         except DriveError as error:
             raise ShardLost(str(error)) from error
@@ -140,15 +156,15 @@ class Shards:
         payloads = erasure.verify(info.layout, info.id, shard, place.frames, raw, plan.size, plan.first, plan.count)
         return Frames(raw, payloads)
 
-    def _report(self, blob: bytes, shard: int, reason: str) -> None:
+    def _report(self, blob: bytes, shard: int, offset: int, reason: str) -> None:
         """Tell of damage once in a while, not at every read of it."""
         now = time.monotonic()
-        if now < self._reported.get((blob, shard), 0.0):
+        if now < self._reported.get((blob, shard, offset), 0.0):
             return
         if len(self._reported) >= _REPORTED:
             self._reported.clear()
-        self._reported[blob, shard] = now + REPORT_SECONDS
-        self._damaged(blob, shard, reason)
+        self._reported[blob, shard, offset] = now + REPORT_SECONDS
+        self._damaged(blob, shard, offset, reason)
 
     def patience(self, info: BlobInfo, shards: list[int], least: float) -> float:
         """Seconds after which these shards are late: twice what their drives usually take, at least `least`."""

@@ -44,7 +44,7 @@ class BlobInfo(msgspec.Struct, frozen=True, array_like=True):
     """A container: `drives` by shard index; `missing` maps a shard to the offset from which it lacks what was appended.
 
     `missing[shard] == 0` says that the whole shard file is to be made again. `length` is the length of the shard files,
-    as far as appends are known.
+    as far as appends are known. `moved` says that bytes of it were moved to other blobs: ask where an extent is.
     """
 
     id: bytes
@@ -53,6 +53,7 @@ class BlobInfo(msgspec.Struct, frozen=True, array_like=True):
     missing: dict[int, int] = {}
     sealed: bool = False
     length: int = SHARD_HEADER
+    moved: bool = False
 
     @property
     def layout(self) -> Layout:

@@ -18,6 +18,8 @@ from objstore.blobs import Blobs
 from objstore.catalog.catalog import Catalog
 from objstore.catalog.records import pack, unpack
 from objstore.catalog.transaction import Transaction
+from objstore.drives.drive import Drive
+from objstore.drives.state import DriveState
 from objstore.jobs import mirror_checks
 from objstore.jobs.shard_checks import look_at
 from objstore.store import repair
@@ -32,9 +34,9 @@ _log = logging.getLogger(__name__)
 class Round(msgspec.Struct, frozen=True, array_like=True):
     """Where a round stands: behind the blob `after`, or at its end; `began_us` is when it began.
 
-    `done` of `total` bytes of blobs are looked through. `found`: damaged shards; `mirrors`: drives whose mirrors were
-    damaged; `away`: shards that were not looked at, their drives not being there; `left`: at the end, what could not be
-    mended, for people."""
+    `done` of `total` bytes of blobs are looked through. `found`: shards to be mended; `mirrors`: drives whose mirrors
+    were damaged; `away`: shards that were not looked at, their drives not being there; `left`: at the end, what could
+    not be mended, for people."""
 
     began_us: int
     after: bytes = b""
@@ -156,7 +158,8 @@ def _lacks(catalog: Catalog, blob: bytes, shard: int) -> bool:
 
 
 async def _look(catalog: Catalog, blobs: Blobs, blob: bytes) -> tuple[int, list[int], int]:
-    """The length of a blob, its shards in which something is wrong, and how many could not be looked at."""
+    """The length of a blob, its shards in which something is wrong, queued already or not, and how many could not be
+    looked at."""
     info = catalog.read(lambda tx: repair.blob(tx, blob))
     if info is None:
         return 0, [], 0
@@ -167,8 +170,16 @@ async def _look(catalog: Catalog, blobs: Blobs, blob: bytes) -> tuple[int, list[
         if found and found[0].kind == "shard":
             _log.warning("shard %d of blob %s is damaged: %s", shard, blob.hex(), found[0].reason)
             bad.append(shard)
-        away += bool(found and found[0].kind == "drive" and appends)
+        elif found and appends:
+            waits = found[0].kind == "drive" or _waits(blobs.pool.by_id(info.drives[shard]))
+            bad += [] if waits else [shard]
+            away += waits
     return info.length, bad, away
+
+
+def _waits(drive: Drive | None) -> bool:
+    """Whether a shard waits for its drive to come back; one whose drive has left the pool is made elsewhere."""
+    return drive is not None and drive.state is not DriveState.ONLINE
 
 
 def _note(tx: Transaction, begun: Round) -> None:

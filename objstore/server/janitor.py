@@ -205,6 +205,7 @@ class Janitor:
     async def _mend(self) -> None:
         """Mend what a scrub found: mirrors, and shards. A blob that is open is sealed by its worker first, soon."""
         node = self._node
+        await node.reports.flush()  # a heal may have met the same damage: told later, it would be queued once more
         for _ in range(_MENDING):
             await node.catalog.maintain()
             self._mending.begin()

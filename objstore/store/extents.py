@@ -169,6 +169,11 @@ def _forget(tx: Transaction, blob: bytes, offset: int) -> None:
         tx.run(sql, blob)
 
 
+def append_alive(tx: Transaction, blob: bytes, offset: int) -> bool:
+    """Whether something refers to the append there."""
+    return tx.one("SELECT 1 FROM extents WHERE blob = ? AND offset = ?", blob, offset) is not None
+
+
 def _alive(tx: Transaction, blob: bytes) -> bool:
     return tx.one("SELECT 1 FROM extents WHERE blob = ? LIMIT 1", blob) is not None
 

@@ -117,7 +117,7 @@ def of_extents(tx: Transaction, wanted: Sequence[Extent], there: Collection[str]
     for extent in wanted:
         info = repair.blob(tx, extent.blob)
         here = extent
-        if info is None or tx.one("SELECT 1 FROM extents WHERE blob = ? AND offset = ?", *_place(extent)) is None:
+        if info is None or not references.append_alive(tx, *_place(extent)):
             here = references.moved(tx, extent) or extent
             info = repair.blob(tx, here.blob)
         if info is None or _place(here) in found:

@@ -31,7 +31,8 @@ class MissingShard(msgspec.Struct, frozen=True):
 
 def blob(tx: Transaction, blob_id: bytes) -> BlobInfo | None:
     """What is known of a blob: the `lookup` of the blobs below."""
-    row = tx.one("SELECT record, sealed, length FROM blobs WHERE id = ?", blob_id)
+    sql = "SELECT record, sealed, length, EXISTS (SELECT 1 FROM moved WHERE blob = id) FROM blobs WHERE id = ?"
+    row = tx.one(sql, blob_id)
     if row is None:
         return None
     shards = tx.all("SELECT idx, drive, missing FROM shards WHERE blob = ? ORDER BY idx", blob_id)
@@ -41,6 +42,7 @@ def blob(tx: Transaction, blob_id: bytes) -> BlobInfo | None:
         missing={index: missing for index, _, missing in shards if missing is not None},
         sealed=bool(row[1]),
         length=row[2],
+        moved=bool(row[3]),
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from objstore.blobs.types import BlobInfo
 from objstore.catalog.errors import CatalogError
 from objstore.catalog.transaction import Transaction
-from objstore.store.extents import mark_missing, note_blob
+from objstore.store.extents import append_alive, mark_missing, note_blob
 
 if TYPE_CHECKING:
     from objstore.catalog.catalog import Catalog
@@ -29,15 +29,15 @@ class Reports:
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        self._shards: set[tuple[bytes, int]] = set()
+        self._damages: dict[tuple[bytes, int, int], str] = {}
         self._sealed: dict[bytes, BlobInfo] = {}
         self._task: asyncio.Task[None] | None = None
 
-    def damaged(self, blob: bytes, shard: int, reason: str) -> None:
-        """A shard failed verification, or is not there: it is to be made again from its beginning."""
-        if (blob, shard) not in self._shards:
-            _log.warning("shard %d of blob %s is damaged: %s", shard, blob.hex(), reason)
-            self._shards.add((blob, shard))
+    def damaged(self, blob: bytes, shard: int, offset: int, reason: str) -> None:
+        """A shard failed verification at an append, or is not there: it is to be made again from its beginning, if the
+        append is still alive. Who read it may not know that it was moved or deleted, and its space given back."""
+        if (blob, shard, offset) not in self._damages:
+            self._damages[blob, shard, offset] = reason
             self._schedule()
 
     def sealed(self, info: BlobInfo) -> None:
@@ -47,23 +47,30 @@ class Reports:
 
     async def flush(self) -> None:
         """Enter all reports now. Those that cannot be entered are kept for the next time."""
-        shards, self._shards = self._shards, set()
+        damages, self._damages = self._damages, {}
         sealed, self._sealed = self._sealed, {}
-        if not shards and not sealed:
+        if not damages and not sealed:
             return
 
-        def enter(tx: Transaction) -> None:
+        def enter(tx: Transaction) -> list[tuple[bytes, int, int]]:
             for info in sealed.values():
                 note_blob(tx, info)
-            for blob, shard in sorted(shards):
-                mark_missing(tx, blob, shard)
+            return [
+                (blob, shard, offset)
+                for blob, shard, offset in sorted(damages)
+                if append_alive(tx, blob, offset) and mark_missing(tx, blob, shard)
+            ]
 
         try:
-            await self._catalog.write(enter)
+            queued = await self._catalog.write(enter)
         except CatalogError as error:
-            _log.warning("%d reports about blobs wait: %s", len(shards) + len(sealed), error)
-            self._shards |= shards
+            _log.warning("%d reports about blobs wait: %s", len(damages) + len(sealed), error)
+            self._damages = damages | self._damages
             self._sealed = sealed | self._sealed
+            return
+        for blob, shard, offset in queued:
+            reason = damages[blob, shard, offset]
+            _log.warning("shard %d of blob %s is damaged at %d: %s", shard, blob.hex(), offset, reason)
 
     def _schedule(self) -> None:
         if self._task is None or self._task.done():

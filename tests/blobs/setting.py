@@ -31,6 +31,7 @@ class Setting:
         self.pool = pool
         self.rows: dict[bytes, BlobInfo] = {}
         self.appends: dict[bytes, list[Append]] = {}
+        self.moved: dict[tuple[bytes, int], Extent] = {}
         self.damages: list[tuple[bytes, int]] = []
         self.sealed: list[BlobInfo] = []
         self.blobs = self.fresh(limit)
@@ -41,9 +42,10 @@ class Setting:
             self.pool,
             instance=new_instance(),
             lookup=self.rows.get,
-            damaged=lambda blob, shard, reason: self.damages.append((blob, shard)),
+            damaged=lambda blob, shard, offset, reason: self.damages.append((blob, shard)),
             sealed=self.sealed.append,
             limit=limit,
+            moved=lambda extent: self.moved.get((extent.blob, extent.offset)),
         )
 
     def record(self, written: Written) -> None:

@@ -93,6 +93,75 @@ def test_what_is_known_to_be_missing_is_neither_read_nor_reported(tmp_path: Path
     run(tmp_path / "pool", scene)
 
 
+def test_shards_that_wait_for_repair_are_read_when_too_few_others_are_good(tmp_path: Path) -> None:
+    """Each of more shards than there is parity was found damaged, each somewhere else."""
+    bodies = [os.urandom(size) for size in (100_000, 100_001, 100_002, 100_003)]
+
+    async def scene(setting: Setting) -> None:
+        extents = [await setting.put(body) for body in bodies]
+        await setting.blobs.seal_open()
+        blob = extents[0].blob
+        assert {extent.blob for extent in extents} == {blob}
+        for shard, extent in enumerate(extents):
+            flip(setting.file(extent, shard), extent.offset + extent.head + 99)
+        info = setting.rows[blob] = msgspec.structs.replace(setting.sealed[0], missing={0: 0, 1: 0, 2: 0, 3: 0})
+        for extent, body in zip(extents, bodies, strict=True):
+            assert await setting.get(extent) == body
+        for shard in range(4):
+            await setting.blobs.rebuild(info, shard, setting.drive(extents[0], shard), setting.appends[blob])
+            assert not await setting.blobs.verify_shard(setting.sealed[0], shard, setting.appends[blob])
+        assert not setting.damages
+
+    run(tmp_path / "pool", scene)
+
+
+def test_a_shard_is_made_again_from_what_is_good_of_it(tmp_path: Path) -> None:
+    """No append has more good shards than it needs, and every shard is one of them somewhere."""
+    bodies = [os.urandom(100_000) for _ in range(4)]
+
+    async def scene(setting: Setting) -> None:
+        extents = [await setting.put(body) for body in bodies]
+        await setting.blobs.seal_open()
+        for shard, extent in enumerate(extents):
+            for bad in (shard, (shard + 1) % 4):
+                flip(setting.file(extent, bad), extent.offset + extent.head + 99)
+        info = msgspec.structs.replace(setting.sealed[0], missing={0: 0, 1: 0, 2: 0, 3: 0})
+        for shard in range(4):
+            drive = setting.drive(extents[0], shard)
+            await setting.blobs.rebuild(info, shard, drive, setting.appends[info.id])
+            assert not await setting.blobs.verify_shard(setting.sealed[0], shard, setting.appends[info.id])
+
+    run(tmp_path / "pool", scene)
+
+
+def test_a_shard_is_made_again_stripe_by_stripe_where_the_others_are_bad_in_places(tmp_path: Path) -> None:
+    async def scene(setting: Setting) -> None:
+        extent = await setting.put(os.urandom(8 * MIB))
+        layout = setting.info(extent).layout
+        for shard, stripe in enumerate(range(4)):  # all in one step
+            flip(setting.file(extent, shard), extent.offset + extent.head + stripe * layout.frame(MIB) + 99)
+        info = msgspec.structs.replace(setting.info(extent), missing={0: 0, 1: 0, 2: 0, 3: 0})
+        for shard in range(4):
+            await setting.blobs.rebuild(info, shard, setting.drive(extent, shard), setting.appends[info.id])
+            assert not await setting.blobs.verify_shard(setting.info(extent), shard, setting.appends[info.id])
+
+    run(tmp_path / "pool", scene)
+
+
+def test_bytes_that_were_moved_are_read_where_they_are(tmp_path: Path) -> None:
+    async def scene(setting: Setting) -> None:
+        extent, stays, there = [await setting.put(data * 100_000) for data in (b"m", b"s", b"m")]
+        info = setting.info(extent)
+        await setting.blobs.reap(info, [(extent.offset, extent.span(info.layout))])
+        setting.rows[extent.blob] = msgspec.structs.replace(info, moved=True)
+        setting.moved[extent.blob, extent.offset] = there
+        assert await setting.get(extent) == b"m" * 100_000
+        assert await setting.get(stays) == b"s" * 100_000
+        assert not setting.damages
+
+    run(tmp_path / "pool", scene)
+
+
 def test_a_shard_that_was_moved_is_found_again(tmp_path: Path) -> None:
     async def scene(setting: Setting) -> None:
         extent = await setting.put(b"m" * 100_000)

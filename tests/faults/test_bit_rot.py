@@ -13,7 +13,7 @@ import apsw
 import pytest
 
 from objstore.catalog import pages
-from tests.faults.cluster import CLI_ENVIRONMENT, as_promised, check, command, fill, info, remove, states
+from tests.faults.cluster import CLI_ENVIRONMENT, as_promised, check, command, fill, info, remove, sql, states
 from tests.faults.test_verify import flip, verify
 from tests.front.wire import until
 from tests.harness import Running, serving
@@ -66,16 +66,33 @@ def test_bytes_flipped_in_shards_while_serving(filled: tuple[Running, list[str]]
     check(server, keys)
 
 
+def test_every_shard_of_a_blob_is_damaged_somewhere(filled: tuple[Running, list[str]]) -> None:
+    """More shards than there is parity, but of each append no more than that: all of it is read, and mended."""
+    server, keys = filled
+    most = "SELECT blob FROM extents GROUP BY blob ORDER BY count(*) DESC LIMIT 1"
+    blob = sql(server, most)[0][0]
+    places = sql(server, f"SELECT offset, head FROM extents WHERE blob = x'{blob.hex()}' ORDER BY offset LIMIT 4")
+    assert len(places) == 4
+    paths = sorted(path for drive in server.drives for path in files(drive) if path.name.startswith(blob.hex()))
+    for path, (offset, head) in zip(paths, places, strict=True):
+        flip(path, offset + head)
+    check(server, keys)
+    status, report = scrub(server)
+    assert (status, report["left"]) == (0, []), server.output()
+    assert verify(server)[0] == 0
+    check(server, keys)
+
+
 def test_mirrors_that_differ_while_serving(filled: tuple[Running, list[str]]) -> None:
     """Rows changed behind the server's back, with page checksums that match: only the comparison can tell."""
     server, keys = filled
     scrub(server)  # the round that a first start begins could find them before the one that is looked at
-    for number, sql in ((1, "UPDATE usage SET bytes = bytes + 1"), (0, "DELETE FROM usage")):
+    for number, change in ((1, "UPDATE usage SET bytes = bytes + 1"), (0, "DELETE FROM usage")):
         until(lambda: info(server)["healing"]["mirrors"] == 0, "all mirrors are there")
         drive = [Path(one["path"]) for one in info(server)["drives"] if one["mirror"]][number]
         with contextlib.closing(pages.connect(drive / "catalog.db")) as connection:
             connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-            connection.execute(sql)
+            connection.execute(change)
         status, report = scrub(server)
         assert (status, report["damaged_mirrors"]) == (0, 1), (report, server.output())
         until(lambda: verify(server)[0] == 0, "the mirror is made again")

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from objstore.blobs.types import BlobInfo
+from objstore.blobs.types import BlobInfo, Extent, Span, Written
 from objstore.catalog.errors import ReadOnly
 from objstore.store import extents, repair
 from objstore.store.reports import Reports
@@ -14,6 +14,7 @@ from tests.store.fakes import INSTANCE, MemoryCatalog
 
 BLOB = b"\0" * 6 + INSTANCE + b"random"
 INFO = BlobInfo(BLOB, (2, 1, 1 << 20, "isal"), ("a", "b", "c"))
+WRITTEN = Written((Extent(BLOB, 4096, 64, 100, 0, 100),), (INFO,), (Span(BLOB, 4096, 4096),))
 
 
 class Refusing(MemoryCatalog):
@@ -30,10 +31,10 @@ class Refusing(MemoryCatalog):
 def test_reports_are_entered_once_and_kept_until_they_can_be() -> None:
     async def main() -> None:
         catalog = Refusing()
-        extents.note_blob(catalog, INFO)
+        extents.record(catalog, WRITTEN)
         reports = Reports(catalog)  # type: ignore[arg-type]
         for _ in range(3):
-            reports.damaged(BLOB, 2, "a flipped bit")
+            reports.damaged(BLOB, 2, 4096, "a flipped bit")
         reports.sealed(BlobInfo(BLOB, INFO.geometry, INFO.drives, {}, True, 8192))
         await reports.flush()
         assert repair.missing_shards(catalog, sealed=False) == []
@@ -43,5 +44,20 @@ def test_reports_are_entered_once_and_kept_until_they_can_be() -> None:
         statements = catalog.statements
         await reports.flush()
         assert catalog.statements == statements
+
+    asyncio.run(main())
+
+
+def test_what_is_told_of_an_append_that_is_gone_is_not_entered() -> None:
+    """Its space was given back while somebody read it, or before: of course no shard has it."""
+
+    async def main() -> None:
+        catalog = MemoryCatalog()
+        extents.record(catalog, WRITTEN)
+        reports = Reports(catalog)  # type: ignore[arg-type]
+        for shard in range(3):
+            reports.damaged(BLOB, shard, 8192, "hash does not match")
+        await reports.flush()
+        assert repair.missing_shards(catalog, sealed=False) == []
 
     asyncio.run(main())

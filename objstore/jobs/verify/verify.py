@@ -30,6 +30,7 @@ from objstore.jobs.shard_checks import Found, look_at
 from objstore.jobs.verify.report import Progress, Report
 from objstore.store import repair
 from objstore.store.audit import Audit
+from objstore.store.extents import append_alive
 
 T = TypeVar("T")
 Views = Callable[[], AbstractContextManager[tuple[list[View], list[MirrorFailed]]]]
@@ -169,7 +170,7 @@ class Verification:
             async for _ in blobs.read([extent], 0, append.size):
                 pass
         except BlobError as error:
-            if self._live is None or _is_there(self._live, extent):
+            if self._live is None or self._live(lambda tx: append_alive(tx, extent.blob, extent.offset)):
                 self.report.problem(
                     "lost", f"{append.size} bytes at {append.offset} of blob {info.id.hex()}", str(error)
                 )
@@ -233,11 +234,6 @@ def _known(tx: Transaction, drive: Drive, blob: bytes, shard: int) -> bool:
         if tx.one(sql, name, blob, shard) is not None:
             return True
     return False
-
-
-def _is_there(read: Read, extent: Extent) -> bool:
-    sql = "SELECT 1 FROM extents WHERE blob = ? AND offset = ?"
-    return read(lambda tx: tx.one(sql, extent.blob, extent.offset)) is not None
 
 
 def _rows(view: View) -> int:
