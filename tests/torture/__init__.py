@@ -1,5 +1,6 @@
-"""The torture driver: clients that do random things to a real server while its drives and processes come to harm.
+"""The torture driver: clients that do random things to a real server while its drives and processes come to harm, and
+bytes are moved between drives and geometries.
 
 `python -m tests.torture --seed N --minutes M`, or `make torture`. A seed gives the drives, the clients' wishes and the
-plan of faults; what the clients saw is a history, and the history is checked.
+plan of faults and moves; what the clients saw is a history, and the history is checked.
 """

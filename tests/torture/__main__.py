@@ -45,16 +45,22 @@ def _summary(runs: list[Run]) -> int:
     done: Counter[str] = Counter()
     unclear: Counter[str] = Counter()
     harm: Counter[str] = Counter()
+    moves: Counter[str] = Counter()
+    refused: Counter[str] = Counter()
     for run in runs:
         done += run.record.operations
         unclear += run.record.unclear
         harm += run.harm.done
+        moves += run.moves.done
+        refused += run.moves.refused
     for run in runs:
         for what, why in run.harm.skipped.items():
             say(f"left out: {what} ({why})")
     say("operations  " + ", ".join(f"{kind} {count}" for kind, count in done.most_common()))
     say("unclear     " + ", ".join(f"{kind} {count}" for kind, count in unclear.most_common()))
     say("faults      " + ", ".join(f"{what} {count}" for what, count in harm.most_common()))
+    say("moves       " + ", ".join(f"{what} {count}" for what, count in moves.most_common()))
+    say("refused     " + ", ".join(f"{what} {count}" for what, count in refused.most_common()))
     wrong = sum(len(run.record.violations) for run in runs)
     seeds = ", ".join(str(run.plan.seed) for run in runs)
     rounds, faults, crashes = (sum(getattr(run, name) for run in runs) for name in ("rounds", "faults", "crashes"))

@@ -21,6 +21,8 @@ from tests.torture.model import MARKER, OK, UNKNOWN, Entry, Listed, Op
 
 PART = 5 << 20
 SMALL, PACKED, OWN = (0, 8192), (8193, 300_000), (4_200_000, 6_000_000)
+SIZES, SIZE_WEIGHTS = (SMALL, PACKED, OWN), (8, 14, 2)
+SLOW_PIECE, SLOW_SECONDS = 1 << 17, 1.5  # what a slow reader takes before it rests, and for how long
 NOT_DONE = frozenset({"SlowDown"})  # refused before anything was done
 SHUT = (BotoCoreError, HTTPError, OSError)
 
@@ -58,6 +60,8 @@ class Client:
             code = error.response["Error"]["Code"]
             status = error.response["ResponseMetadata"]["HTTPStatusCode"]
             answer = code
+            if status == 500:
+                self._bad(keys, f"{kind} was answered 500: {error}")
             if status >= 500 or code == "RequestTimeout":
                 self._record.failed(kind, f"{status} {code}")
                 if code in NOT_DONE:
@@ -79,7 +83,7 @@ class Client:
     # writing
 
     def _value(self) -> tuple[str, bytes]:
-        low, high = self._chance.choices((SMALL, PACKED, OWN), (14, 10, 1))[0]
+        low, high = self._chance.choices(SIZES, SIZE_WEIGHTS)[0]
         etag, pieces = self._record.values.new(f"{self._seed}-{self._count}", [self._chance.randint(low, high)])
         return etag, pieces[0]
 
@@ -213,10 +217,20 @@ class Client:
         key, version = self._chance.choice(list(keys.versions))
         return self._read(keys, key, {"VersionId": version}, "see version", {"key": key, "version": version})
 
-    def _read(self, keys: Keys, key: int, given: dict[str, Any], kind: str, what: dict[str, Any]) -> bool:
+    def _get_slowly(self, keys: Keys) -> bool:
+        """What is deleted, overwritten or moved meanwhile is read to its end."""
+        key = self._chance.randrange(keys.count)
+        return self._read(keys, key, {}, "see", {}, rest=SLOW_SECONDS)
+
+    def _read(
+        self, keys: Keys, key: int, given: dict[str, Any], kind: str, what: dict[str, Any], rest: float = 0.0
+    ) -> bool:
         def call() -> Any:
             response = self._s3.get_object(Bucket=keys.bucket, Key=keys.name(key), **given)
-            response["Data"] = response["Body"].read()
+            begin = response["Body"].read(SLOW_PIECE) if rest else b""
+            if len(begin) == SLOW_PIECE:
+                time.sleep(rest)
+            response["Data"] = begin + response["Body"].read()
             return response
 
         op, response = self._ask(keys, kind, call, **what)
@@ -323,7 +337,7 @@ class Client:
 
 _WISHES = {
     "put": 12, "put_absent": 4, "put_match": 4, "put_parts": 2, "copy": 4, "rename": 4, "delete": 5,
-    "delete_several": 2, "delete_version": 3, "get": 12, "get_range": 4, "get_version": 3, "list": 6,
+    "delete_several": 2, "delete_version": 3, "get": 12, "get_range": 4, "get_version": 4, "get_slowly": 1, "list": 6,
     "list_versions": 3, "walk": 1, "list_prefixes": 1,
 }  # fmt: skip
 _FLEETING = {"create_bucket": 5, "delete_bucket": 4, "head_bucket": 2, "put": 3, "get": 2, "list": 2, "delete": 5}

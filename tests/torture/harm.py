@@ -22,10 +22,10 @@ MENDED = frozenset({"put back", "make room", "nothing", "restart", "swapped"})  
 
 
 class Disks:
-    """The folders in which drives lie, each a small tmpfs of its own if that may be."""
+    """The folders in which drives lie, and one to spare, each a small tmpfs of its own if that may be."""
 
     def __init__(self, folder: Path, drives: int) -> None:
-        self.mounts = [folder / f"disk{number}" for number in range(1, drives + 1)]
+        self.mounts = [folder / f"disk{number}" for number in range(1, drives + 2)]
         self.mounted: list[Path] = []
         for mount in self.mounts:
             mount.mkdir(parents=True)
@@ -35,7 +35,12 @@ class Disks:
 
     @property
     def drives(self) -> list[Path]:
-        return [mount / "drive" for mount in self.mounts]
+        return [mount / "drive" for mount in self.mounts[:-1]]
+
+    @property
+    def spare(self) -> Path:
+        """Where a drive may be added."""
+        return self.mounts[-1] / "drive"
 
     @property
     def may_fill(self) -> bool:

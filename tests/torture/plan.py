@@ -1,4 +1,5 @@
-"""The plan of a run, from its seed alone: how many drives, which of them come to harm when and how, who is killed."""
+"""The plan of a run, from its seed alone: how many drives, which of them come to harm when and how, who is killed, and
+what an administrator has moved meanwhile."""
 
 from __future__ import annotations
 
@@ -31,14 +32,19 @@ class Action:
 
 @dataclass(frozen=True)
 class Round:
-    """One round: clients work while `actions` happen; then the server ends (`killed` or asked to), things are done to
-    drives `at_rest`, and it starts again. No more drives than the parity come to harm in a round."""
+    """One round: clients work while `actions` happen and an administrator asks for `moves`; then the server ends
+    (`killed` or asked to), things are done to drives `at_rest`, and it starts again.
+
+    Everything has at least `parity` as it begins. No more drives come to harm in a round than the least parity that
+    anything has in it, and none of those that are to leave."""
 
     number: int
+    parity: int
     victims: tuple[int, ...]
     actions: tuple[Action, ...]
     killed: bool
     at_rest: tuple[Action, ...]
+    moves: tuple[Action, ...]
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,7 @@ class Plan:
 
     @property
     def parity(self) -> int:
+        """What the store is made with: the most that its drives allow."""
         return PARITY[self.drives]
 
     @property
@@ -59,7 +66,7 @@ class Plan:
 
     def round(self, number: int) -> Round:
         chance = random.Random(f"{self.seed}/round/{number}")
-        victims = tuple(sorted(chance.sample(range(self.drives), chance.randint(1, self.parity))))
+        victims = _victims(chance, self.drives, self.parity)
         actions: list[Action] = []
         for drive in victims:
             if chance.random() < 0.85:
@@ -68,14 +75,65 @@ class Plan:
             actions.append(Action(chance.uniform(2.0, ROUND_SECONDS - 2.0), chance.choice(_CRASHES)))
         at_rest = [Action(0.0, chance.choice(_AT_REST), drive) for drive in victims if chance.random() < 0.6]
         at_rest.sort(key=lambda one: one.what == "swapped")  # last: positions mean other drives from then on
+        parity = self.parity_of(number)
         return Round(
-            number, victims, tuple(sorted(actions, key=lambda one: one.at)), chance.random() < 0.4, tuple(at_rest)
+            number=number,
+            parity=parity,
+            victims=victims,
+            actions=_in_order(actions),
+            killed=chance.random() < 0.4,
+            at_rest=tuple(at_rest),
+            moves=_in_order(self._moves(random.Random(f"{self.seed}/moves/{number}"), victims, parity)),
         )
+
+    def parity_of(self, number: int) -> int:
+        """What everything is to have as a round begins: enough for those that come to harm in it."""
+        if not number:
+            return self.parity
+        harmed = len(_victims(random.Random(f"{self.seed}/round/{number}"), self.drives, self.parity))
+        return random.Random(f"{self.seed}/parity/{number}").randint(harmed, self.parity)
+
+    def _moves(self, chance: random.Random, victims: tuple[int, ...], parity: int) -> list[Action]:
+        """Asked of the admin API beside the clients: what moves bytes, and what reads all of them meanwhile."""
+        moves = [Action(chance.uniform(1.0, ROUND_SECONDS), "restripe") for _ in range(chance.randint(1, 3))]
+        looks = [what for what in ("scrub", "verify", "snapshot") if chance.random() < 0.4]
+        moves += [Action(chance.uniform(1.0, ROUND_SECONDS - 2.0), what) for what in looks]
+        at, highest = 0.0, parity
+        for _ in range(chance.choice((1, 2, 2, 3)) if self.parity > len(victims) else 0):
+            others = [one for one in range(len(victims), self.parity + 1) if one != parity]
+            parity, at = chance.choice(others), at + chance.uniform(1.0, ROUND_SECONDS / 3)
+            highest = max(highest, parity)
+            moves += [Action(at, f"parity {parity}"), Action(at + chance.uniform(0.2, 2.0), "restripe")]
+        return moves + self._drive_moves(chance, victims, highest)
+
+    def _drive_moves(self, chance: random.Random, victims: tuple[int, ...], parity: int) -> list[Action]:
+        begin = chance.uniform(1.0, ROUND_SECONDS / 2)
+        end = begin + chance.uniform(1.0, ROUND_SECONDS / 2)
+        sound = chance.choice([one for one in range(self.drives) if one not in victims])
+        match chance.choice(("none", "drain", "replace", "exchange")):
+            case "drain" if self.drives > 2 * parity:
+                drive = chance.randrange(self.drives)
+                return [Action(begin, "drain", drive), Action(end, "keep", drive)]
+            case "replace":
+                return [Action(begin, "replace", sound)]
+            case "exchange":
+                return [Action(begin, "add", sound), Action(end, "let go", sound)]
+            case _:
+                return []
 
 
 def plan(seed: int) -> Plan:
     """The plan that a seed gives."""
     return Plan(seed, random.Random(f"{seed}/drives").choice((3, 4, 4, 5, 6)))
+
+
+def _victims(chance: random.Random, drives: int, most: int) -> tuple[int, ...]:
+    """Who comes to harm in a round: the first that is drawn of it."""
+    return tuple(sorted(chance.sample(range(drives), chance.randint(1, most))))
+
+
+def _in_order(actions: list[Action]) -> tuple[Action, ...]:
+    return tuple(sorted(actions, key=lambda one: one.at))
 
 
 def _story(chance: random.Random, drive: int) -> list[Action]:

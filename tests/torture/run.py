@@ -25,12 +25,13 @@ from tests.torture.harm import CRASHES, MENDED, Disks, Harm
 from tests.torture.history import Keys, Record, judge
 from tests.torture.linearizable import TooHard
 from tests.torture.model import MARKER, OK, Listed, Op, empty
+from tests.torture.moves import Moves
 from tests.torture.plan import ROUND_SECONDS, Plan, Round, plan
 
 CLIENTS = 5
 FAMILIES, MEMBERS, FLEETING = 8, 3, 3
 KEPT_ROUNDS = 2
-HEAL_SECONDS, GRACE_SECONDS = 120.0, 2.0
+HEAL_SECONDS, GRACE_SECONDS = 120.0, 0.5
 TORN = (AssertionError, ClientError, OSError)
 
 
@@ -57,6 +58,7 @@ class Run:
             arguments=("--config", str(folder / "settings.toml")),
         )
         self.harm = Harm(self.server, self._disks, folder, seed)
+        self.moves = Moves(self.server, self._disks.spare, self.record)
         self._kept: list[tuple[int, list[Keys]]] = []
         self._undecided = 0
         self._kept_here = keep
@@ -90,6 +92,7 @@ class Run:
 
     def _round(self, now: Round) -> None:
         say(f"round {now.number}: " + ", ".join(map(str, now.actions)))
+        say(f"  moves (parity {now.parity}): " + ", ".join(map(str, now.moves)))
         old = {one.drive for one in (*now.actions, *now.at_rest) if one.what in ("put back old", "old")}
         if now.number:
             self.harm.keep_copies({drive for drive in old if drive is not None})
@@ -99,6 +102,8 @@ class Run:
         self._end(now)
         self._settle(now, families)
         self._heal()
+        self._abort_all_uploads()
+        self.moves.settle(self.plan.parity_of(now.number + 1))
         self._usage()
         self._rest()
 
@@ -127,6 +132,7 @@ class Run:
         for thread in threads:
             thread.start()
         began = time.monotonic()
+        self.moves.begin(now.moves)
         try:
             for action in now.actions:
                 time.sleep(max(0.0, began + action.at - time.monotonic()))
@@ -139,6 +145,7 @@ class Run:
         finally:
             stop.set()
             self.harm.undo()
+            self.moves.end()
             for thread in threads:
                 thread.join(90)
                 if thread.is_alive():
@@ -231,6 +238,10 @@ class Run:
             self._abort_uploads(bucket)
             s3.delete_bucket(Bucket=bucket)
 
+    def _abort_all_uploads(self) -> None:
+        for one in self.server.client().list_buckets()["Buckets"]:
+            self._abort_uploads(one["Name"])
+
     def _abort_uploads(self, bucket: str) -> None:
         s3 = self.server.client()
         for one in s3.list_multipart_uploads(Bucket=bucket).get("Uploads", ()):
@@ -266,8 +277,6 @@ class Run:
         """The counts of the inventory are those of the listings."""
         s3 = self.server.client()
         buckets = [one["Name"] for one in s3.list_buckets()["Buckets"]]
-        for bucket in buckets:
-            self._abort_uploads(bucket)
         rows = [row for bucket in buckets for row in all_versions(s3, bucket)]
         current = sum(s3.list_objects_v2(Bucket=bucket, MaxKeys=1000)["KeyCount"] for bucket in buckets)
         shown = info(self.server)
@@ -286,6 +295,7 @@ class Run:
         status = self.server.stop()
         if status:
             self.record.violation(f"the server ended with {status}")
+        self.moves.clear()
         for problem in offline.problems(self.server.drives)[:20]:
             self.record.violation(f"admin verify: {problem}")
 
