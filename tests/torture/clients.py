@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, IncompleteReadError, ResponseStreamingError
 from urllib3.exceptions import HTTPError
 
 from tests.harness import Running
@@ -25,6 +25,8 @@ SIZES, SIZE_WEIGHTS = (SMALL, PACKED, OWN), (8, 14, 2)
 SLOW_PIECE, SLOW_SECONDS = 1 << 17, 1.5  # what a slow reader takes before it rests, and for how long
 NOT_DONE = frozenset({"SlowDown"})  # refused before anything was done
 SHUT = (BotoCoreError, HTTPError, OSError)
+BROKEN = (ResponseStreamingError, IncompleteReadError)
+UNREADABLE = "good data"  # of the message of a read that found too few shards
 
 
 class Client:
@@ -60,8 +62,8 @@ class Client:
             code = error.response["Error"]["Code"]
             status = error.response["ResponseMetadata"]["HTTPStatusCode"]
             answer = code
-            if status == 500:
-                self._bad(keys, f"{kind} was answered 500: {error}")
+            if status == 500 or UNREADABLE in str(error):  # no more drives come to harm than anything bears
+                self._bad(keys, f"{kind} was answered {status}: {error}")
             if status >= 500 or code == "RequestTimeout":
                 self._record.failed(kind, f"{status} {code}")
                 if code in NOT_DONE:
@@ -70,6 +72,8 @@ class Client:
         except SHUT as error:
             self._record.failed(kind, type(error).__name__)
             answer = UNKNOWN
+            if isinstance(error, BROKEN) and time.monotonic() > self._record.shaken_until:
+                self._bad(keys, f"{kind} broke off, and no process had come to harm: {error!r}")
         return Op(kind, begin, time.monotonic_ns(), answer, **what), response
 
     def _note(self, keys: Keys, op: Op | None) -> bool:

@@ -47,6 +47,8 @@ class Record:
         self.operations: Counter[str] = Counter()
         self.unclear: Counter[str] = Counter()
         self.violations: list[str] = []
+        self.shaken_until = 0.0
+        """Until then (monotonic) an answer may break off: a process was killed or stood still."""
         self._lock = threading.Lock()
 
     def note(self, keys: Keys, op: Op) -> None:

@@ -85,6 +85,9 @@ class Moves:
             lambda: self._ask("GET", "info"),
             lambda now: now["may_fail"] >= parity and all(one["stage"] is None for one in now["drives"]),
         )
+        for told in follow(self._connection, f"{ADMIN}/verify"):
+            for problem in told["report"]["problems"][:20] if "report" in told else ():
+                self._record.violation(f"a running server's verify: {problem}")
 
     def clear(self) -> None:
         """Empty the spare drive's folder: the server stands still."""

@@ -32,6 +32,9 @@ CLIENTS = 5
 FAMILIES, MEMBERS, FLEETING = 8, 3, 3
 KEPT_ROUNDS = 2
 HEAL_SECONDS, GRACE_SECONDS = 120.0, 0.5
+SHAKEN_SECONDS = 5.0
+"""So long after a process was killed or went on, whoever spoke with it may notice: a slow reader, say."""
+
 TORN = (AssertionError, ClientError, OSError)
 
 
@@ -140,7 +143,11 @@ class Run:
                     return
                 if action.what.endswith("old") and not now.number:
                     continue  # nothing was copied yet
+                shaken = action.drive is None  # done to processes
+                self.record.shaken_until = math.inf if shaken else self.record.shaken_until
                 self.harm.do(action)
+                if shaken:
+                    self.record.shaken_until = time.monotonic() + SHAKEN_SECONDS
             time.sleep(max(0.0, began + ROUND_SECONDS - time.monotonic()))
         finally:
             stop.set()
