@@ -141,7 +141,7 @@ async def balance(
     moved, ended = round_.moved + count, len(found) < PAGE and after == (found[-1] if found else round_.after)
     # a walk that moved something may have left what another one can move
     following = None if ended and not moved else Round(now_us()) if ended else Round(round_.began_us, after, moved)
-    await catalog.write(lambda tx: balancing.note(tx, following))
+    await catalog.write(lambda tx: balancing.advance(tx, round_, following))
     return Moved(count, problem)
 
 

@@ -54,7 +54,7 @@ async def restripe(
     if walk is not None:
         walk = msgspec.structs.replace(walk, problem=problem)
     if walk != begun:
-        await catalog.write(lambda tx: restriping.note(tx, walk))
+        await catalog.write(lambda tx: restriping.advance(tx, begun, walk))
     return walk.moved - begun.moved if walk is not None else 0
 
 

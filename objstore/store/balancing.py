@@ -41,6 +41,12 @@ def note(tx: Transaction, there: Round | None) -> None:
     )
 
 
+def advance(tx: Transaction, begun: Round, there: Round | None) -> None:
+    """Note where the walk that stood at `begun` has come to; one that was begun anew meanwhile goes over everything."""
+    if standing(tx) == begun:
+        note(tx, there)
+
+
 def loads(tx: Transaction) -> dict[str, int]:
     """Bytes of the shard files of each drive. Linear in shards."""
     sql = "SELECT drive, sum(length) FROM shards JOIN blobs ON blobs.id = shards.blob GROUP BY drive"

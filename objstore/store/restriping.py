@@ -71,6 +71,12 @@ def note(tx: Transaction, walk: Walk | None) -> None:
     )
 
 
+def advance(tx: Transaction, begun: Walk, walk: Walk | None) -> None:
+    """Note where the walk that stood at `begun` has come to; one that was begun anew meanwhile goes over everything."""
+    if standing(tx) == begun:
+        note(tx, walk)
+
+
 def following(tx: Transaction, walk: Walk, limit: int) -> list[tuple[Walk, Version]]:
     """The next versions, each with the walk behind it; fewer than `limit` at the end of a table."""
     at = (walk.bucket, walk.key)

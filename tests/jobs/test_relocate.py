@@ -1,4 +1,4 @@
-"""Moving shards beside a heal of the same ones."""
+"""Moving shards beside a heal of the same ones, and beside drives that join."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 
 from objstore.jobs.heal import heal, queue_lost
 from objstore.jobs.pace import Budget, Pace
-from objstore.jobs.relocate import empty, homeless
+from objstore.jobs.relocate import balance, empty, homeless
+from objstore.store import balancing
 from tests.jobs.house import House, play
 
 
@@ -45,5 +46,31 @@ def test_what_is_healed_meanwhile_is_not_written_anew(tmp_path: Path) -> None:
         assert pace.healed == 2
         assert homeless(house.pool, house.catalog) == []
         assert house.catalog.read(lambda tx: tx.all("SELECT blob, offset FROM extents ORDER BY blob")) == before
+
+    play(tmp_path, scene)
+
+
+class Joined(Pace):
+    """A drive joins while the first blob is looked at."""
+
+    def __init__(self, house: House) -> None:
+        super().__init__(Budget(1.0))
+        self._house = house
+
+    async def __call__(self) -> None:
+        await self._house.catalog.write(lambda tx: balancing.start(tx, 2))
+
+
+def test_a_drive_that_joins_while_bytes_are_spread_gets_its_share(tmp_path: Path) -> None:
+    """What is to be spread anew is not forgotten when the walk that runs comes to its end."""
+
+    async def scene(house: House) -> None:
+        await house.put("one", os.urandom(5 << 20))
+        await house.catalog.write(lambda tx: balancing.start(tx, 1))
+        rooms, placing = (house.pool, house.catalog, house.blobs), asyncio.Lock()
+        await balance(*rooms, lambda: True, placing=placing, pace=Joined(house))
+        assert house.catalog.read(balancing.standing) == balancing.Round(2)
+        await balance(*rooms, lambda: True, placing=placing, pace=Pace(Budget(1.0)))
+        assert house.catalog.read(balancing.standing) is None
 
     play(tmp_path, scene)
