@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
+import msgspec
+
 from objstore.blobs import Blobs
 from objstore.blobs.rebuild import Pace, at_once
 from objstore.catalog.catalog import Catalog
@@ -23,9 +25,17 @@ _PREFIX = "census:"
 _log = logging.getLogger(__name__)
 
 
+class Stand(msgspec.Struct, frozen=True, array_like=True):
+    """Behind which blob the walk over a drive stands, and how many times it was begun anew."""
+
+    turn: int = 0
+    after: bytes = b""
+
+
 def begin(tx: Transaction, drive: str) -> None:
-    """Have a drive looked through from its beginning."""
-    _put(tx, drive, b"")
+    """Have a drive looked through from its beginning, however far that has come."""
+    so_far = waiting(tx).get(drive)
+    _put(tx, drive, Stand() if so_far is None else Stand(so_far.turn + 1))
 
 
 def begin_all(tx: Transaction, drives: Iterable[str]) -> None:
@@ -34,53 +44,63 @@ def begin_all(tx: Transaction, drives: Iterable[str]) -> None:
         begin(tx, drive)
 
 
-def waiting(tx: Transaction) -> dict[str, bytes]:
-    """The drives that are being looked through, and behind which blob each is."""
+def waiting(tx: Transaction) -> dict[str, Stand]:
+    """The drives that are being looked through, and how far that has come."""
     rows = tx.all("SELECT name, value FROM settings WHERE name >= ? AND name < ?", _PREFIX, _PREFIX[:-1] + ";")
-    return {name.removeprefix(_PREFIX): unpack(value, bytes) for name, value in rows}
+    return {name.removeprefix(_PREFIX): unpack(value, Stand) for name, value in rows}
 
 
 async def look_through(catalog: Catalog, blobs: Blobs, pace: Pace = at_once) -> None:
     """Look through drives that came back. Drives that are not there wait."""
-    for drive, after in catalog.read(waiting).items():
+    for drive in catalog.read(waiting):
         here = blobs.pool.by_id(drive)
         if here is None:
             await catalog.write(lambda tx, drive=drive: _forget(tx, drive))  # type: ignore[misc]
             continue
-        while here.state is DriveState.ONLINE:
-            page = catalog.read(lambda tx, drive=drive, after=after: repair.shards_on(tx, drive, after, 1))  # type: ignore[misc]
+        while here.state is DriveState.ONLINE and (stand := catalog.read(waiting).get(drive)) is not None:
+            page = catalog.read(lambda tx, drive=drive, stand=stand: repair.shards_on(tx, drive, stand.after, 1))  # type: ignore[misc]
             if not page:
-                await catalog.write(lambda tx, drive=drive: _forget(tx, drive))  # type: ignore[misc]
-                _log.info("drive %s was looked through", here.path)
+                if await catalog.write(lambda tx, drive=drive, stand=stand: _ended(tx, drive, stand)):  # type: ignore[misc]
+                    _log.info("drive %s was looked through", here.path)
+            elif not await _look(catalog, blobs, drive, stand, page[0], pace):
                 break
-            ((blob, shard),) = page
-            await _look(catalog, blobs, drive, blob, shard, pace)
-            after = blob
 
 
-async def _look(catalog: Catalog, blobs: Blobs, drive: str, blob: bytes, shard: int, pace: Pace) -> None:
+async def _look(catalog: Catalog, blobs: Blobs, drive: str, stand: Stand, shard: tuple[bytes, int], pace: Pace) -> bool:
+    """Look at the next shard of a drive; False where the drive is not there any more, and the shard waits for it."""
+    blob, index = shard
     info = catalog.read(lambda tx: repair.blob(tx, blob))
     appends = catalog.read(lambda tx: repair.appends(tx, blob))
-    found = await look_at(catalog.read, blobs, info, shard, appends, pace) if info is not None else []
+    found = await look_at(catalog.read, blobs, info, index, appends, pace) if info is not None else []
     damaged = bool(found and found[0].kind == "shard")
     if damaged:
-        _log.warning("shard %d of blob %s is damaged: %s", shard, blob.hex(), found[0].reason)
+        _log.warning("shard %d of blob %s is damaged: %s", index, blob.hex(), found[0].reason)
     if found and found[0].kind == "drive":
-        return  # it went again: its return begins anew
+        return False
 
     def enter(tx: Transaction) -> None:
         if damaged:
-            mark_missing(tx, blob, shard)
-        _put(tx, drive, blob)
+            mark_missing(tx, blob, index)
+        if waiting(tx).get(drive) == stand:  # it may have come back once more meanwhile
+            _put(tx, drive, Stand(stand.turn, blob))
 
     await catalog.write(enter)
+    return True
 
 
-def _put(tx: Transaction, drive: str, after: bytes) -> None:
+def _ended(tx: Transaction, drive: str, stand: Stand) -> bool:
+    """Forget a drive that was looked through, if it did not come back once more."""
+    if waiting(tx).get(drive) != stand:
+        return False
+    _forget(tx, drive)
+    return True
+
+
+def _put(tx: Transaction, drive: str, stand: Stand) -> None:
     tx.run(
         "INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
         _PREFIX + drive,
-        pack(after),
+        pack(stand),
     )
 
 

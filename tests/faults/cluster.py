@@ -20,6 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from objstore.catalog import pages
 from objstore.catalog.records import unpack
+from objstore.jobs.census import Stand
 from tests.front.wire import send, until
 from tests.harness import ROOT_PASSWORD, ROOT_USER, Running
 
@@ -67,7 +68,7 @@ def _to_be_looked_through(server: Running) -> int:
     shards = "SELECT count(*) FROM shards WHERE drive = x'{}' AND blob > x'{}'"
     try:
         walks = sql(server, "SELECT name, value FROM settings WHERE name >= 'census:' AND name < 'census;'")
-        places = [(name.removeprefix("census:").encode(), unpack(value, bytes)) for name, value in walks]
+        places = [(name.removeprefix("census:").encode(), unpack(value, Stand).after) for name, value in walks]
         return sum(sql(server, shards.format(drive.hex(), at.hex()))[0][0] for drive, at in places)
     except (apsw.Error, StopIteration):
         return 0  # the mirror that was asked is being made

@@ -1,0 +1,70 @@
+"""A drive that returns while it is looked through is looked through from its beginning."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from objstore.jobs import census
+from objstore.store import repair
+from tests.jobs.house import House, play
+
+COUNT = 4
+
+
+async def blobs(house: House) -> list[bytes]:
+    """Some blobs, each of one object, in the order in which they are looked at."""
+    for number in range(COUNT):
+        await house.put(f"key{number}", os.urandom(5 << 20))
+    return sorted(house.blob_of(f"key{number}") for number in range(COUNT))
+
+
+def flip(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    data[9_000] ^= 1
+    file.write_bytes(data)
+
+
+@pytest.mark.parametrize("during", range(COUNT))
+def test_a_drive_that_comes_back_as_an_old_copy_while_it_is_looked_through(tmp_path: Path, during: int) -> None:
+    """Whichever blob is being looked at then, the first one too: what is wrong with those before it now is found."""
+
+    async def scene(house: House) -> None:
+        ids = await blobs(house)
+        drive = house.pool.drives[1]
+        assert drive.id is not None
+        name = drive.id
+        before = ids[during - 1] if during else b""
+        shards = {blob: house.info(blob).drives.index(name) for blob in ids}
+
+        async def returned() -> None:
+            flip(house.file(house.info(ids[0]), shards[ids[0]]))
+            await house.catalog.write(lambda tx: census.begin(tx, name))
+
+        await house.catalog.write(lambda tx: census.begin(tx, name))
+        await census.look_through(house.catalog, house.blobs, _once(lambda: _after(house, name) == before, returned))
+        while house.catalog.read(census.waiting):
+            await census.look_through(house.catalog, house.blobs)
+        assert [one.blob for one in house.catalog.read(repair.missing_shards)] == [ids[0]]
+
+    play(tmp_path, scene)
+
+
+def _after(house: House, drive: str) -> bytes | None:
+    stands = house.catalog.read(census.waiting).get(drive)
+    return stands.after if stands is not None else None
+
+
+def _once(due: Callable[[], bool], do: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+    done = False
+
+    async def pace() -> None:
+        nonlocal done
+        if not done and due():
+            done = True
+            await do()
+
+    return pace
