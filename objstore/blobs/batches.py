@@ -2,10 +2,12 @@
 
 Whoever appends is given a range at the tail, encodes for that place, and hands the shards' buffers in. While a batch
 is on its way to the drives the next one gathers; then all of it goes to each drive as one long write with one sync,
-however many objects are in it. So the cost of a durable append is shared by all that wait.
+however many objects are in it. So the cost of a durable append is shared by all that wait. Where the loop is busy, more
+will join soon: a batch goes when the loop has come to rest, or has had a few milliseconds.
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +25,10 @@ PIPELINE = 2
 LONG = 2 << 20
 """Bytes that wait for a shard file, from which on a batch goes beside another: fewer had better share one sync."""
 BATCH_BYTES = 16 << 20
+GATHERING = 0.004
+"""Seconds for which a batch waits at most for what the loop is busy with."""
+_REST = 50e-6
+"""A turn of the loop that takes so many seconds has done nothing else."""
 _ZEROS = memoryview(bytes(PAGE))
 
 
@@ -99,7 +105,17 @@ class OpenBlob:
         if not self._waiting or (self._batches and not fits):
             return
         self._batches += 1
-        task = asyncio.get_running_loop().create_task(self._run())
+        now = time.monotonic()
+        asyncio.get_running_loop().call_soon(self._gather, now, now + GATHERING)
+
+    def _gather(self, before: float, until: float) -> None:
+        """Begin the batch, unless the loop was busy since `before` and may go on until `until`."""
+        loop = asyncio.get_running_loop()
+        now = time.monotonic()
+        if before + _REST < now < until:
+            loop.call_soon(self._gather, now, until)
+            return
+        task = loop.create_task(self._run())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

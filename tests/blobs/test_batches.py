@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from pathlib import Path
 
+import pytest
+
+from objstore.blobs import batches
 from tests.blobs.setting import Setting, put_between, run
 
 MIB = 1 << 20
@@ -73,6 +77,42 @@ def test_long_ones_do_not_wait(tmp_path: Path) -> None:
         gate.open.set()
         await first
         extents = await asyncio.gather(*later)
+        for extent, body in zip(extents, bodies, strict=True):
+            assert await setting.get(extent) == body
+
+    run(tmp_path / "pool", scene)
+
+
+@pytest.mark.parametrize(("seconds", "writes"), [(600.0, 1), (0.0, 3)])
+def test_a_batch_waits_for_what_a_busy_loop_has_at_hand_but_not_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, writes: int
+) -> None:
+    monkeypatch.setattr(batches, "GATHERING", seconds)
+    bodies = [os.urandom(50_000) for _ in range(3)]
+
+    async def busy(rest: asyncio.Event) -> None:
+        while not rest.is_set():
+            time.sleep(0.001)  # noqa: ASYNC251 - what a loop does that is busy
+            await asyncio.sleep(0)
+
+    async def scene(setting: Setting) -> None:
+        gate, rest = Gate(), asyncio.Event()
+        gate.open.set()
+        put_between(setting.pool, 1, ["append"], gate)
+        await setting.put(os.urandom(50_000))  # makes the blob
+        gate.come = 0
+        work = asyncio.create_task(busy(rest))
+        puts = []
+        for body in bodies:
+            puts.append(asyncio.create_task(setting.put(body)))
+            await turns()
+            if writes > 1:
+                await puts[-1]
+        assert gate.come == (0 if writes == 1 else writes)
+        rest.set()
+        await work
+        extents = await asyncio.gather(*puts)
+        assert gate.come == writes
         for extent, body in zip(extents, bodies, strict=True):
             assert await setting.get(extent) == body
 
