@@ -1,7 +1,8 @@
 """Many objects put and got by one client, `s5cmd`, in turn against each server, case by case, round by round.
 
-What a noisy machine does to one server it does to the other, so the ratio is what to read. The client takes some time to
-start, whatever server it talks to: how long is measured with a command that only lists the buckets, and is taken off.
+What a noisy machine does to one server it does to the other, so the ratio is what to read. The client takes some time
+to start, whatever server it talks to: how long is measured with a command that only lists the buckets, and is taken
+off.
 """
 
 from __future__ import annotations
