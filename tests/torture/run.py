@@ -53,6 +53,7 @@ class Run:
         self._disks = Disks(folder, self.plan.drives)
         (folder / "settings.toml").write_text(
             f"reap_grace = {GRACE_SECONDS}\n[limits]\nhung_seconds = {self.plan.hung_seconds}\n"
+            "[catalog_snapshots]\nhourly = 1\ndaily = 1\n"  # the newest alone: older ones keep the parity they had
         )
         self.server = Running(
             drives=self._disks.drives,
