@@ -1,9 +1,9 @@
 """Compact: move what is alive out of blobs that are mostly dead, so that the rest can be unlinked.
 
 Where a file system cannot punch holes this is the only way in which the space of dead bytes comes back; where it can,
-it saves a file on every drive, for next to no bytes moved. All that is alive in a blob is written to open blobs first;
-one transaction then makes those the places where it is, and what was there garbage. So the old blob is dead as a whole,
-and the reaper unlinks it when nobody reads it any more: it is never punched below a reader that knows the old place.
+it saves a file on every drive, for next to no bytes moved. Each append that is alive is written to an open blob, and
+one transaction makes that its place, at once: to the reaper, a sealed blob to which nothing refers yet is a dead one.
+What was there is garbage then, and goes when nobody reads it any more.
 
 The job walks over all blobs, a few at a time, and begins again at the end: a walk that is cut short loses nothing.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 import msgspec
 
@@ -23,10 +24,11 @@ from objstore.blobs.rebuild import Pace, at_once
 from objstore.blobs.records import pack_record, place_of, unpack_record
 from objstore.blobs.types import Append, BlobInfo, Extent, Written
 from objstore.catalog.catalog import Catalog
+from objstore.catalog.transaction import Transaction
 from objstore.drives.errors import DriveError
 from objstore.drives.pool import Pool
 from objstore.drives.state import DriveState
-from objstore.store import repair
+from objstore.store import extents, repair
 from objstore.store.store import now_us
 
 PAGE = 16
@@ -78,15 +80,18 @@ async def _worth_it(pool: Pool, info: BlobInfo, dead: float) -> bool:
 async def rewrite(catalog: Catalog, blobs: Blobs, info: BlobInfo, pace: Pace = at_once) -> bool:
     """Write what is alive in a sealed blob once more, as new blobs are laid out now; the old one is dead then.
 
-    Raises BlobError, DriveError; then nothing has changed."""
-    copies = [
-        (append.offset, await copy(blobs, info, append, info.layout.parity, pace))
-        for append in catalog.read(lambda tx: repair.appends(tx, info.id))
-    ]
-    now = now_us()
-    moved = await catalog.write(lambda tx: repair.move(tx, info.id, copies, now))
+    Raises BlobError, DriveError; then what was not yet written stays where it is."""
+    moved = 0
+    for append in catalog.read(lambda tx: repair.appends(tx, info.id)):
+        written = await copy(blobs, info, append, info.layout.parity, pace)
+        moved += await catalog.write(_moving(info.id, append.offset, written))
     _log.info("%d appends were moved out of blob %s", moved, info.id.hex())
     return True
+
+
+def _moving(blob: bytes, offset: int, written: Written) -> Callable[[Transaction], bool]:
+    now = now_us()
+    return lambda tx: extents.move(tx, blob, offset, written, now)
 
 
 async def copy(blobs: Blobs, info: BlobInfo, append: Append, parity: int, pace: Pace = at_once) -> Written:

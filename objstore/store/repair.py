@@ -12,10 +12,9 @@ from collections.abc import Collection, Sequence
 
 import msgspec
 
-from objstore.blobs.types import Append, BlobInfo, Span, Written
+from objstore.blobs.types import Append, BlobInfo, Span
 from objstore.catalog.records import unpack
 from objstore.catalog.transaction import Transaction
-from objstore.store import extents
 from objstore.store.extents import mark_missing
 from objstore.store.types import Counters
 
@@ -211,11 +210,6 @@ def shares(tx: Transaction, after: bytes = b"", limit: int = 16) -> list[tuple[b
 def _alive_bytes(tx: Transaction, blob_id: bytes) -> int:
     row = tx.one("SELECT sum(span) FROM extents WHERE blob = ?", blob_id)
     return int(row[0] or 0) if row is not None else 0
-
-
-def move(tx: Transaction, blob_id: bytes, copies: Sequence[tuple[int, Written]], now_us: int) -> int:
-    """Let appends of a blob, by their offsets, be those written elsewhere; how many are still referred to."""
-    return sum([extents.move(tx, blob_id, offset, written, now_us) for offset, written in copies])
 
 
 # reap

@@ -185,3 +185,28 @@ def test_a_reader_that_knows_the_old_place_finds_the_new_one_in_the_middle_of_a_
                 assert b"".join(read) == body[start:]
 
     play(tmp_path, scene)
+
+
+def test_what_was_written_anew_stays_although_its_blob_is_sealed_and_old_before_all_is_moved(tmp_path: Path) -> None:
+    """Moving a blob takes long; the reaper takes a sealed blob to which nothing refers for one that is dead."""
+
+    async def scene(house: House) -> None:
+        blob = await fill(house)
+        steps = 0
+
+        async def pace() -> None:
+            nonlocal steps
+            steps += 1
+            await seal(house)
+            await reap(house.catalog, house.blobs, -1.0)
+
+        assert await rewrite(house.catalog, house.blobs, house.info(blob), pace)
+        assert steps >= len(BODIES)
+        await seal(house)
+        await reap(house.catalog, house.blobs, -1.0)
+        assert not exists(house, blob)
+        for drive in house.pool.drives:
+            drive._files.forget_all()
+        await check(house, *BODIES, store=Store(house.catalog, house.fresh()))
+
+    play(tmp_path, scene)
