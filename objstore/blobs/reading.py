@@ -147,8 +147,8 @@ async def _fetch(shards: Shards, step: Step, suspects: set[int]) -> list[memoryv
 
 async def _fetch_here(shards: Shards, step: Step, suspects: set[int]) -> list[memoryview]:
     _, info, layout, place = step
-    if any(shards.pool.by_id(drive) is None for drive in info.drives):
-        info = shards.directory.refresh(info.id)  # a drive was replaced: its shards may have been made again elsewhere
+    if any(shards.drive(info, shard) is None for shard in range(len(info.drives))):
+        info = shards.directory.refresh(info.id)  # a drive is not there: its shards may have come to another one
     try:
         return _decode(layout, place, await gather(shards, info, layout, place, suspects))
     except Unreadable:

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from uuid import uuid4
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -131,3 +132,23 @@ def test_concurrent_writes_are_packed_side_by_side(tmp_path: Path, lengths: list
             assert await setting.get(extent) == body
 
     run(tmp_path / uuid4().hex, scene)
+
+
+@pytest.mark.parametrize("size", [300_000, 9 * MIB])
+def test_drives_that_are_away_and_shards_that_were_moved_off_them(tmp_path: Path, size: int) -> None:
+    """Who knows only where shards were before their drives were emptied and unplugged looks again."""
+    data = os.urandom(size)
+
+    async def scene(setting: Setting) -> None:
+        emptied = setting.pool.drives[:2]
+        was = [drive.id or "" for drive in emptied]
+        for drive in emptied:
+            await setting.lose(drive)
+        extent = await setting.put(data)
+        info = setting.info(extent)
+        await setting.lose(setting.drive(extent, 2))
+        reader = setting.fresh()
+        reader.directory.put(msgspec.structs.replace(info, drives=(*was, *info.drives[2:])))
+        assert b"".join([bytes(piece) async for piece in reader.read([extent], 0, size)]) == data
+
+    run(tmp_path / "drives", scene, drives=6, parity=2)
