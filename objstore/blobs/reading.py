@@ -134,7 +134,7 @@ async def _fetch(shards: Shards, step: Step, suspects: set[int]) -> list[memoryv
         return await _fetch_here(shards, step, suspects)
     except (Unreadable, BlobUnknown):
         here = shards.directory.elsewhere(step.extent)
-        if here is None or here.blob == step.info.id:
+        if here is None or (here.blob, here.offset) == (step.info.id, step.place.offset):
             raise
     # compaction has moved it since the step was planned
     views: list[memoryview] = []
