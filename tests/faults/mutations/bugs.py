@@ -206,8 +206,29 @@ BLOBS = (
     Bug(
         "damage that a read meets is not reported",
         "objstore/blobs/shards.py",
-        "        self._damaged(blob, shard, reason)\n",
+        "        self._damaged(blob, shard, offset, reason)\n",
         "",
+        ("tests/blobs/test_damage.py",),
+    ),
+    Bug(
+        "space that was given back is taken for damage",
+        "objstore/store/reports.py",
+        "if append_alive(tx, blob, offset) and mark_missing(tx, blob, shard)",
+        "if mark_missing(tx, blob, shard)",
+        ("tests/store/test_reports.py",),
+    ),
+    Bug(
+        "bytes that were moved are looked for where they were",
+        "objstore/blobs/directory.py",
+        "            if not self.get(extent.blob).moved:\n                return extent\n",
+        "            self.get(extent.blob)\n            return extent\n",
+        ("tests/blobs/test_damage.py",),
+    ),
+    Bug(
+        "a shard that waits for repair is never read",
+        "objstore/blobs/shards.py",
+        "        usable = [s for s in range(len(info.drives)) if self.drive(info, s) is not None]\n",
+        "        usable = [s for s in range(len(info.drives)) if info.has(s, offset) and self.drive(info, s) is not None]\n",
         ("tests/blobs/test_damage.py",),
     ),
     Bug(
