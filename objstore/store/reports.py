@@ -22,6 +22,8 @@ _log = logging.getLogger(__name__)
 
 _PAUSE = 0.1
 """Seconds in which reports are gathered: a shard gone bad is met by many reads at once."""
+MOST = 4096
+"""Reports of damage that wait at most, where nothing can be entered for long; later reads find what is left out."""
 
 
 class Reports:
@@ -36,7 +38,7 @@ class Reports:
     def damaged(self, blob: bytes, shard: int, offset: int, reason: str) -> None:
         """A shard failed verification at an append, or is not there: it is to be made again from its beginning, if the
         append is still alive. Who read it may not know that it was moved or deleted, and its space given back."""
-        if (blob, shard, offset) not in self._damages:
+        if len(self._damages) < MOST and (blob, shard, offset) not in self._damages:
             self._damages[blob, shard, offset] = reason
             self._schedule()
 

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from objstore.blobs.types import BlobInfo, Extent, Span, Written
 from objstore.catalog.errors import ReadOnly
 from objstore.store import extents, repair
@@ -44,6 +46,27 @@ def test_reports_are_entered_once_and_kept_until_they_can_be() -> None:
         statements = catalog.statements
         await reports.flush()
         assert catalog.statements == statements
+
+    asyncio.run(main())
+
+
+def test_no_more_reports_wait_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a read-only catalog and a drive gone bad, every object that is read tells."""
+    monkeypatch.setattr("objstore.store.reports.MOST", 2)
+
+    async def main() -> None:
+        catalog = Refusing()
+        extents.record(catalog, WRITTEN)
+        reports = Reports(catalog)  # type: ignore[arg-type]
+        for shard in range(3):
+            reports.damaged(BLOB, shard, 4096, "hash does not match")
+        await reports.flush()
+        catalog.refuses = False
+        await reports.flush()
+        assert [one.shard for one in repair.missing_shards(catalog, sealed=False)] == [0, 1]
+        reports.damaged(BLOB, 2, 4096, "hash does not match")
+        await reports.flush()
+        assert [one.shard for one in repair.missing_shards(catalog, sealed=False)] == [0, 1, 2]
 
     asyncio.run(main())
 
