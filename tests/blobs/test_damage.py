@@ -162,6 +162,18 @@ def test_bytes_that_were_moved_are_read_where_they_are(tmp_path: Path) -> None:
     run(tmp_path / "pool", scene)
 
 
+def test_bytes_that_were_moved_within_their_blob_are_found_by_who_does_not_know_of_it(tmp_path: Path) -> None:
+    async def scene(setting: Setting) -> None:
+        extent, there = [await setting.put(b"m" * 100_000) for _ in range(2)]
+        assert extent.blob == there.blob
+        info = setting.info(extent)
+        await setting.blobs.reap(info, [(extent.offset, extent.span(info.layout))])
+        setting.moved[extent.blob, extent.offset] = there
+        assert await setting.get(extent) == b"m" * 100_000
+
+    run(tmp_path / "pool", scene)
+
+
 def test_a_shard_that_was_moved_is_found_again(tmp_path: Path) -> None:
     async def scene(setting: Setting) -> None:
         extent = await setting.put(b"m" * 100_000)
