@@ -40,7 +40,7 @@ class Traffic:
     """The slots of all workers; made before these are forked."""
 
     def __init__(self, workers: int) -> None:
-        self._counters = memoryview(mmap.mmap(-1, max(1, 2 * workers) * _COUNTER)).cast("Q")
+        self._counters = memoryview(mmap.mmap(-1, 2 * workers * _COUNTER)).cast("Q")
         self._workers = workers
 
     def slot(self, worker: int) -> Slot:
