@@ -91,7 +91,7 @@ def _safety(now: Inventory) -> Iterable[Metric]:
         yield GaugeMetricFamily("objstore_scrub_bytes", "Bytes of blobs that the round looks through.", value=total)
         yield GaugeMetricFamily("objstore_scrub_done_bytes", "Bytes that it has looked through.", value=done)
         found = now.scrub.damaged_shards
-        yield GaugeMetricFamily("objstore_scrub_damaged_shards", "Shards that it found damaged, or queued for healing already.", value=found)
+        yield GaugeMetricFamily("objstore_scrub_damaged_shards", "Shards that it found damaged or queued.", value=found)
 
 
 def exposition(inventory: Inventory) -> bytes:
