@@ -13,8 +13,8 @@ import msgspec
 
 from objstore.blobs import Blobs
 from objstore.blobs.rebuild import Pace, at_once
+from objstore.catalog import notes
 from objstore.catalog.catalog import Catalog
-from objstore.catalog.records import pack, unpack
 from objstore.catalog.transaction import Transaction
 from objstore.drives.state import DriveState
 from objstore.jobs.shard_checks import look_at
@@ -35,7 +35,7 @@ class Stand(msgspec.Struct, frozen=True, array_like=True):
 def begin(tx: Transaction, drive: str) -> None:
     """Have a drive looked through from its beginning, however far that has come."""
     so_far = waiting(tx).get(drive)
-    _put(tx, drive, Stand() if so_far is None else Stand(so_far.turn + 1))
+    notes.put(tx, _PREFIX + drive, Stand() if so_far is None else Stand(so_far.turn + 1))
 
 
 def begin_all(tx: Transaction, drives: Iterable[str]) -> None:
@@ -46,8 +46,7 @@ def begin_all(tx: Transaction, drives: Iterable[str]) -> None:
 
 def waiting(tx: Transaction) -> dict[str, Stand]:
     """The drives that are being looked through, and how far that has come."""
-    rows = tx.all("SELECT name, value FROM settings WHERE name >= ? AND name < ?", _PREFIX, _PREFIX[:-1] + ";")
-    return {name.removeprefix(_PREFIX): unpack(value, Stand) for name, value in rows}
+    return notes.below(tx, _PREFIX, Stand)
 
 
 async def look_through(catalog: Catalog, blobs: Blobs, pace: Pace = at_once) -> None:
@@ -55,7 +54,7 @@ async def look_through(catalog: Catalog, blobs: Blobs, pace: Pace = at_once) -> 
     for drive in catalog.read(waiting):
         here = blobs.pool.by_id(drive)
         if here is None:
-            await catalog.write(lambda tx, drive=drive: _forget(tx, drive))  # type: ignore[misc]
+            await catalog.write(lambda tx, drive=drive: notes.put(tx, _PREFIX + drive, None))  # type: ignore[misc]
             continue
         while here.state is DriveState.ONLINE and (stand := catalog.read(waiting).get(drive)) is not None:
             page = catalog.read(lambda tx, drive=drive, stand=stand: repair.shards_on(tx, drive, stand.after, 1))  # type: ignore[misc]
@@ -82,7 +81,7 @@ async def _look(catalog: Catalog, blobs: Blobs, drive: str, stand: Stand, shard:
         if damaged:
             mark_missing(tx, blob, index)
         if waiting(tx).get(drive) == stand:  # it may have come back once more meanwhile
-            _put(tx, drive, Stand(stand.turn, blob))
+            notes.put(tx, _PREFIX + drive, Stand(stand.turn, blob))
 
     await catalog.write(enter)
     return True
@@ -92,17 +91,5 @@ def _ended(tx: Transaction, drive: str, stand: Stand) -> bool:
     """Forget a drive that was looked through, if it did not come back once more."""
     if waiting(tx).get(drive) != stand:
         return False
-    _forget(tx, drive)
+    notes.put(tx, _PREFIX + drive, None)
     return True
-
-
-def _put(tx: Transaction, drive: str, stand: Stand) -> None:
-    tx.run(
-        "INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        _PREFIX + drive,
-        pack(stand),
-    )
-
-
-def _forget(tx: Transaction, drive: str) -> None:
-    tx.run("DELETE FROM settings WHERE name = ?", _PREFIX + drive)

@@ -14,10 +14,9 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
-from objstore.catalog import views
+from objstore.catalog import notes, views
 from objstore.catalog.catalog import Catalog
 from objstore.catalog.errors import CatalogError
-from objstore.catalog.records import pack, unpack
 from objstore.catalog.transaction import Transaction
 from objstore.catalog.views import View
 from objstore.store.audit import Audit
@@ -25,7 +24,6 @@ from objstore.store.audit import Audit
 PERIOD_US = 86_400 * 1_000_000
 _REST = 100
 ROW = "mirrors-compared"
-_NOTE = "INSERT INTO settings VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 _MOST_FAULTS = 1_000  # of one mirror, that are counted
 _log = logging.getLogger(__name__)
 
@@ -61,10 +59,10 @@ def wrong_now(catalog: Catalog) -> dict[str, list[str]]:
 def due_us(tx: Transaction) -> int:
     """When the mirrors are to be compared again, microseconds since 1970: every day, where that is less than a
     hundredth of the time."""
-    row = tx.one("SELECT value FROM settings WHERE name = ?", ROW)
-    if row is None:
+    last = notes.read(tx, ROW, tuple[int, int])
+    if last is None:
         return 0
-    at, took = unpack(row[0], tuple[int, int])
+    at, took = last
     return at + max(PERIOD_US, _REST * took)
 
 
@@ -78,5 +76,5 @@ async def compare(catalog: Catalog, now_us: int) -> dict[str, list[str]]:
     whole = set(catalog.status().members) - set(wrong)
     catalog.settle(wrong if whole else ())  # else each may hold what the others have lost: none is given up
     with contextlib.suppress(CatalogError):  # then it is compared again
-        await catalog.write(lambda tx: tx.run(_NOTE, ROW, pack((now_us, took))))
+        await catalog.write(lambda tx: notes.put(tx, ROW, (now_us, took)))
     return wrong

@@ -15,8 +15,8 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from objstore.blobs import Blobs
+from objstore.catalog import notes
 from objstore.catalog.catalog import Catalog
-from objstore.catalog.records import pack, unpack
 from objstore.catalog.transaction import Transaction
 from objstore.drives.drive import Drive
 from objstore.drives.state import DriveState
@@ -84,7 +84,8 @@ async def scrub(
             mark_missing(tx, blob, shard)
         worse = (*begun.found, *((blob, shard) for shard in bad))[:_MOST]
         done = min(begun.done + length, begun.total)
-        _note(tx, msgspec.structs.replace(begun, after=blob, done=done, found=worse, away=begun.away + away))
+        there = msgspec.structs.replace(begun, after=blob, done=done, found=worse, away=begun.away + away)
+        notes.put(tx, _ROW, there)
 
     await catalog.write(enter)
     return blob
@@ -94,20 +95,18 @@ async def order(catalog: Catalog, now_us: int) -> int:
     """Ask for a round now: when it begins, microseconds since 1970; a later order takes an earlier one's place."""
     last = catalog.read(standing)
     begin = max(now_us, last.began_us + 1 if last is not None else 0)
-    await catalog.write(lambda tx: _put(tx, _WANTED, pack(begin)))
+    await catalog.write(lambda tx: notes.put(tx, _WANTED, begin))
     return begin
 
 
 def standing(tx: Transaction) -> Round | None:
     """Where the latest round stands; None before the first."""
-    row = tx.one("SELECT value FROM settings WHERE name = ?", _ROW)
-    return None if row is None else unpack(row[0], Round)
+    return notes.read(tx, _ROW, Round)
 
 
 def wanted(tx: Transaction) -> int:
     """When the last round that was asked for begins, or began; 0 where none ever was."""
-    row = tx.one("SELECT value FROM settings WHERE name = ?", _WANTED)
-    return 0 if row is None else unpack(row[0], int)
+    return notes.read(tx, _WANTED, int) or 0
 
 
 def _next(tx: Transaction) -> Round | None:
@@ -125,7 +124,7 @@ async def _begin(catalog: Catalog, now_us: int) -> Round:
         last = standing(tx)
         at = want if want > (last.began_us if last is not None else 0) else now_us
         began = Round(at, total=int(row[0] or 0) if row is not None else 0, mirrors=tuple(wrong))
-        _note(tx, began)
+        notes.put(tx, _ROW, began)
         return began
 
     return await catalog.write(enter)
@@ -141,7 +140,7 @@ async def _end(catalog: Catalog, begun: Round, mend: Callable[[], Awaitable[None
     if begun.away:
         left.append(f"{begun.away} shards were not looked at: their drives are not there")
     ended = msgspec.structs.replace(begun, ended=True, done=begun.total, left=tuple(left))
-    await catalog.write(lambda tx: _note(tx, ended))
+    await catalog.write(lambda tx: notes.put(tx, _ROW, ended))
 
 
 async def _still_wrong(catalog: Catalog) -> set[str]:
@@ -180,15 +179,3 @@ async def _look(catalog: Catalog, blobs: Blobs, blob: bytes) -> tuple[int, list[
 def _waits(drive: Drive | None) -> bool:
     """Whether a shard waits for its drive to come back; one whose drive has left the pool is made elsewhere."""
     return drive is not None and drive.state is not DriveState.ONLINE
-
-
-def _note(tx: Transaction, begun: Round) -> None:
-    _put(tx, _ROW, pack(begun))
-
-
-def _put(tx: Transaction, name: str, value: bytes) -> None:
-    tx.run(
-        "INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        name,
-        value,
-    )

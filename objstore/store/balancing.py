@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from objstore.catalog.records import pack, unpack
+from objstore.catalog import notes
 from objstore.catalog.transaction import Transaction
 
 _ROW = "rebalance"
@@ -20,8 +20,7 @@ class Round(msgspec.Struct, frozen=True, array_like=True):
 
 def standing(tx: Transaction) -> Round | None:
     """The walk that runs; None where the drives are as full as each other, as far as is known."""
-    row = tx.one("SELECT value FROM settings WHERE name = ?", _ROW)
-    return None if row is None else unpack(row[0], Round)
+    return notes.read(tx, _ROW, Round)
 
 
 def start(tx: Transaction, now_us: int) -> None:
@@ -31,14 +30,7 @@ def start(tx: Transaction, now_us: int) -> None:
 
 def note(tx: Transaction, there: Round | None) -> None:
     """Note where the walk stands; None ends it."""
-    if there is None:
-        tx.run("DELETE FROM settings WHERE name = ?", _ROW)
-        return
-    tx.run(
-        "INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        _ROW,
-        pack(there),
-    )
+    notes.put(tx, _ROW, there)
 
 
 def advance(tx: Transaction, begun: Round, there: Round | None) -> None:

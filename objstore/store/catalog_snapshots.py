@@ -15,6 +15,7 @@ from xxhash import xxh3_64_digest
 
 from objstore.blobs.records import Record
 from objstore.blobs.types import Extent, Written
+from objstore.catalog import notes
 from objstore.catalog.records import pack, unpack
 from objstore.catalog.transaction import Transaction
 from objstore.store import extents
@@ -68,19 +69,15 @@ def listed(tx: Transaction) -> list[CatalogSnapshot]:
 
 def ask(tx: Transaction, now_us: int) -> None:
     """Have one taken soon, whatever the schedule says."""
-    tx.run(
-        "INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        _ASKED,
-        now_us.to_bytes(8, "big"),
-    )
+    notes.put(tx, _ASKED, now_us)
 
 
 def asked(tx: Transaction) -> bool:
     """Whether somebody asked for one that was not taken yet."""
-    row = tx.one("SELECT value FROM settings WHERE name = ?", _ASKED)
+    when = notes.read(tx, _ASKED, int)
     newest = tx.one("SELECT max(taken) FROM catalog_snapshots")
     latest = newest[0] if newest is not None else None
-    return row is not None and (latest is None or int.from_bytes(row[0], "big") > latest)
+    return when is not None and (latest is None or when > latest)
 
 
 def keys_of(tx: Transaction) -> bytes:

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from objstore.catalog.records import pack, unpack
+from objstore.catalog import notes
+from objstore.catalog.records import unpack
 from objstore.catalog.transaction import Transaction
 from objstore.store import extents, repair, versions
 from objstore.store.types import Version
@@ -47,8 +48,7 @@ class Place(NamedTuple):
 
 def standing(tx: Transaction) -> Walk | None:
     """The walk that runs."""
-    row = tx.one("SELECT value FROM settings WHERE name = ?", _ROW)
-    return None if row is None else unpack(row[0], Walk)
+    return notes.read(tx, _ROW, Walk)
 
 
 def start(tx: Transaction, now_us: int) -> Walk:
@@ -61,14 +61,7 @@ def start(tx: Transaction, now_us: int) -> Walk:
 
 def note(tx: Transaction, walk: Walk | None) -> None:
     """Note where the walk stands; None ends it."""
-    if walk is None:
-        tx.run("DELETE FROM settings WHERE name = ?", _ROW)
-        return
-    tx.run(
-        "INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        _ROW,
-        pack(walk),
-    )
+    notes.put(tx, _ROW, walk)
 
 
 def advance(tx: Transaction, begun: Walk, walk: Walk | None) -> None:
