@@ -21,14 +21,18 @@ from objstore.drives.errors import DriveError, ShardNotFound
 from objstore.drives.pool import Pool
 
 
+async def _nobody(_: BlobInfo) -> None:
+    """Nobody wants to know."""
+
+
 class Blobs:
     """Bytes on the drives of `pool`, for one event loop.
 
     `instance` is this process life's tag (`new_instance`). `lookup` gives the catalog's row of a blob, synchronously
     and quickly. `damaged(blob, shard, offset, reason)` is told of every shard found bad in the append at `offset`,
-    possibly many times, and also of what was given back meanwhile. `sealed(info)` is told when an open blob of this
-    process takes no more; it may have been published before as open. `running` is told of every read, for the reaper's
-    sake. `moved` tells, as `lookup` does, where an extent's bytes were moved.
+    possibly many times, and also of what was given back meanwhile. `opened(info)` is awaited before the first append to
+    a blob that many are packed into, and `sealed(info)` told when it takes no more. `running` is told of every read,
+    for the reaper's sake. `moved` tells, as `lookup` does, where an extent's bytes were moved.
     """
 
     def __init__(
@@ -38,7 +42,8 @@ class Blobs:
         instance: bytes,
         lookup: Callable[[bytes], BlobInfo | None],
         damaged: Damaged,
-        sealed: Callable[[BlobInfo], None] | None = None,
+        opened: Callable[[BlobInfo], Awaitable[None]] = _nobody,
+        sealed: Callable[[BlobInfo], None] = lambda _: None,
         limit: int = LIMIT,
         running: Running | None = None,
         moved: Callable[[Extent], Extent | None] = lambda _: None,
@@ -48,6 +53,7 @@ class Blobs:
         self.instance = instance
         self.directory = Directory(lookup, moved)
         self._lookup = lookup
+        self._opened = opened
         self._sealed = sealed
         self._limit = limit
         self._running = running or Running()
@@ -160,10 +166,11 @@ class Blobs:
     def _packer(self, parity: int) -> Packer:
         packer = self._packers.get(parity)
         if packer is None:
-            packer = self._packers[parity] = Packer(self.pool, self.instance, parity, self._changed, self._limit)
+            packer = Packer(self.pool, self.instance, parity, self._opened, self._changed, self._limit)
+            self._packers[parity] = packer
         return packer
 
     def _changed(self, info: BlobInfo) -> None:
         self.directory.put(info)
-        if info.sealed and self._sealed is not None:
+        if info.sealed:
             self._sealed(info)

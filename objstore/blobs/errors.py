@@ -1,9 +1,9 @@
 """What can go wrong with blobs, as one tree.
 
-A caller needs to tell four situations apart: no blob may be written now (`NotEnoughDrives`, `OutOfSpace`), this write
-is not durable enough to be acknowledged (`WriteQuorumLost`), these bytes cannot be had now (`Unreadable`), and the
-catalog does not know the blob (`BlobUnknown`). Errors of one drive never come through: they are what the blobs exist
-to survive.
+A caller needs to tell five situations apart: no blob may be written now (`NotEnoughDrives`, `OutOfSpace`), this write
+is not durable enough to be acknowledged (`WriteQuorumLost`), or was not published in time (`NotPublished`), these bytes
+cannot be had now (`Unreadable`), and the catalog does not know the blob (`BlobUnknown`). Errors of one drive never come
+through: they are what the blobs exist to survive.
 
 `code` and `message` are what a client gets to see, if this reaches one: S3's words. Full drives are named: whoever is
 refused for want of space can say to the operator where.
@@ -72,6 +72,17 @@ class WriteQuorumLost(BlobError):
         self.failures = failures
         if full:
             self.code, self.message = _FULL, full_drives(full)
+
+
+class NotPublished(BlobError):
+    """A write was durable, and waited for so long to be published that its blob has been settled without it."""
+
+    code = _UNAVAILABLE
+    message = "It took too long to publish what was stored. Please try again."
+
+    def __init__(self, blob: bytes) -> None:
+        super().__init__(f"blob {blob.hex()} was settled before this write to it was published")
+        self.blob = blob
 
 
 class Unreadable(BlobError):

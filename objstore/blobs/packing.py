@@ -6,8 +6,8 @@ new blob another layout: when a drive is back, writes get their full width again
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, TypeVar
 
 from erasure import Buffer
 from objstore.blobs.batches import OpenBlob
@@ -26,22 +26,32 @@ MAX_AGE = 3600.0
 PREALLOCATE = 16 << 20
 _RECHECK = 1.0
 
+T = TypeVar("T")
+
 
 class Packer:
-    """Appends of one parity. `changed` is told of a blob as it opens, fails and is sealed."""
+    """Appends of one parity. `opened` is awaited before the first append to a blob, and enters it where others find it;
+    `changed` is told of one as it opens and is sealed."""
 
     def __init__(
-        self, pool: Pool, instance: bytes, parity: int, changed: Callable[[BlobInfo], None], limit: int = LIMIT
+        self,
+        pool: Pool,
+        instance: bytes,
+        parity: int,
+        opened: Callable[[BlobInfo], Awaitable[None]],
+        changed: Callable[[BlobInfo], None],
+        limit: int = LIMIT,
     ) -> None:
         self._pool = pool
         self._instance = instance
         self._parity = parity
+        self._opened = opened
         self._changed = changed
         self._limit = limit
         self._open: OpenBlob | None = None
-        self._opening = asyncio.Lock()
+        self._opening: asyncio.Task[OpenBlob] | None = None
         self._checked = 0.0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     async def append(self, record: bytes, parts: Sequence[Buffer], size: int) -> tuple[Container, int]:
         """Make a record and `size` bytes in parts durable; the blob and the offset where. Raises WriteQuorumLost and
@@ -81,8 +91,9 @@ class Packer:
 
     async def seal(self) -> BlobInfo | None:
         """Seal the open blob now; its info, None when there is none."""
-        async with self._opening:
-            open_blob, self._open = self._open, None
+        if self._opening is not None:
+            await asyncio.wait([self._opening])
+        open_blob, self._open = self._open, None
         if open_blob is None:
             return None
         await self._close(open_blob)
@@ -94,20 +105,32 @@ class Packer:
             await asyncio.wait(self._tasks)
 
     async def _current(self, head: int, size: int) -> OpenBlob:
-        open_blob = self._open
-        if open_blob is not None and self._usable(open_blob, head, size):
-            return open_blob
-        async with self._opening:
-            open_blob = self._open
-            if open_blob is not None and self._usable(open_blob, head, size):
-                return open_blob
-            if open_blob is not None:
-                self._retire(open_blob)
+        while self._open is None or not self._usable(self._open, head, size):
+            if self._opening is None:
+                if self._open is not None:
+                    self._retire(self._open)
+                # it goes on when whoever asked first is gone: others wait for it too
+                self._opening = opening = self._spawn(self._open_another())
+                opening.add_done_callback(lambda done: done.cancelled() or done.exception())
+                return await asyncio.shield(opening)
+            await asyncio.wait([self._opening])
+        return self._open
+
+    async def _open_another(self) -> OpenBlob:
+        try:
             blob = await make(self._pool, self._instance, self._parity, lambda _: min(PREALLOCATE, self._limit))
-            self._open = open_blob = OpenBlob(blob, self._limit)
+            try:
+                await self._opened(blob.info(sealed=False))
+            except BaseException:
+                await blob.unlink()
+                self._changed(blob.info(sealed=True))  # it may have been entered all the same
+                raise
+            self._open = OpenBlob(blob, self._limit)
             self._changed(blob.info(sealed=False))
-            asyncio.get_running_loop().call_later(MAX_AGE, self._retire, open_blob)
-            return open_blob
+            asyncio.get_running_loop().call_later(MAX_AGE, self._retire, self._open)
+            return self._open
+        finally:
+            self._opening = None
 
     def _usable(self, open_blob: OpenBlob, head: int, size: int) -> bool:
         layout = open_blob.blob.layout
@@ -143,7 +166,8 @@ class Packer:
             if open_blob.blob.failed:
                 self._retire(open_blob)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task

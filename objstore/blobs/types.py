@@ -89,7 +89,8 @@ class Written:
     """What a finished write left: to be recorded in the transaction that publishes it.
 
     `blobs` tells for every blob touched what is known to be missing now; a later write of the same blob may tell
-    more, so a recorder keeps the lower offset of each shard and the greater length.
+    more, so a recorder keeps the lower offset of each shard. One that is sealed holds this write alone; of any other
+    the recorder was told as it was opened.
     """
 
     extents: tuple[Extent, ...] = ()

@@ -85,8 +85,7 @@ class Writer:
         span = Span(blob.id, offset, span_of(blob.layout, len(record), size))
         self._packed = (blob, span)
         extent = Extent(blob.id, offset, len(record), size, 0, size)
-        info = blob.info(sealed=bool(blob.failed))
-        return Written((extent,), (info,), (span,))
+        return Written((extent,), (blob.info(sealed=False),), (span,))
 
     async def abort(self) -> None:
         """Leave nothing: remove the blob of its own, or punch the packed range. Never raises for a failing drive."""

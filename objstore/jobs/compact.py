@@ -2,8 +2,8 @@
 
 Where a file system cannot punch holes this is the only way in which the space of dead bytes comes back; where it can,
 it saves a file on every drive, for next to no bytes moved. Each append that is alive is written to an open blob, and
-one transaction makes that its place, at once: to the reaper, a sealed blob to which nothing refers yet is a dead one.
-What was there is garbage then, and goes when nobody reads it any more.
+one transaction makes that its place, at once: what waits for long to be published is given back. What was there is
+garbage then, and goes when nobody reads it any more.
 
 The job walks over all blobs, a few at a time, and begins again at the end: a walk that is cut short loses nothing.
 """

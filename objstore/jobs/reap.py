@@ -4,6 +4,9 @@ A read looks a version up and then reads its bytes. The grace time is what may l
 read is known to run, and whatever became garbage since it began, less that time, stays. A read that has run for a day
 holds nothing up any more.
 
+A blob that was sealed is settled after the grace time: until then, what was appended to it last may be about to be
+published. A settled blob in which nothing is alive stays so, and is unlinked.
+
 Punched first, forgotten after: a reaper that dies in between punches again, which is harmless, because offsets are
 never used twice.
 """
@@ -14,7 +17,6 @@ import contextlib
 from collections.abc import Sequence
 
 from objstore.blobs import Blobs
-from objstore.blobs.ids import created_ms
 from objstore.blobs.types import BlobInfo
 from objstore.catalog.catalog import Catalog
 from objstore.drives.drive import Drive
@@ -39,11 +41,13 @@ def horizon(now: int, grace_seconds: float, oldest_read: int | None) -> int:
 
 async def reap(catalog: Catalog, blobs: Blobs, grace_seconds: float, oldest_read: int | None = None) -> int:
     """One pass; how many ranges and blobs were given back. `oldest_read`: when the oldest running read began."""
-    before = horizon(now_us(), grace_seconds, oldest_read)
-    count = 0
+    now, count = now_us(), 0
+    for blob in catalog.read(lambda tx: repair.settling(tx, horizon(now, grace_seconds, None))):
+        await catalog.write(lambda tx, blob=blob: repair.settle(tx, blob))  # type: ignore[misc]
+    before = horizon(now, grace_seconds, oldest_read)
     for blob, ranges in catalog.read(lambda tx: repair.garbage_due(tx, before)).items():
         count += await _reap_one(catalog, blobs, blob, ranges, before)
-    return count + await _drop_empty(catalog, blobs, before // 1000)
+    return count
 
 
 async def _reap_one(catalog: Catalog, blobs: Blobs, blob: bytes, ranges: Ranges, before: int) -> int:
@@ -54,16 +58,6 @@ async def _reap_one(catalog: Catalog, blobs: Blobs, blob: bytes, ranges: Ranges,
     failed = await blobs.reap(info, ranges) if info is not None else {}
     await catalog.write(lambda tx: repair.punched(tx, blob, ranges, failed))
     return len(ranges)
-
-
-async def _drop_empty(catalog: Catalog, blobs: Blobs, before_ms: int) -> int:
-    """Unlink blobs in which nothing is left, or was ever published; those too young may still await a publish."""
-    old = [blob for blob in catalog.read(repair.empty_blobs) if created_ms(blob) < before_ms]
-    for blob in old:
-        info = catalog.read(lambda tx, blob=blob: repair.blob(tx, blob))  # type: ignore[misc]
-        if info is not None:
-            await _remove(catalog, blobs, info)
-    return len(old)
 
 
 async def _remove(catalog: Catalog, blobs: Blobs, info: BlobInfo) -> None:

@@ -9,14 +9,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection
 
-import msgspec
-
-from erasure import SHARD_HEADER
 from objstore.blobs import Blobs
 from objstore.blobs.ids import instance_of
-from objstore.blobs.types import BlobInfo
 from objstore.catalog.catalog import Catalog
-from objstore.catalog.transaction import Transaction
 from objstore.drives.drive import Drive
 from objstore.drives.errors import DriveError
 from objstore.store import repair
@@ -31,22 +26,10 @@ async def seal_abandoned(catalog: Catalog, blobs: Blobs, lives: Lives) -> int:
     open_ids = catalog.read(lambda tx: repair.open_blobs(tx))
     abandoned = [blob for blob in open_ids if not lives(instance_of(blob))]
     for blob in abandoned:
-        info = await catalog.write(lambda tx, blob=blob: _seal(tx, blob))  # type: ignore[misc]
+        info = await catalog.write(lambda tx, blob=blob: repair.seal(tx, blob, now_us()))  # type: ignore[misc]
         if info is not None:
             await blobs.cut(info)
     return len(abandoned)
-
-
-def _seal(tx: Transaction, blob: bytes) -> BlobInfo | None:
-    """Seal at the end of the last append known; what lies between appends was never published and becomes garbage."""
-    info = repair.blob(tx, blob)
-    if info is None:
-        return None
-    length = max(SHARD_HEADER, repair.end_of(tx, blob))
-    now = now_us()
-    repair.condemn(tx, repair.gaps(tx, blob, SHARD_HEADER, length), now)
-    repair.seal(tx, blob, length)
-    return msgspec.structs.replace(info, length=length, sealed=True)
 
 
 async def collect_orphans(catalog: Catalog, drives: Collection[Drive], lives: Lives) -> int:

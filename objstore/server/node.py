@@ -82,6 +82,7 @@ class Node:
             instance=self.instance,
             lookup=lambda blob: catalog.read(lambda tx: repair.blob(tx, blob)),
             damaged=self.reports.damaged,
+            opened=lambda info: catalog.write(lambda tx: extents.enter(tx, info)),
             sealed=self.reports.sealed,
             running=Running(reads(runtime), self.instance),
             moved=lambda extent: catalog.read(lambda tx: extents.moved(tx, extent)),

@@ -11,6 +11,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
+from objstore.blobs.errors import NotPublished
 from objstore.blobs.geometry import reduced_parity
 from objstore.blobs.types import Extent, Written
 from objstore.catalog.transaction import Transaction
@@ -106,20 +107,24 @@ class Content:
     async def publish(self, stored: Written | None, now_us: int, fn: Callable[[Transaction], T]) -> T:
         """Run a transaction function that publishes bytes; what it refuses becomes garbage in the same transaction.
 
-        `fn` looks first and writes after: a StoreError from it means that it wrote nothing.
+        `fn` looks first and writes after: a StoreError from it means that it wrote nothing. Raises NotPublished where
+        that comes too late for the bytes.
         """
         if stored is None:
             return await self.catalog.write(fn)
 
-        def attempt(tx: Transaction) -> T | StoreError:
+        def attempt(tx: Transaction) -> T | StoreError | NotPublished:
+            outcome: T | StoreError | NotPublished
             try:
-                return fn(tx)
+                outcome = extents.settled_without(tx, stored) or fn(tx)
             except StoreError as error:
+                outcome = error
+            if isinstance(outcome, StoreError | NotPublished):
                 extents.discard(tx, stored, now_us)
-                return error
+            return outcome
 
         outcome = await self.catalog.write(attempt)
-        if isinstance(outcome, StoreError):
+        if isinstance(outcome, StoreError | NotPublished):
             raise outcome
         return outcome
 

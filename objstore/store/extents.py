@@ -7,6 +7,10 @@ where the reaper punches it out of the shard files after a grace time, so that r
 What is alive in a blob has a promise, the parity with which the blob was written: how many such blobs there are of each
 parity is counted as the first row of a blob comes and its last one goes.
 
+A blob that many writes are packed into has its row before its first append, and for a while after it was sealed some of
+them may still wait to be published. Then it is *settled*: what nobody refers to is garbage, and whoever comes with an
+append to it is refused. So a row that is not there tells that the files are not there either.
+
 An append may be moved to another blob. Records are not touched then: they go on naming the place where it was written,
 and a row of `moved` says where it is.
 """
@@ -15,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from objstore.blobs.errors import NotPublished
 from objstore.blobs.ids import instance_of
 from objstore.blobs.types import BlobInfo, Extent, Written
 from objstore.catalog.records import pack
@@ -23,9 +28,13 @@ from objstore.store.membership import Stage, courses
 
 
 def record(tx: Transaction, written: Written) -> None:
-    """Enter what a write left: one reference to each of its appends, its blobs, and what is missing on their drives."""
+    """Enter what a write left: one reference to each of its appends, its blobs, and what is missing on their drives.
+
+    Raises NotPublished, where a blob has been settled."""
+    if (late := settled_without(tx, written)) is not None:
+        raise late
     for info in written.blobs:
-        note_blob(tx, info)
+        _note(tx, info)
     spans = {(span.blob, span.offset): span.span for span in written.spans}
     for extent in written.extents:
         if not _alive(tx, extent.blob):
@@ -47,32 +56,61 @@ def record(tx: Transaction, written: Written) -> None:
 def discard(tx: Transaction, written: Written, now_us: int) -> None:
     """Put what a write left into the garbage: it was durable, and is not to be published."""
     for info in written.blobs:
-        note_blob(tx, info)
-    for span in written.spans:
-        _condemn(tx, span.blob, span.offset, span.span, now_us)
+        if _is_settled(tx, info):
+            continue  # it is garbage already
+        _note(tx, info)
+        for span in written.spans:
+            if span.blob == info.id:
+                _condemn(tx, *span, now_us)
 
 
-def note_blob(tx: Transaction, info: BlobInfo) -> None:
-    """Enter a blob, or what is newly known of one: that it is sealed, and from where its shards lack bytes."""
-    row = tx.one("SELECT sealed FROM blobs WHERE id = ?", info.id)
-    if row is None:
-        tx.run(
-            "INSERT INTO blobs (id, record, sealed, instance, length, parity) VALUES (?, ?, ?, ?, ?, ?)",
-            info.id,
-            pack(BlobInfo(info.id, info.geometry, info.drives)),
-            int(info.sealed),
-            instance_of(info.id),
-            info.length,
-            info.layout.parity,
-        )
-        gone = _gone(tx)
-        for index, drive in enumerate(info.drives):
-            # a long upload may have begun when a drive was in the pool that is so no more: it is healed elsewhere
-            missing = 0 if drive in gone else None
-            sql = "INSERT INTO shards (blob, idx, drive, missing) VALUES (?, ?, ?, ?)"
-            tx.run(sql, info.id, index, drive.encode(), missing)
-    elif info.sealed and not row[0]:
-        tx.run("UPDATE blobs SET sealed = 1, length = ? WHERE id = ?", info.length, info.id)
+def settled_without(tx: Transaction, written: Written) -> NotPublished | None:
+    """Why what a write left cannot be published any more."""
+    return next((NotPublished(info.id) for info in written.blobs if _is_settled(tx, info)), None)
+
+
+def _is_settled(tx: Transaction, info: BlobInfo) -> bool:
+    """Whether nothing can be published in the blob of a write any more."""
+    row = tx.one("SELECT sealed AND settling IS NULL FROM blobs WHERE id = ?", info.id)
+    return not info.sealed if row is None else bool(row[0])
+
+
+def enter(tx: Transaction, info: BlobInfo) -> None:
+    """Enter a blob, which is there as `info` says: before the first append to one that many are packed into, else with
+    the one write that it holds."""
+    tx.run(
+        "INSERT INTO blobs (id, record, sealed, instance, length, parity) VALUES (?, ?, ?, ?, ?, ?)",
+        info.id,
+        pack(BlobInfo(info.id, info.geometry, info.drives)),
+        int(info.sealed),
+        instance_of(info.id),
+        info.length,
+        info.layout.parity,
+    )
+    gone = _gone(tx)
+    for index, drive in enumerate(info.drives):
+        # a long upload may have begun when a drive was in the pool that is so no more: it is healed elsewhere
+        missing = 0 if drive in gone else None
+        sql = "INSERT INTO shards (blob, idx, drive, missing) VALUES (?, ?, ?, ?)"
+        tx.run(sql, info.id, index, drive.encode(), missing)
+
+
+def seal(tx: Transaction, info: BlobInfo, now_us: int) -> None:
+    """A blob takes no more appends: it is closed at the length that `info` has. What was appended may still be
+    published, for a while."""
+    sql = "UPDATE blobs SET sealed = 1, length = ?, settling = ? WHERE id = ? AND sealed = 0"
+    tx.run(sql, info.length, now_us, info.id)
+    _lacks(tx, info)
+
+
+def _note(tx: Transaction, info: BlobInfo) -> None:
+    """Enter what is known of the blob of a write: that it is there, if it was made for it, and what its shards lack."""
+    if info.sealed:
+        enter(tx, info)
+    _lacks(tx, info)
+
+
+def _lacks(tx: Transaction, info: BlobInfo) -> None:
     for shard, offset in info.missing.items():
         mark_missing(tx, info.id, shard, offset)
 

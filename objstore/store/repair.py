@@ -1,9 +1,9 @@
 """What the jobs process works through: shards to heal, bytes to punch, blobs to seal. All queues are rows.
 
-Heal: shards whose `missing` is set. Reap: rows of `garbage` older than the grace time; a sealed blob without any extent
-is unlinked whole. Compact: sealed blobs of which little is alive. Seal: open blobs of instances that are gone. A sealed
-blob may have gaps, bytes of writes that were never published; once no write can still be on its way they are garbage
-too.
+Heal: shards whose `missing` is set, of blobs in which something is alive. Reap: rows of `garbage` older than the grace
+time; a settled blob without any extent is unlinked whole. Compact: sealed blobs of which little is alive. Seal: open
+blobs of instances that are gone. Settle: blobs that were sealed a grace time ago. A sealed blob may have gaps, bytes of
+writes that were never published; once it is settled none of them can be published any more, and they are garbage too.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 
 import msgspec
 
+from erasure import SHARD_HEADER
 from objstore.blobs.types import Append, BlobInfo, Span
 from objstore.catalog.records import unpack
 from objstore.catalog.transaction import Transaction
@@ -163,9 +164,33 @@ def open_blobs(tx: Transaction, living: Collection[bytes] = ()) -> list[bytes]:
     return [blob_id for blob_id, instance in rows if instance not in living]
 
 
-def seal(tx: Transaction, blob_id: bytes, length: int) -> None:
-    """Close a blob, whose writer is gone, at `length` bytes of its shard files."""
-    tx.run("UPDATE blobs SET sealed = 1, length = ? WHERE id = ?", length, blob_id)
+def seal(tx: Transaction, blob_id: bytes, now_us: int) -> BlobInfo | None:
+    """Close a blob whose writer is gone, at the end of the last append known, and settle it. It; None if it is gone."""
+    info = blob(tx, blob_id)
+    if info is None:
+        return None
+    length = max(SHARD_HEADER, end_of(tx, blob_id))
+    tx.run("UPDATE blobs SET sealed = 1, length = ?, settling = ? WHERE id = ?", length, now_us, blob_id)
+    settle(tx, blob_id)
+    return msgspec.structs.replace(info, sealed=True, length=length)
+
+
+def settling(tx: Transaction, before_us: int, limit: int = 100) -> list[bytes]:
+    """Ids of blobs to settle: they were sealed before that time."""
+    rows = tx.all("SELECT id FROM blobs WHERE settling < ? ORDER BY settling LIMIT ?", before_us, limit)
+    return [row[0] for row in rows]
+
+
+def settle(tx: Transaction, blob_id: bytes) -> None:
+    """From now on nothing is published in a sealed blob. What was not is garbage since it was sealed; a blob of which
+    nothing is left is forgotten, and its files are left over."""
+    info, row = blob(tx, blob_id), tx.one("SELECT settling FROM blobs WHERE id = ?", blob_id)
+    if info is None or row is None or row[0] is None:
+        return
+    tx.run("UPDATE blobs SET settling = NULL WHERE id = ?", blob_id)
+    condemn(tx, gaps(tx, blob_id, SHARD_HEADER, info.length), row[0])
+    if tx.one("SELECT 1 FROM garbage WHERE blob = ? LIMIT 1", blob_id) is None:
+        removed(tx, info, range(len(info.drives)))  # no garbage will bring it to the reaper
 
 
 def end_of(tx: Transaction, blob_id: bytes) -> int:
@@ -178,10 +203,8 @@ def end_of(tx: Transaction, blob_id: bytes) -> int:
 
 
 def gaps(tx: Transaction, blob_id: bytes, start: int, end: int) -> list[Span]:
-    """Ranges of [start, end) that neither an extent nor garbage covers. For a blob long sealed: nobody will claim them.
-
-    What was punched before is a gap as well: punching it again is harmless, so a caller does this once for each blob.
-    """
+    """Ranges of [start, end) that neither an extent nor garbage covers. What was punched before is a gap as well:
+    punching it again is harmless, so a caller does this once for each blob."""
     covered = tx.all(
         "SELECT offset, span FROM extents WHERE blob = ? UNION ALL SELECT offset, span FROM garbage WHERE blob = ?"
         " ORDER BY 1",
@@ -223,18 +246,6 @@ def condemn(tx: Transaction, spans: Sequence[Span], now_us: int) -> None:
         )
 
 
-def empty_blobs(tx: Transaction, after: bytes = b"", limit: int = 100) -> list[bytes]:
-    """Sealed blobs with neither extents nor garbage, by age: one too old to be awaiting a publish can be unlinked."""
-    rows = tx.all(
-        "SELECT id FROM blobs WHERE sealed = 1 AND id > ?"
-        " AND NOT EXISTS (SELECT 1 FROM extents WHERE extents.blob = blobs.id)"
-        " AND NOT EXISTS (SELECT 1 FROM garbage WHERE garbage.blob = blobs.id) ORDER BY id LIMIT ?",
-        after,
-        limit,
-    )
-    return [row[0] for row in rows]
-
-
 def garbage_due(tx: Transaction, before_us: int, limit: int = 1000) -> dict[bytes, list[tuple[int, int]]]:
     """Ranges (offset, span) by blob that have been garbage since before that time."""
     due: dict[bytes, list[tuple[int, int]]] = {}
@@ -246,8 +257,8 @@ def garbage_due(tx: Transaction, before_us: int, limit: int = 1000) -> dict[byte
 
 
 def alive(tx: Transaction, blob_id: bytes) -> bool:
-    """Whether anything refers to bytes of the blob, or it may still be appended to."""
-    row = tx.one("SELECT sealed FROM blobs WHERE id = ?", blob_id)
+    """Whether anything refers to bytes of the blob, or may come to do so: it is not settled."""
+    row = tx.one("SELECT sealed AND settling IS NULL FROM blobs WHERE id = ?", blob_id)
     if row is not None and not row[0]:
         return True
     return tx.one("SELECT 1 FROM extents WHERE blob = ? LIMIT 1", blob_id) is not None

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 from objstore.blobs.types import BlobInfo
 from objstore.catalog.errors import CatalogError
 from objstore.catalog.transaction import Transaction
-from objstore.store.extents import append_alive, mark_missing, note_blob
+from objstore.store import extents
+from objstore.store.extents import append_alive, mark_missing
+from objstore.store.store import now_us
 
 if TYPE_CHECKING:
     from objstore.catalog.catalog import Catalog
@@ -54,9 +56,11 @@ class Reports:
         if not damages and not sealed:
             return
 
+        now = now_us()
+
         def enter(tx: Transaction) -> list[tuple[bytes, int, int]]:
             for info in sealed.values():
-                note_blob(tx, info)
+                extents.seal(tx, info, now)
             return [
                 (blob, shard, offset)
                 for blob, shard, offset in sorted(damages)

@@ -24,6 +24,10 @@ from objstore.drives.shardfiles import ShardFiles
 RECORD = pack_record(Record("bucket", b"some/key", "null", 0, "0" * 32))
 
 
+async def opened(_: BlobInfo) -> None:
+    """A blob is entered where others find it."""
+
+
 class Setting:
     """`rows` is the catalog: what `record` was told. `damages` is what the blobs reported."""
 
@@ -34,6 +38,7 @@ class Setting:
         self.moved: dict[tuple[bytes, int], Extent] = {}
         self.damages: list[tuple[bytes, int]] = []
         self.sealed: list[BlobInfo] = []
+        self.opened: Callable[[BlobInfo], Awaitable[None]] = opened
         self.blobs = self.fresh(limit)
 
     def fresh(self, limit: int = LIMIT) -> Blobs:
@@ -43,6 +48,7 @@ class Setting:
             instance=new_instance(),
             lookup=self.rows.get,
             damaged=lambda blob, shard, offset, reason: self.damages.append((blob, shard)),
+            opened=lambda info: self.opened(info),
             sealed=self.sealed.append,
             limit=limit,
             moved=lambda extent: self.moved.get((extent.blob, extent.offset)),

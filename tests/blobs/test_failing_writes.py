@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from objstore.blobs import quorum
 from objstore.blobs.errors import OutOfSpace, WriteQuorumLost
+from objstore.blobs.types import BlobInfo
 from objstore.drives.errors import DriveFaulty, DriveFull
 from tests.blobs.setting import RECORD, Setting, failing_after, put_between, run
 
@@ -28,7 +29,7 @@ def test_a_drive_failing_during_packed_writes_is_recorded_and_the_blob_sealed(tm
         (shard,) = hurt.missing
         assert setting.pool.by_id(hurt.drives[shard]) == setting.pool.drives[1]
         assert hurt.missing[shard] == extents[2].offset
-        assert hurt.sealed and extents[3].blob != hurt.id
+        assert hurt.id in {info.id for info in setting.sealed} and extents[3].blob != hurt.id
         for extent, body in zip(extents, bodies, strict=True):
             assert await setting.get(extent) == body
         assert not setting.damages
@@ -154,6 +155,43 @@ def test_a_returning_drive_gets_writes_at_full_width_again(tmp_path: Path, monke
         await setting.pool.probe()
         wide = await setting.put(b"b" * 1000)
         assert [str(setting.info(extent).layout) for extent in (narrow, wide)] == ["1+2", "2+2"]
+
+    run(tmp_path / "pool", scene)
+
+
+def test_a_blob_is_opened_for_all_who_wait_though_the_first_of_them_leaves(tmp_path: Path) -> None:
+    async def scene(setting: Setting) -> None:
+        entering, entered = asyncio.Event(), asyncio.Event()
+
+        async def enter(_: BlobInfo) -> None:
+            entering.set()
+            await entered.wait()
+
+        setting.opened = enter
+        first, second, third = (asyncio.create_task(setting.put(letter * 1000)) for letter in (b"a", b"b", b"c"))
+        await entering.wait()
+        first.cancel()
+        await asyncio.wait([first])
+        entered.set()
+        extents = [await second, await third]
+        assert first.cancelled() and len({extent.blob for extent in extents}) == 1
+        assert len(setting.files()) == 4
+        assert await setting.get(extents) == b"b" * 1000 + b"c" * 1000
+
+    run(tmp_path / "pool", scene)
+
+
+def test_a_blob_that_cannot_be_entered_leaves_nothing(tmp_path: Path) -> None:
+    async def scene(setting: Setting) -> None:
+        async def refuse(_: BlobInfo) -> None:
+            raise RuntimeError("a test")
+
+        setting.opened, enter = refuse, setting.opened
+        with pytest.raises(RuntimeError):
+            await setting.put(b"a" * 1000)
+        assert not setting.files() and len(setting.sealed) == 1, "it may have been entered all the same"
+        setting.opened = enter
+        assert await setting.get(await setting.put(b"b" * 1000)) == b"b" * 1000
 
     run(tmp_path / "pool", scene)
 

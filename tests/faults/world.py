@@ -129,6 +129,7 @@ class House:
             instance=self.instance,
             lookup=lambda blob: catalog.read(lambda tx: repair.blob(tx, blob)),
             damaged=self.reports.damaged,
+            opened=lambda info: catalog.write(lambda tx: extents.enter(tx, info)),
             sealed=self.reports.sealed,
             limit=OPEN_BLOB,
             running=Running(self.reads, self.instance),

@@ -18,6 +18,7 @@ from objstore.drives.pool import Pool, format_new_drives
 from objstore.drives.shardfiles import ShardFiles
 from objstore.drives.system import System
 from objstore.store import extents, repair
+from objstore.store.reports import Reports
 from objstore.store.store import Store
 from objstore.store.types import NewObject
 from tests.store.fakes import OWNER, source
@@ -34,6 +35,7 @@ class House:
         self.catalog = catalog
         self.reads = reads
         self.instance = new_instance()
+        self.reports = Reports(catalog)
         self.blobs = self.fresh(self.instance)
         self.store = Store(catalog, self.blobs)
 
@@ -45,6 +47,8 @@ class House:
             instance=tag,
             lookup=lambda blob: self.catalog.read(lambda tx: repair.blob(tx, blob)),
             damaged=lambda *_: None,
+            opened=lambda info: self.catalog.write(lambda tx: extents.enter(tx, info)),
+            sealed=self.reports.sealed,
             running=Running(self.reads, tag),
             moved=lambda extent: self.catalog.read(lambda tx: extents.moved(tx, extent)),
         )
@@ -55,6 +59,11 @@ class House:
     async def get(self, key: str, store: Store | None = None) -> bytes:
         reader = store or self.store
         return b"".join([bytes(piece) async for piece in reader.read(reader.current(BUCKET, key))])
+
+    async def seal(self) -> None:
+        """Have the open blobs sealed, and known to be."""
+        await self.blobs.seal_open()
+        await self.reports.flush()
 
     async def delete(self, *keys: str) -> None:
         for key in keys:

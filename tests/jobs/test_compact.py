@@ -16,7 +16,6 @@ from objstore.store.store import Store
 from objstore.store.types import NewObject, ObjectName
 from tests.drives.faults import FaultySystem
 from tests.jobs.house import BUCKET, NEW, House, play
-from tests.jobs.test_reap import seal
 
 SIZES = (20_000, 700_000, 9_000, 1_500_000, 300_000, 100_000, 50_000, 10_000)
 BODIES = {f"key{number}": os.urandom(size) for number, size in enumerate(SIZES)}
@@ -33,7 +32,7 @@ async def fill(house: House) -> bytes:
     """All bodies in one sealed blob."""
     for key, body in BODIES.items():
         await house.put(key, body)
-    await seal(house)
+    await house.seal()
     (blob,) = {house.blob_of(key) for key in BODIES}
     return blob
 
@@ -41,7 +40,7 @@ async def fill(house: House) -> bytes:
 async def moved(house: House) -> int:
     after, count = await compact(house.pool, house.catalog, house.blobs, old_seconds=0.0)
     assert after == b""
-    await seal(house)
+    await house.seal()
     return count
 
 
@@ -168,7 +167,7 @@ def test_a_reader_that_knows_the_old_place_finds_the_new_one_in_the_middle_of_a_
     async def scene(house: House) -> None:
         body = os.urandom(3_500_000)
         await house.put("long", body)
-        await seal(house)
+        await house.seal()
         others = Store(house.catalog, house.fresh())
         assert await house.get("long", others) == body
         blob = house.blob_of("long")
@@ -197,12 +196,12 @@ def test_what_was_written_anew_stays_although_its_blob_is_sealed_and_old_before_
         async def pace() -> None:
             nonlocal steps
             steps += 1
-            await seal(house)
+            await house.seal()
             await reap(house.catalog, house.blobs, -1.0)
 
         assert await rewrite(house.catalog, house.blobs, house.info(blob), pace)
         assert steps >= len(BODIES)
-        await seal(house)
+        await house.seal()
         await reap(house.catalog, house.blobs, -1.0)
         assert not exists(house, blob)
         for drive in house.pool.drives:

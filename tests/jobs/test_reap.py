@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from objstore.blobs.errors import NotPublished
+from objstore.blobs.records import Record, pack_record
 from objstore.blobs.running import Running, oldest
+from objstore.catalog.catalog import Catalog
 from objstore.jobs.heal import heal, queue_lost
 from objstore.jobs.reap import LONGEST_READ, clear, horizon, reap
 from objstore.store import repair
-from objstore.store.extents import note_blob
-from objstore.store.store import Store
-from tests.jobs.house import BUCKET, House, play
+from objstore.store.errors import NoSuchKey
+from objstore.store.store import Store, now_us
+from tests.jobs.house import BUCKET, NEW, House, play
+from tests.store.fakes import source
 
 MIB = 1 << 20
+PACKED = pack_record(Record(BUCKET, b"key", "null", 0, "0" * 32))
 LONG = int(LONGEST_READ * 1_000_000)
 
 
@@ -96,13 +104,8 @@ async def fill(house: House, count: int = 4) -> tuple[bytes, list[str]]:
         await house.put(key, os.urandom(600_000))
     blob = house.blob_of(keys[0])
     assert {house.blob_of(key) for key in keys} == {blob}
-    await seal(house)
+    await house.seal()
     return blob, keys
-
-
-async def seal(house: House) -> None:
-    for info in await house.blobs.seal_open():
-        await house.catalog.write(lambda tx, info=info: note_blob(tx, info))
 
 
 def test_a_drive_that_was_away_gives_its_space_back_when_it_returns(tmp_path: Path) -> None:
@@ -144,6 +147,94 @@ def test_a_blob_that_was_removed_is_removed_from_a_drive_that_was_away(tmp_path:
         await house.back(drive)
         assert await clear(house.catalog, house.pool) == 1
         assert not any(house.used(info))
+
+    play(tmp_path, scene)
+
+
+class Held:
+    """A catalog of which a write is asked for, and waits until it may."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self.asked, self.go = asyncio.Event(), asyncio.Event()
+
+    async def write(self, function: Any) -> Any:
+        self.asked.set()
+        await self.go.wait()
+        return await self._catalog.write(function)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._catalog, name)
+
+
+async def put_late(house: House) -> tuple[Held, asyncio.Task[Any], str]:
+    """An object in the open blob of another one, which is deleted: durable, and about to be published."""
+    await house.put("deleted", os.urandom(600_000))
+    blob = house.blob_of("deleted")
+    held = Held(house.catalog)
+    store = Store(held, house.blobs)  # type: ignore[arg-type]
+    putting = asyncio.create_task(store.put(BUCKET, "late", source(b"late" * 100_000), NEW))
+    await held.asked.wait()
+    await house.delete("deleted")
+    await house.seal()
+    return held, putting, shard_glob(blob)
+
+
+def shard_glob(blob: bytes) -> str:
+    return f"drive?/shards/*/{blob.hex()}.*"
+
+
+def test_a_blob_stays_while_what_was_appended_to_it_is_about_to_be_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However old it is, and all that was deleted from it: it counts from when it was sealed."""
+    hour = 3_600_000_000
+    for clock in ("objstore.jobs.reap.now_us", "objstore.store.reports.now_us"):
+        monkeypatch.setattr(clock, lambda: now_us() + hour, raising=False)
+
+    async def scene(house: House) -> None:
+        held, putting, files = await put_late(house)
+        for _ in range(2):
+            await reap(house.catalog, house.blobs, 1800.0)
+            assert len(list(tmp_path.glob(files))) == 4
+        held.go.set()
+        await putting
+        assert await house.get("late", Store(house.catalog, house.fresh())) == b"late" * 100_000
+
+    play(tmp_path, scene)
+
+
+def test_what_comes_too_late_to_be_published_is_refused(tmp_path: Path) -> None:
+    async def scene(house: House) -> None:
+        held, putting, files = await put_late(house)
+        for _ in range(2):
+            await reap(house.catalog, house.blobs, 0.0)
+        assert not list(tmp_path.glob(files))
+        held.go.set()
+        with pytest.raises(NotPublished):
+            await putting
+        with pytest.raises(NoSuchKey):
+            house.store.current(BUCKET, "late")
+        await house.put("late", b"late" * 100_000)
+        assert await house.get("late", Store(house.catalog, house.fresh())) == b"late" * 100_000
+
+    play(tmp_path, scene)
+
+
+def test_bytes_that_nobody_published_are_given_back_with_their_blob_open_or_sealed(tmp_path: Path) -> None:
+    async def scene(house: House) -> None:
+        await house.put("published", os.urandom(50_000))
+        info = house.info(house.blob_of("published"))
+        writer = house.blobs.writer(2, 600_000)
+        await writer.write(os.urandom(600_000))
+        await writer.finish(PACKED)  # and whoever wrote it died of something, or could not commit
+        await house.seal()
+        before = house.used(info)
+        await reap(house.catalog, house.blobs, 3600.0)
+        assert house.used(info) == before
+        await reap(house.catalog, house.blobs, 0.0)
+        assert all(now < then / 5 for now, then in zip(house.used(info), before, strict=True))
+        assert len(await house.get("published", Store(house.catalog, house.fresh()))) == 50_000
 
     play(tmp_path, scene)
 

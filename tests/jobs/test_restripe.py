@@ -9,7 +9,6 @@ from objstore.blobs.rebuild import Pace, at_once
 from objstore.jobs.restripe import restripe
 from objstore.store import restriping
 from tests.jobs.house import House, play
-from tests.jobs.test_reap import seal
 
 BODIES = {f"key{number}": os.urandom(20_000 + number) for number in range(6)}
 
@@ -30,7 +29,7 @@ def test_a_walk_that_is_begun_anew_while_it_runs_goes_over_everything_again(tmp_
     async def scene(house: House) -> None:
         for key, body in BODIES.items():
             await house.put(key, body)
-        await seal(house)
+        await house.seal()
         begun = 1
 
         async def pace() -> None:

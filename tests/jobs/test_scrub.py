@@ -16,7 +16,6 @@ from objstore.store import repair
 from objstore.store.store import now_us
 from tests.blobs.setting import flip
 from tests.jobs.house import House, play
-from tests.jobs.test_reap import seal
 
 MIB = 1 << 20
 DAY = int(PERIOD_SECONDS * 1_000_000)
@@ -34,7 +33,7 @@ async def fill(house: House) -> list[bytes]:
     """A sealed blob of small objects, two blobs of a large one each, and one that is still open: their ids by age."""
     for number in range(3):
         await house.put(f"small{number}", os.urandom(300_000))
-    await seal(house)
+    await house.seal()
     for number in range(2):
         await house.put(f"large{number}", os.urandom(6 * MIB))
     await house.put("open", os.urandom(20_000))

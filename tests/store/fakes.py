@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import hashlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import apsw
+import msgspec
 
 from objstore.blobs.ids import new_blob_id
 from objstore.blobs.types import BlobInfo, Extent, Span, Written
 from objstore.catalog.schema import MIGRATIONS
+from objstore.store import extents
 from objstore.store.store import Store
 from objstore.store.types import Digest, Owner, Source
 
@@ -59,10 +62,23 @@ class MemoryCatalog:
         """There is always room."""
 
 
-class MemoryBlobs:
-    """Appends in a dictionary; a blob takes a few, then the next is begun. `pending` is told what was written."""
+def record(tx: MemoryCatalog, written: Written) -> None:
+    """`extents.record`, as of writes that were published before their blobs were sealed as they say."""
+    for info in written.blobs:
+        if tx.one("SELECT 1 FROM blobs WHERE id = ?", info.id) is None:
+            extents.enter(tx, msgspec.structs.replace(info, sealed=False))
+        tx.run("UPDATE blobs SET sealed = 0 WHERE id = ?", info.id)
+    unsealed = tuple(msgspec.structs.replace(info, sealed=False) for info in written.blobs)
+    extents.record(tx, dataclasses.replace(written, blobs=unsealed))
+    for info in written.blobs:
+        tx.run("UPDATE blobs SET sealed = ?, length = ? WHERE id = ?", int(info.sealed), info.length, info.id)
 
-    def __init__(self) -> None:
+
+class MemoryBlobs:
+    """Appends in a dictionary; a blob takes a few, then the next is begun, and entered into the catalog."""
+
+    def __init__(self, catalog: MemoryCatalog) -> None:
+        self._catalog = catalog
         self.pool = SimpleNamespace(parity=2)
         self.appends: dict[tuple[bytes, int], bytes] = {}
         self.parities: dict[bytes, int] = {}
@@ -77,12 +93,13 @@ class MemoryBlobs:
         span = -(-len(data) // 4096) * 4096
         self.appends[blob, offset] = data
         self.parities[blob] = parity
-        sealed = offset > 40_000
-        if sealed:
+        info = BlobInfo(blob, (2, parity, 1 << 20, "isal"), ("one", "two"), {}, False, offset + span)
+        if offset == 4096:
+            extents.enter(self._catalog, info)
+        if offset > 40_000:
             self._open.pop(parity, None)
         else:
             self._open[parity] = (blob, offset + span)
-        info = BlobInfo(blob, (2, parity, 1 << 20, "isal"), ("one", "two"), {}, sealed, offset + span)
         return Written((Extent(blob, offset, 64, len(data), 0, len(data)),), (info,), (Span(blob, offset, span),))
 
     def read_now(self, extents: Sequence[Extent], start: int, length: int) -> None:
@@ -127,7 +144,8 @@ class Clock:
 
 def make_store() -> tuple[Store, MemoryCatalog, MemoryBlobs]:
     """A store in memory."""
-    catalog, blobs = MemoryCatalog(), MemoryBlobs()
+    catalog = MemoryCatalog()
+    blobs = MemoryBlobs(catalog)
     return Store(catalog, blobs, clock=Clock()), catalog, blobs  # type: ignore[arg-type]
 
 

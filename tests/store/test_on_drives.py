@@ -16,7 +16,7 @@ from objstore.catalog.catalog import attach
 from objstore.catalog.startup import start
 from objstore.drives.inspection import inspect
 from objstore.drives.pool import Pool, format_new_drives
-from objstore.store import repair
+from objstore.store import extents, repair
 from objstore.store.errors import IncompleteBody, NoSuchKey, PreconditionFailed
 from objstore.store.store import Store
 from objstore.store.types import CompletedPart, NewObject, NewUpload, ObjectName, Preconditions
@@ -45,6 +45,7 @@ def with_store(tmp_path: Path) -> Callable[[Callable[[Store, Any], Coroutine[Any
                 instance=new_instance(),
                 lookup=lambda blob: catalog.read(lambda tx: repair.blob(tx, blob)),
                 damaged=lambda *_: None,
+                opened=lambda info: catalog.write(lambda tx: extents.enter(tx, info)),
             )
             await body(Store(catalog, blobs), catalog)
             await blobs.close()

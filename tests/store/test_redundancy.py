@@ -6,7 +6,7 @@ import msgspec
 
 from objstore.store import extents, redundancy
 from objstore.store.redundancy import Below
-from tests.store.fakes import INSTANCE, MemoryCatalog
+from tests.store.fakes import INSTANCE, MemoryCatalog, record
 from tests.store.test_repair import info, written
 
 DRIVES = {"a", "b", "c"}
@@ -20,7 +20,7 @@ def test_blobs_shards_and_objects_are_told_of() -> None:
     tx = MemoryCatalog()
     for number in range(3):
         for offset in (4096, 8192, 12288):
-            extents.record(tx, written(offset, info(blob(number))))
+            record(tx, written(offset, info(blob(number))))
     assert redundancy.below(tx, DRIVES) == Below(0, 0, 0)
     extents.mark_missing(tx, blob(0), 1, 8192)
     assert redundancy.below(tx, DRIVES) == Below(1, 1, 2), "what came before the gap is whole"
@@ -37,9 +37,11 @@ def test_blobs_of_each_parity_are_counted_with_how_many_drives_may_fail() -> Non
     assert redundancy.promises(tx, DRIVES) == []
     for number in range(2):
         for offset in (4096, 8192):
-            extents.record(tx, written(offset, info(blob(number))))
-    wide = msgspec.structs.replace(info(blob(2)), geometry=(2, 2, 1 << 20, "isal"), drives=("a", "b", "c", "d"))
-    extents.record(tx, written(4096, wide))
+            record(tx, written(offset, info(blob(number))))
+    wide = msgspec.structs.replace(
+        info(blob(2), sealed=False), geometry=(2, 2, 1 << 20, "isal"), drives=("a", "b", "c", "d")
+    )
+    record(tx, written(4096, wide))
     extents.discard(tx, written(4096, info(blob(3))), 1)  # nothing was ever alive in it
     there = {*DRIVES, "d"}
     assert redundancy.promises(tx, there) == [(1, 2, 1), (2, 1, 2)]
@@ -61,7 +63,7 @@ def steps(healthy: int) -> int:
     """Instructions of SQLite's machine, in tens, for all questions beside so many healthy blobs."""
     tx, count = MemoryCatalog(), 0
     for number in range(healthy):
-        extents.record(tx, written(4096, info(blob(number))))
+        record(tx, written(4096, info(blob(number))))
     extents.mark_missing(tx, blob(7), 1)
 
     def step() -> bool:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
+from objstore.blobs.errors import NotPublished
 from objstore.blobs.types import BlobInfo, Extent, Span, Written
 from objstore.store import extents, repair
-from tests.store.fakes import INSTANCE, MemoryCatalog
+from tests.store.fakes import INSTANCE, MemoryCatalog, record
 
 BLOB = b"\0" * 5 + b"\1" + INSTANCE + b"random"
 OTHER = b"\0" * 5 + b"\2" + b"dead" + b"random"
@@ -23,9 +25,9 @@ def written(offset: int, known: BlobInfo) -> Written:
 
 def test_the_lowest_offset_missing_stays_until_the_shard_is_healed() -> None:
     tx = MemoryCatalog()
-    extents.record(tx, written(4096, info(sealed=False, s1=4096)))
+    record(tx, written(4096, info(sealed=False, s1=4096)))
     assert repair.missing_shards(tx) == [], "an open blob would lack more at once"
-    extents.record(tx, written(8192, info(s1=8192)))
+    record(tx, written(8192, info(s1=8192)))
     assert repair.missing_shards(tx) == [repair.MissingShard(BLOB, 1, "b", 4096)]
     assert not extents.mark_missing(tx, BLOB, 1, 8192)
     assert extents.mark_missing(tx, BLOB, 1)
@@ -41,7 +43,7 @@ def test_the_lowest_offset_missing_stays_until_the_shard_is_healed() -> None:
 
 def test_a_shard_that_comes_back_to_a_drive_is_not_what_was_left_over_there() -> None:
     tx = MemoryCatalog()
-    extents.record(tx, written(4096, info()))
+    record(tx, written(4096, info()))
     assert repair.relocated(tx, info(), 1, "d", [4096])
     assert repair.leftovers_on(tx, "b") == [repair.Leftover(BLOB, 1, [])]
     assert extents.mark_missing(tx, BLOB, 1)
@@ -52,7 +54,7 @@ def test_a_shard_that_comes_back_to_a_drive_is_not_what_was_left_over_there() ->
 def test_a_lost_drive_is_queued_a_piece_at_a_time() -> None:
     tx = MemoryCatalog()
     for blob in (BLOB, OTHER):
-        extents.record(tx, written(4096, info(blob)))
+        record(tx, written(4096, info(blob)))
     assert repair.shards_on(tx, "b") == [(BLOB, 1), (OTHER, 1)]
     after = repair.drive_lost(tx, "b", limit=1)
     assert after == BLOB
@@ -64,19 +66,19 @@ def test_a_lost_drive_is_queued_a_piece_at_a_time() -> None:
 def test_open_blobs_of_the_dead_are_sealed_at_their_end() -> None:
     tx = MemoryCatalog()
     for blob in (BLOB, OTHER):
-        extents.record(tx, written(8192, info(blob, sealed=False)))
+        record(tx, written(8192, info(blob, sealed=False)))
     assert repair.open_blobs(tx, [INSTANCE]) == [OTHER]
     assert repair.end_of(tx, OTHER) == 12_288
     assert repair.gaps(tx, OTHER, 4096, 16_384) == [(OTHER, 4096, 4096), (OTHER, 12_288, 4096)]
-    repair.seal(tx, OTHER, 12_288)
+    repair.seal(tx, OTHER, 7)
     assert repair.open_blobs(tx, [INSTANCE]) == []
 
 
 def test_garbage_is_due_after_its_grace_and_a_dead_blob_goes_whole() -> None:
     tx = MemoryCatalog()
     one, two = written(4096, info()), written(8192, info())
-    extents.record(tx, one)
-    extents.record(tx, two)
+    record(tx, one)
+    record(tx, two)
     extents.acquire(tx, one.extents)
     extents.release(tx, one.extents, 1)
     assert repair.garbage_due(tx, 100) == {}, "another refers to it"
@@ -86,7 +88,7 @@ def test_garbage_is_due_after_its_grace_and_a_dead_blob_goes_whole() -> None:
     extents.release(tx, two.extents, 50)
     assert not repair.removable(tx, BLOB, 50) and repair.removable(tx, BLOB, 51)
     repair.punched(tx, BLOB, [(4096, 4096), (8192, 4096)])
-    assert repair.garbage_due(tx, 100) == {} and repair.empty_blobs(tx) == [BLOB]
+    assert repair.garbage_due(tx, 100) == {}
     assert not repair.removed(tx, msgspec.structs.replace(info(), drives=("a", "b", "d"))), (
         "a shard was moved meanwhile"
     )
@@ -94,8 +96,47 @@ def test_garbage_is_due_after_its_grace_and_a_dead_blob_goes_whole() -> None:
     assert repair.blob(tx, BLOB) is None and repair.blob_ids(tx) == []
 
 
+def test_what_was_not_published_when_its_blob_is_settled_is_garbage_and_stays_so() -> None:
+    tx = MemoryCatalog()
+    extents.enter(tx, info(sealed=False))
+    early, late, never = (written(offset, info(sealed=False)) for offset in (4096, 8192, 12_288))
+    extents.record(tx, early)
+    extents.seal(tx, info(length=16_384), 7)
+    extents.seal(tx, info(length=4096), 9)
+    assert repair.settling(tx, 7) == [] and repair.settling(tx, 8) == [BLOB], "it is told twice of some"
+    extents.release(tx, early.extents, 8)
+    assert not repair.removable(tx, BLOB, 100), "something may be about to be published"
+    extents.record(tx, late)
+    repair.settle(tx, BLOB)
+    assert repair.settling(tx, 100) == []
+    assert repair.garbage_due(tx, 8) == {BLOB: [(12_288, 4096)]}
+    with pytest.raises(NotPublished):
+        extents.record(tx, never)
+    extents.discard(tx, never, 10)
+    assert repair.garbage_due(tx, 100) == {BLOB: [(12_288, 4096), (4096, 4096)]}
+    extents.release(tx, late.extents, 10)
+    assert repair.removable(tx, BLOB, 11) and repair.removed(tx, info())
+    with pytest.raises(NotPublished):
+        extents.record(tx, never)
+    extents.discard(tx, never, 12)
+    assert repair.blob(tx, BLOB) is None and repair.garbage_due(tx, 100) == {}
+
+
+def test_a_blob_of_which_nothing_was_published_is_left_over_when_it_is_settled() -> None:
+    tx = MemoryCatalog()
+    extents.enter(tx, info(sealed=False))
+    extents.seal(tx, info(length=4096), 7)
+    repair.settle(tx, BLOB)
+    assert repair.blob(tx, BLOB) is None
+    assert [repair.leftovers_on(tx, drive) for drive in ("a", "c")] == [
+        [repair.Leftover(BLOB, 0, [])],
+        [repair.Leftover(BLOB, 2, [])],
+    ]
+
+
 def test_what_is_never_published_is_garbage_at_once() -> None:
     tx = MemoryCatalog()
+    extents.enter(tx, info(sealed=False))
     extents.discard(tx, written(4096, info(sealed=False, s2=4096)), 7)
     assert repair.garbage_due(tx, 8) == {BLOB: [(4096, 4096)]}
     assert [one.shard for one in repair.missing_shards(tx, sealed=False)] == [2]

@@ -10,9 +10,9 @@ import pytest
 
 from objstore.blobs.types import BlobInfo, Extent, Span, Written
 from objstore.catalog.errors import ReadOnly
-from objstore.store import extents, repair
+from objstore.store import repair
 from objstore.store.reports import Reports
-from tests.store.fakes import INSTANCE, MemoryCatalog
+from tests.store.fakes import INSTANCE, MemoryCatalog, record
 
 BLOB = b"\0" * 6 + INSTANCE + b"random"
 INFO = BlobInfo(BLOB, (2, 1, 1 << 20, "isal"), ("a", "b", "c"))
@@ -33,7 +33,7 @@ class Refusing(MemoryCatalog):
 def test_reports_are_entered_once_and_kept_until_they_can_be() -> None:
     async def main() -> None:
         catalog = Refusing()
-        extents.record(catalog, WRITTEN)
+        record(catalog, WRITTEN)
         reports = Reports(catalog)  # type: ignore[arg-type]
         for _ in range(3):
             reports.damaged(BLOB, 2, 4096, "a flipped bit")
@@ -56,7 +56,7 @@ def test_no_more_reports_wait_than_there_is_room_for(monkeypatch: pytest.MonkeyP
 
     async def main() -> None:
         catalog = Refusing()
-        extents.record(catalog, WRITTEN)
+        record(catalog, WRITTEN)
         reports = Reports(catalog)  # type: ignore[arg-type]
         for shard in range(3):
             reports.damaged(BLOB, shard, 4096, "hash does not match")
@@ -76,7 +76,7 @@ def test_what_is_told_of_an_append_that_is_gone_is_not_entered() -> None:
 
     async def main() -> None:
         catalog = MemoryCatalog()
-        extents.record(catalog, WRITTEN)
+        record(catalog, WRITTEN)
         reports = Reports(catalog)  # type: ignore[arg-type]
         for shard in range(3):
             reports.damaged(BLOB, shard, 8192, "hash does not match")

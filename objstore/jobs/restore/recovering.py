@@ -61,10 +61,11 @@ _ID = 32
 def is_new(tx: Transaction, found: Found, taken_us: int) -> bool:
     """Whether an append that the snapshot does not know was published after it, and not given up before."""
     blob = found.files.id
-    if tx.one("SELECT 1 FROM blobs WHERE id = ?", blob) is None:
+    row = tx.one("SELECT sealed AND settling IS NULL FROM blobs WHERE id = ?", blob)
+    if row is None:
         given_back = tx.one("SELECT 1 FROM leftovers WHERE blob = ? LIMIT 1", blob) is not None
         return not given_back and created_ms(blob) >= taken_us // 1000 - LONGEST_WRITE_MS
-    return found.offset >= repair.end_of(tx, blob) or _stamped(found.record) >= taken_us - LATE_US
+    return not row[0] and (found.offset >= repair.end_of(tx, blob) or _stamped(found.record) >= taken_us - LATE_US)
 
 
 def _stamped(record: Record) -> int:
@@ -146,8 +147,15 @@ class Recovery:
         """Tell of bytes that are no object's."""
         self._report.lost.append(self._item(found, why))
 
+    def _written(self, found: Found) -> Written:
+        """As `written_of`, for a blob that is known from now on."""
+        written = written_of(found)
+        if self._tx.one("SELECT 1 FROM blobs WHERE id = ?", found.files.id) is None:
+            extents.enter(self._tx, written.blobs[0])
+        return written
+
     def _discard(self, found: Found) -> None:
-        extents.discard(self._tx, written_of(found), self._now_us)
+        extents.discard(self._tx, self._written(found), self._now_us)
 
     # --- what is no object
 
@@ -160,7 +168,7 @@ class Recovery:
         if any(one.taken_us == taken for one in catalog_snapshots.listed(self._tx)):
             self._discard(found)
         else:
-            written = written_of(found)
+            written = self._written(found)
             catalog_snapshots.enter(self._tx, CatalogSnapshot(taken, 0, record.stored, written.extents), written)
         return True
 
@@ -176,7 +184,7 @@ class Recovery:
         if place not in self._standing.gone:
             self._discard(found)
             return True
-        extents.move(self._tx, *place, written_of(found), self._now_us)
+        extents.move(self._tx, *place, self._written(found), self._now_us)
         self._standing.gone.discard(place)
         self._report.moved += 1
         return True
@@ -215,9 +223,9 @@ class Recovery:
     def _put(
         self, found: Found, bucket: Bucket, there: versions.Place, draft: Version, tail: Found | None = None
     ) -> None:
-        record, written = found.record, written_of(found)
+        record, written = found.record, self._written(found)
         if tail is not None:
-            end = written_of(tail)
+            end = self._written(tail)
             written = Written(end.extents + written.extents, end.blobs + written.blobs, end.spans + written.spans)
         old = there.current
         draft = msgspec.structs.replace(draft, extents=(*draft.extents, *written.extents))
@@ -245,7 +253,7 @@ class Recovery:
         """The bytes of a version that the snapshot has, written once more: for another storage class."""
         whole = versions.whole(self._tx, known)
         gone = any((extent.blob, extent.offset) in self._standing.gone for extent in whole.extents)
-        written = written_of(found)
+        written = self._written(found)
         if not gone or sum(extent.length for extent in whole.extents) != found.record.stored:
             self._discard(found)
             return
@@ -293,7 +301,7 @@ class Recovery:
                 self._discard(found)
                 return
             upload = uploads.begin(self._tx, bucket, _upload(record, upload_id, bucket))
-        about, written = described.read(record), written_of(found)
+        about, written = described.read(record), self._written(found)
         streams = about.encryption.streams if about is not None and about.encryption is not None else ()
         part = Part(
             *(int(number), record.size, record.etag, self._now_us, _checksum(record)),

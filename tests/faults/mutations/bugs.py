@@ -246,6 +246,27 @@ BLOBS = (
         ("tests/jobs/test_reap.py",),
     ),
     Bug(
+        "a blob is settled as soon as it is sealed",
+        "objstore/jobs/reap.py",
+        "repair.settling(tx, horizon(now, grace_seconds, None))",
+        "repair.settling(tx, now)",
+        ("tests/jobs/test_reap.py",),
+    ),
+    Bug(
+        "a blob with nothing alive is unlinked before it is settled",
+        "objstore/store/repair.py",
+        '    row = tx.one("SELECT sealed AND settling IS NULL FROM blobs WHERE id = ?", blob_id)\n',
+        '    row = tx.one("SELECT sealed FROM blobs WHERE id = ?", blob_id)\n',
+        ("tests/jobs/test_reap.py",),
+    ),
+    Bug(
+        "an append is published in a blob that is gone",
+        "objstore/store/extents.py",
+        "    return not info.sealed if row is None else bool(row[0])\n",
+        "    return False\n",
+        ("tests/jobs/test_reap.py",),
+    ),
+    Bug(
         "files of a living writer are taken for orphans",
         "objstore/jobs/seal.py",
         "for blob, index, _, _ in files if not lives(instance_of(blob))]",

@@ -68,7 +68,7 @@ class World:
         self.ended: list[Exchange] = []
         self.names: dict[bytes, bytes] = {}  # what an input says, and what it stands for
         self.loop = asyncio.new_event_loop()
-        store = Store(self.catalog, MemoryBlobs(), clock=StoreClock())  # type: ignore[arg-type]
+        store = Store(self.catalog, MemoryBlobs(self.catalog), clock=StoreClock())  # type: ignore[arg-type]
         self.identities = identities(self.clock, self.catalog)
         self.loop.run_until_complete(self.catalog.write(keyring.prepare(MASTER, 0)))
         envelopes, _ = engines.assembled(Kms(), keyring.of_catalog(self.catalog.read, MASTER))
