@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import errno
 import os
 import time
@@ -273,7 +274,7 @@ class Drive(Health):
             future: asyncio.Future[Inspection] = outbox.loop.create_future()
             future.set_result(Inspection(self.path, DriveState.FAULTY, problem="does not answer: check the disk"))
             return future
-        return self._enqueue(self._scout, 1, self.examine, ())
+        return self._enqueue(self._scout, 1, self._look, ())
 
     def make_new(self, deployment: str, ident: str | None = None) -> asyncio.Future[Format]:
         """Format the empty folder; see `Pool.format_new`."""
@@ -310,6 +311,12 @@ class Drive(Health):
                 job.result = job.work(*job.arguments)
             except Exception as error:
                 job.error = error
+
+    def _look(self) -> Inspection:
+        found = self.examine()
+        with contextlib.suppress(OSError):  # the drive's next call meets it too
+            self._files.sweep()
+        return found
 
     def _perform_unasked(self, jobs: list[Call]) -> None:
         for job in jobs:

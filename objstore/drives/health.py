@@ -26,7 +26,7 @@ from objstore.drives.errors import (
 )
 from objstore.drives.format import FORMAT_FILE, Format, read_format
 from objstore.drives.inspection import Inspection
-from objstore.drives.shardfiles import Key, named
+from objstore.drives.shardfiles import Key, OpenFile, named
 from objstore.drives.space import Usage
 from objstore.drives.state import DriveState
 from objstore.drives.system import System
@@ -64,6 +64,7 @@ class Health:
         self._when_changed = when_changed
         self._changing = threading.Lock()
         self._identity: tuple[int, int, int] | None = None
+        self._pin: OpenFile | None = None  # as long as it is open, no other file gets its number
         self._refused = False
         self._refused_at = (0.0, 0)
         self._spent = False
@@ -72,7 +73,8 @@ class Health:
         """Enter a state and tell who listens."""
         with self._changing:
             old, self.state, self.problem = self.state, state, problem
-            self._identity = None
+            if state is DriveState.ONLINE and old is not DriveState.FAULTY:
+                self._identity = self._pin = None  # it was away, whatever is there now
             self.measure_due = 0.0
             if old is not state and state is DriveState.FAULTY:
                 self.faults += 1
@@ -90,13 +92,15 @@ class Health:
         return _REFUSALS.get(self.state, DriveOffline)(str(self.path), reason)
 
     def confirm(self) -> None:
-        """DriveOffline unless the folder still is this drive; one `stat` when nothing happened."""
+        """DriveOffline unless the folder still is this drive and no copy of it; one `stat` when nothing happened."""
+        path = f"{self.path}/{FORMAT_FILE}"
         try:
-            found = self.system.stat(f"{self.path}/{FORMAT_FILE}")
-            identity = (found.st_dev, found.st_ino, found.st_mtime_ns)
-            if identity == self._identity:
+            found = self.system.stat(path)
+            identity, known = (found.st_dev, found.st_ino, found.st_mtime_ns), self._identity
+            if identity == known:
                 return
             present = read_format(self.path, self.system)
+            pin = OpenFile(self.system.open(path, os.O_RDONLY | os.O_CLOEXEC), False)
         except OSError as error:
             if error.errno not in _GONE:
                 raise self.fault(f"{FORMAT_FILE}: {error.strerror}") from error
@@ -105,7 +109,9 @@ class Health:
             raise self._lost(error.reason) from error
         if self.format is None or (present.drive, present.deployment) != (self.id, self.format.deployment):
             raise self._lost("another drive is at this path")
-        self._identity = identity
+        if known is not None and identity[:2] != known[:2]:
+            raise self._lost("a copy of it was put in its place")
+        self._identity, self._pin = identity, pin
 
     def _lost(self, problem: str) -> DriveOffline:
         self.change(DriveState.MISSING, problem)
@@ -169,6 +175,11 @@ class Health:
         found = inspection.look(self.path, self.system)
         if found.state is not DriveState.ONLINE:
             return found
+        if self.state is DriveState.ONLINE and found.format is not None and found.format.drive == self.id:
+            try:
+                self.confirm()
+            except DriveError as error:
+                return Inspection(self.path, self.state, found.format, problem=error.reason)
         try:
             if self.state is DriveState.FAULTY or self.read_only:
                 self._try_disk()

@@ -30,6 +30,7 @@ IOV_MAX = 1024
 _WRITEBACK_FROM = 1 << 20
 _SECTOR = 512  # the unit of st_blocks
 _TRUSTED_SECONDS = 2.0
+_SWEEP_SECONDS = 3.0
 
 
 class Punched(enum.Enum):
@@ -118,6 +119,7 @@ class ShardFiles:
         self._most = open_files
         self._open: OrderedDict[Key, OpenFile] = OrderedDict()
         self._durable_folders: set[str] = set()
+        self._sweep_due = 0.0
 
     def path(self, key: Key) -> str:
         """Where the shard lies."""
@@ -175,6 +177,16 @@ class ShardFiles:
     def forget_all(self) -> None:
         """Close everything that is not in use."""
         self._open.clear()
+
+    def sweep(self) -> None:
+        """Close files that other processes have removed: an open one keeps its space. Every few seconds, however often
+        it is called."""
+        if time.monotonic() < self._sweep_due:
+            return
+        self._sweep_due = time.monotonic() + _SWEEP_SECONDS
+        for key, file in list(self._open.items()):
+            if self._system.fstat(file.fd).st_nlink == 0:
+                self.forget(key)
 
     def _keep(self, key: Key, file: OpenFile) -> None:
         self._open[key] = file

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from objstore.drives.drive import Drive
-from objstore.drives.errors import DriveError, DriveOffline
+from objstore.drives.errors import DriveError, DriveOffline, ShardNotFound
 from objstore.drives.format import Ballot, format_drive, read_format, write_ballot
 from objstore.drives.inspection import inspect
 from objstore.drives.pool import Pool, default_parity, format_new_drives, start_quorum, write_quorum
@@ -107,6 +107,46 @@ def test_a_folder_that_vanishes_and_returns_is_the_same_drive(pool: Pool) -> Non
         assert await drive.read(BLOB, 0, 0, 4) == b"HHHH"
         await asyncio.sleep(0)
         assert seen == [(drive.id, "online", "missing"), (drive.id, "missing", "online")]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("faulty", [False, True])
+def test_a_copy_in_the_place_of_a_drive_is_noticed_as_an_absence(pool: Pool, faulty: bool) -> None:
+    """However fast hands were, and whatever number its file has: whoever relies on what the drive held has to know."""
+    seen: list[tuple[str, str]] = []
+
+    async def main() -> None:
+        drive = pool.drives[1]
+        await drive.create(BLOB, 0, HEADER, 0)
+        shutil.copytree(drive.path, drive.path.with_name("copy"))
+        await drive.create(bytes(16), 0, HEADER, 0)
+        pool.on_change(lambda _, old, new: seen.append((old, new)))
+        if faulty:
+            drive.fault("a trial")
+        shutil.rmtree(drive.path)
+        drive.path.with_name("copy").rename(drive.path)
+        for _ in range(4):
+            await pool.probe()
+        await asyncio.sleep(0)
+        assert seen[-2:] == [("online", "missing"), ("missing", "online")]
+        assert pool.drives[1] is drive
+        assert await drive.read(BLOB, 0, 0, 4) == b"HHHH"
+        with pytest.raises(ShardNotFound):
+            await drive.read(bytes(16), 0, 0, 4)
+
+    asyncio.run(main())
+
+
+def test_what_goes_into_a_folder_that_was_exchanged_for_a_copy_is_not_durable(pool: Pool) -> None:
+    async def main() -> None:
+        drive = pool.drives[1]
+        await drive.create(BLOB, 0, HEADER, 1 << 20)
+        shutil.copytree(drive.path, drive.path.with_name("copy"))
+        drive.path.rename(drive.path.with_name("away"))
+        drive.path.with_name("copy").rename(drive.path)
+        with pytest.raises(DriveOffline, match="a copy of it"):
+            await drive.append(BLOB, 0, 4096, [b"x"])
 
     asyncio.run(main())
 

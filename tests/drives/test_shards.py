@@ -187,6 +187,20 @@ def test_a_rebuilt_shard_takes_the_place_of_the_old_one_for_every_process(
     other_process.close()
 
 
+def test_a_file_that_another_process_removed_gives_its_space_back(drive: Drive) -> None:
+    async def main() -> None:
+        await drive.create(BLOB, 0, HEADER, 0)
+        await drive.create(OTHER, 0, HEADER, 0)
+        os.unlink(shardfiles.shard_path(str(drive.path), BLOB, 0))
+        await drive.look()
+        held = [os.readlink(file) for file in Path("/proc/self/fd").iterdir() if file.is_symlink()]
+        assert [name for name in held if name.startswith(f"{drive.path}/shards")] == [
+            shardfiles.shard_path(str(drive.path), OTHER, 0)
+        ]
+
+    asyncio.run(main())
+
+
 def test_files_that_are_no_shards_are_not_listed(drive: Drive) -> None:
     async def main() -> None:
         await _create(drive)
@@ -214,7 +228,7 @@ def test_descriptors_are_bounded_and_never_mixed_up(tmp_path: Path) -> None:
             await drive.append(blob, 0, 4096, [blob])
         await asyncio.gather(*(check(blob) for blob in blobs * 3))
         links = [os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")]
-        assert sum(link.startswith(str(drive.path)) for link in links) <= 3
+        assert sum(link.startswith(f"{drive.path}/shards") for link in links) <= 3
 
     asyncio.run(main())
     drive.close()

@@ -54,6 +54,28 @@ def test_full_drives_take_deletes_and_get_their_space_back(small: Running) -> No
     check_all(small, [*kept[-1:], "again"])
 
 
+def test_large_objects_give_their_space_back_though_workers_have_their_files_open(small: Running) -> None:
+    s3, keys = small.client(), [f"large-{number}" for number in range(4)]
+    for key in keys:
+        s3.put_object(Bucket=BUCKET, Key=key, Body=bytes(6_000_000))
+        s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+    for key in keys:
+        s3.delete_object(Bucket=BUCKET, Key=key)
+
+    def shards() -> int:
+        return sum(path.is_file() for drive in small.drives for path in (drive / "shards").rglob("*"))
+
+    until(lambda: shards() == 0, "the files are gone")
+    until(lambda: all(used(drive) < 2 << 20 for drive in small.drives), "their space is back")
+
+
+def used(drive: Path) -> int:
+    """Bytes that the disk of a drive holds beside what is to be seen on it: files that are open and have no name."""
+    space = os.statvfs(drive)
+    seen = sum(path.stat().st_blocks * 512 for path in drive.parent.rglob("*") if path.is_file())
+    return (space.f_blocks - space.f_bfree) * space.f_frsize - seen
+
+
 def test_small_objects_stop_at_the_reserve_too(small: Running) -> None:
     s3 = small.client()
     for drive in small.drives:

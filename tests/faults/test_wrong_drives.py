@@ -120,6 +120,23 @@ def test_an_old_copy_of_a_drive_is_looked_through(tmp_path: Path) -> None:
         check(server, keys)
 
 
+def test_an_old_copy_that_takes_its_drives_place_while_clients_work_is_looked_through(tmp_path: Path) -> None:
+    """In less time than anybody needs to miss the drive; nobody reads what it lacks."""
+    with serving(tmp_path, workers=2) as server:
+        keys = fill(server, 6)
+        drive = server.drives[1]
+        shutil.copytree(drive, tmp_path / "copy")
+        with Load(server, "since") as load:
+            load.progress(12)
+        drive.rename(tmp_path / "away")
+        (tmp_path / "copy").rename(drive)
+        until(lambda: f"drive {drive} was looked through" in server.output(), "it is noticed")
+        as_promised(server)
+        found = run(server, "verify", "--json")
+        assert found.status == 0, found.output
+        check(server, keys + load.acknowledged)
+
+
 def test_the_start_says_which_drives_are_of_which_deployment(tmp_path: Path) -> None:
     with serving(tmp_path / "one", drives=1) as one, serving(tmp_path / "two", drives=2) as two:
         one.stop(), two.stop()
