@@ -11,11 +11,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from objstore.blobs import Blobs
 from objstore.blobs.errors import BlobError
-from objstore.blobs.types import BlobInfo
+from objstore.blobs.types import Append, BlobInfo
 from objstore.catalog.catalog import Catalog
 from objstore.catalog.transaction import Transaction
 from objstore.drives.drive import Drive
@@ -66,7 +67,7 @@ async def heal(
     placing: asyncio.Lock | None = None,
     pace: Pace | None = None,
 ) -> Healed:
-    """One pass over the queue. `placing` is held while a shard is placed and not yet recorded."""
+    """One pass over the queue. `placing` is held from when it is read what is alive until the shard is recorded."""
     placing, pace = placing or asyncio.Lock(), pace or unpaced()
     whole = failed = waiting = 0
     after = (b"", -1)
@@ -75,13 +76,14 @@ async def heal(
             after = (missing.blob, missing.shard)
             async with pace.holding(placing):
                 info = catalog.read(lambda tx, blob=missing.blob: repair.blob(tx, blob))  # type: ignore[misc]
-                if info is None or missing.shard not in info.missing:
-                    continue  # it was healed beside us, or is no more
+                appends = catalog.read(lambda tx, blob=missing.blob: repair.appends(tx, blob))  # type: ignore[misc]
+                if info is None or missing.shard not in info.missing or not appends:
+                    continue  # it was healed beside us, or is no more, or is about to be unlinked
                 target = choose_target(pool, info, missing)
                 if target is None:
                     waiting += 1
                     continue
-                done = await _heal_one(catalog, blobs, info, missing, target, pace)
+                done = await _heal_one(catalog, blobs, info, missing, target, appends, pace)
             whole, failed = whole + done, failed + (not done)
             await pace()
     return Healed(whole, failed, waiting)
@@ -98,11 +100,18 @@ def choose_target(pool: Pool, info: BlobInfo, missing: MissingShard) -> Drive | 
 
 
 async def _heal_one(
-    catalog: Catalog, blobs: Blobs, info: BlobInfo, missing: MissingShard, target: Drive, pace: Pace
+    catalog: Catalog,
+    blobs: Blobs,
+    info: BlobInfo,
+    missing: MissingShard,
+    target: Drive,
+    appends: Sequence[Append],
+    pace: Pace,
 ) -> bool:
-    appends = catalog.read(lambda tx: repair.appends(tx, info.id))
     assert target.id is not None, "a drive that is online has an identity"
     drive = target.id
+    if drive != info.drives[missing.shard]:
+        await catalog.write(lambda tx: repair.expect(tx, info.id, missing.shard, drive))
     try:
         await blobs.rebuild(info, missing.shard, target, appends, pace)
     except (BlobError, DriveError) as error:

@@ -13,6 +13,7 @@ never used twice.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Sequence
 
@@ -39,14 +40,23 @@ def horizon(now: int, grace_seconds: float, oldest_read: int | None) -> int:
     return since - int(grace_seconds * 1_000_000)
 
 
-async def reap(catalog: Catalog, blobs: Blobs, grace_seconds: float, oldest_read: int | None = None) -> int:
-    """One pass; how many ranges and blobs were given back. `oldest_read`: when the oldest running read began."""
+async def reap(
+    catalog: Catalog,
+    blobs: Blobs,
+    grace_seconds: float,
+    oldest_read: int | None = None,
+    *,
+    placing: asyncio.Lock | None = None,
+) -> int:
+    """One pass; how many ranges and blobs were given back. `oldest_read`: when the oldest running read began. `placing`
+    is held meanwhile: a shard that is being made has what was alive before, and its blob has to stay."""
     now, count = now_us(), 0
     for blob in catalog.read(lambda tx: repair.settling(tx, horizon(now, grace_seconds, None))):
         await catalog.write(lambda tx, blob=blob: repair.settle(tx, blob))  # type: ignore[misc]
     before = horizon(now, grace_seconds, oldest_read)
-    for blob, ranges in catalog.read(lambda tx: repair.garbage_due(tx, before)).items():
-        count += await _reap_one(catalog, blobs, blob, ranges, before)
+    async with placing or asyncio.Lock():
+        for blob, ranges in catalog.read(lambda tx: repair.garbage_due(tx, before)).items():
+            count += await _reap_one(catalog, blobs, blob, ranges, before)
     return count
 
 

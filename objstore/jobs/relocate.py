@@ -2,7 +2,7 @@
 
 A move never lowers the redundancy: the new shard file is written and read back until every frame has verified, one
 transaction makes it the shard, and only then the old file is given back (it is a leftover until it is). A crash leaves
-the old shard in force, and at most a file that nothing refers to.
+the old shard in force, and the new file is a leftover.
 
 A shard that no other drive can take, because each has one of the blob already, cannot move. Then what is alive in the
 blob is written once more, as new blobs are laid out on the drives that stay, and the old blob dies as a whole.
@@ -103,6 +103,7 @@ async def _relocate(catalog: Catalog, blobs: Blobs, info: BlobInfo, shard: int, 
     appends = catalog.read(lambda tx: repair.appends(tx, info.id))
     assert target.id is not None, "a drive that is online has an identity"
     drive, offsets = target.id, {append.offset for append in appends}
+    await catalog.write(lambda tx: repair.expect(tx, info.id, shard, drive))
     await blobs.rebuild(info, shard, target, appends, pace)
     done = await catalog.write(lambda tx: repair.relocated(tx, info, shard, drive, offsets))
     if not done:
@@ -148,7 +149,7 @@ async def balance(
 async def _level(pool: Pool, catalog: Catalog, blobs: Blobs, blob: bytes, loads: dict[str, int], pace: Pace) -> bool:
     """Move the shard of a blob that is on the fullest drive to the emptiest, where that makes them more even."""
     info = catalog.read(lambda tx: repair.blob(tx, blob))
-    if info is None or info.missing:
+    if info is None or info.missing or not catalog.read(lambda tx: repair.appends(tx, blob)):
         return False
     drives = {one.id: one for one in pool.writable() if one.id}
     filled = fillings(pool, loads)

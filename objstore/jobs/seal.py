@@ -6,6 +6,7 @@ in the name of every blob it made, and the lock it held on a file of the runtime
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Collection
 
@@ -18,6 +19,7 @@ from objstore.store import repair
 from objstore.store.store import now_us
 
 Lives = Callable[[bytes], bool]
+_AT_ONCE = 256  # files that are looked up without letting others have their turn
 _log = logging.getLogger(__name__)
 
 
@@ -33,7 +35,9 @@ async def seal_abandoned(catalog: Catalog, blobs: Blobs, lives: Lives) -> int:
 
 
 async def collect_orphans(catalog: Catalog, drives: Collection[Drive], lives: Lives) -> int:
-    """Unlink shard files of blobs that the catalog does not know and no living instance may still publish; how many.
+    """Unlink shard files of blobs that the catalog does not know and no living instance may still publish, those that
+    are on another drive than the catalog says, and what is left of rebuilds that were cut short; how many. Not beside
+    rebuilds.
 
     The files are listed first, then it is asked who lives, then what is published: a blob of an instance that ended in
     between has its row, or will never have one.
@@ -41,11 +45,14 @@ async def collect_orphans(catalog: Catalog, drives: Collection[Drive], lives: Li
     removed = 0
     for drive in drives:
         try:
-            files = await drive.shards()
-            doubtful = [(blob, index) for blob, index, _, _ in files if not lives(instance_of(blob))]
-            for blob, index in doubtful:
-                info = catalog.read(lambda tx, blob=blob: repair.blob(tx, blob))  # type: ignore[misc]
-                stale = info is None or (info.drives[index] != drive.id if index < len(info.drives) else True)
+            removed += await drive.discard_temporaries()
+            files = [(blob, index) for blob, index, _, _ in await drive.shards()]
+            living = {instance for instance in {instance_of(blob) for blob, _ in files} if lives(instance)}
+            for number, (blob, index) in enumerate(files):
+                if number % _AT_ONCE == 0:
+                    await asyncio.sleep(0)
+                place = catalog.read(lambda tx, blob=blob, index=index: repair.place(tx, blob, index))  # type: ignore[misc]
+                stale = instance_of(blob) not in living if place is None else place != drive.id
                 if stale and await drive.unlink(blob, index):
                     removed += 1
         except DriveError as error:

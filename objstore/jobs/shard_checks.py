@@ -48,6 +48,8 @@ async def look_at(
     if now is None or now.drives[shard] != info.drives[shard]:
         return []
     alive = {append.offset for append in read(lambda tx: repair.appends(tx, info.id))}
+    if now.sealed and not alive:
+        return []
     gone = [(one.offset, one.offset + one.span(info.layout)) for one in appends if one.offset not in alive]
     return [
         Found("shard", problem.offset, problem.reason)

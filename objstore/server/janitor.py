@@ -78,7 +78,8 @@ class Janitor:
         self._healing, self._mending, self._moving, self._restriping, self._compacting = (
             Pace(budget) for _ in range(5)
         )
-        self._placing = asyncio.Lock()  # a shard is placed before it is recorded: no orphan, no leftover until then
+        # while a shard is made and not yet recorded: nothing of its blob is given back, nothing taken for an orphan
+        self._placing = asyncio.Lock()
         settings = node.settings
         self._deliveries = Deliveries(
             node.catalog,
@@ -166,7 +167,8 @@ class Janitor:
         drives, self._unswept = self._unswept, set()
         async with self._placing:
             await collect_orphans(node.catalog, drives, self._lives)
-        await reap(node.catalog, node.blobs, self._grace, running.oldest(reads(self._runtime), self._lives))
+        oldest_read = running.oldest(reads(self._runtime), self._lives)
+        await reap(node.catalog, node.blobs, self._grace, oldest_read, placing=self._placing)
         async with self._placing:
             await clear(node.catalog, node.pool)
         self._compacting.begin()
@@ -320,8 +322,6 @@ async def work(orders: Orders) -> None:
     node = await open_node(orders.settings, runtime)
     hold_instance(runtime, node.instance)
     node.doubt(orders.doubtful)
-    for drive in node.pool.online():
-        await drive.discard_temporaries()
     janitor = Janitor(node, runtime, orders.settings.reap_grace, clients=Clients(orders.traffic))
     try:
         await asyncio.gather(

@@ -46,16 +46,24 @@ def blob(tx: Transaction, blob_id: bytes) -> BlobInfo | None:
     )
 
 
+def place(tx: Transaction, blob_id: bytes, shard: int) -> str | None:
+    """The drive that should have a shard; None where there is no such shard."""
+    row = tx.one("SELECT drive FROM shards WHERE blob = ? AND idx = ?", blob_id, shard)
+    return None if row is None else row[0].decode()
+
+
 # heal
 
 
 def missing_shards(
     tx: Transaction, after: tuple[bytes, int] = (b"", -1), limit: int = 100, sealed: bool = True
 ) -> list[MissingShard]:
-    """Shards to heal behind `after` (blob, shard); only of sealed blobs: an open one would lack more again at once."""
+    """Shards to heal behind `after` (blob, shard), of blobs in which something is alive; only of sealed ones: an open
+    one would lack more again at once."""
     rows = tx.all(
         "SELECT shards.blob, shards.idx, shards.drive, shards.missing FROM shards JOIN blobs ON blobs.id = shards.blob"
         " WHERE shards.missing IS NOT NULL AND (shards.blob, shards.idx) > (?, ?) AND blobs.sealed >= ?"
+        " AND EXISTS (SELECT 1 FROM extents WHERE extents.blob = shards.blob)"
         " ORDER BY shards.blob, shards.idx LIMIT ?",
         *after,
         int(sealed),
@@ -85,6 +93,12 @@ def drive_lost(tx: Transaction, drive: str, after: bytes = b"", limit: int = 100
     return found[-1][0] if len(found) == limit else None
 
 
+def expect(tx: Transaction, blob_id: bytes, shard: int, drive: str) -> None:
+    """A shard is about to be placed on another drive. Until it is the shard's, the file there is left over."""
+    sql = "INSERT INTO leftovers (drive, blob, idx, offset, span) VALUES (?, ?, ?, 0, 0) ON CONFLICT DO NOTHING"
+    tx.run(sql, drive.encode(), blob_id, shard)
+
+
 def healed(tx: Transaction, blob_id: bytes, shard: int, drive: str, offsets: Collection[int]) -> bool:
     """A shard is whole on `drive`, made of the appends at `offsets`; False, and it stays queued, if it has others."""
     if any(append.offset not in offsets for append in appends(tx, blob_id)):
@@ -109,7 +123,7 @@ def relocated(tx: Transaction, info: BlobInfo, shard: int, drive: str, offsets: 
     tx.run("DELETE FROM leftovers WHERE drive = ? AND blob = ? AND idx = ?", drive.encode(), info.id, shard)
     tx.run(
         "INSERT INTO leftovers (drive, blob, idx, offset, span) SELECT drive, blob, idx, 0, 0 FROM shards"
-        " WHERE blob = ? AND idx = ?",
+        " WHERE blob = ? AND idx = ? ON CONFLICT DO NOTHING",
         info.id,
         shard,
     )
@@ -277,7 +291,7 @@ def punched(tx: Transaction, blob_id: bytes, ranges: Sequence[tuple[int, int]], 
         for shard in failed:
             tx.run(
                 "INSERT INTO leftovers (drive, blob, idx, offset, span) SELECT drive, blob, idx, ?, ? FROM shards"
-                " WHERE blob = ? AND idx = ? AND missing IS NULL",
+                " WHERE blob = ? AND idx = ? AND missing IS NULL ON CONFLICT DO NOTHING",
                 offset,
                 span,
                 blob_id,
@@ -297,7 +311,7 @@ def removed(tx: Transaction, info: BlobInfo, failed: Collection[int] = ()) -> bo
     for shard in failed:
         tx.run(
             "INSERT INTO leftovers (drive, blob, idx, offset, span) SELECT drive, blob, idx, 0, 0 FROM shards"
-            " WHERE blob = ? AND idx = ?",
+            " WHERE blob = ? AND idx = ? ON CONFLICT DO NOTHING",
             blob_id,
             shard,
         )
@@ -365,7 +379,7 @@ def drives_of(tx: Transaction, table: str) -> list[str]:
 
 
 def counters(tx: Transaction) -> Counters:
-    """Counts of the whole store. Linear in blobs and garbage: for people and metrics, not for requests."""
+    """Counts of the whole store. Linear in buckets, uploads and garbage: for people and metrics, not for requests."""
 
     def count(sql: str) -> int:
         row = tx.one(sql)
@@ -377,7 +391,5 @@ def counters(tx: Transaction) -> Counters:
         versions=count("SELECT sum(versions) FROM usage"),
         bytes=count("SELECT sum(bytes) FROM usage"),
         uploads=count("SELECT count(*) FROM uploads"),
-        blobs=count("SELECT count(*) FROM blobs"),
-        missing_shards=count("SELECT count(*) FROM shards WHERE missing IS NOT NULL"),
         garbage_bytes=count("SELECT sum(span) FROM garbage"),
     )

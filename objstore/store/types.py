@@ -398,13 +398,11 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """The whole store, for `admin info`: `missing_shards` are to be healed, `garbage_bytes` to be punched."""
+    """The whole store, for `admin info`; `garbage_bytes`, of each shard file, are to be punched."""
 
     buckets: int
     objects: int
     versions: int
     bytes: int
     uploads: int
-    blobs: int
-    missing_shards: int
     garbage_bytes: int

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 from unittest import mock
 
+import pytest
+
 from objstore.drives.drive import Drive
 from objstore.jobs.heal import heal
-from objstore.jobs.reap import reap
+from objstore.jobs.reap import clear, reap
 from objstore.store.extents import mark_missing
+from objstore.store.store import Store
 from tests.jobs.house import House, play
 
 
@@ -28,6 +32,74 @@ def test_a_blob_that_is_reaped_while_a_shard_is_healed_leaves_no_file(tmp_path: 
 
         with mock.patch.object(Drive, "place", late):
             await heal(house.pool, house.catalog, house.blobs)
+        assert not list(tmp_path.glob("drive?/shards/*/*"))
+
+    play(tmp_path, scene)
+
+
+def test_nothing_is_made_again_of_a_blob_in_which_nothing_is_alive(tmp_path: Path) -> None:
+    async def scene(house: House) -> None:
+        await house.put("object", os.urandom(5 << 20))
+        info = house.info(house.blob_of("object"))
+        house.file(info, 1).unlink()
+        await house.catalog.write(lambda tx: mark_missing(tx, info.id, 1))
+        await house.delete("object")
+        assert await heal(house.pool, house.catalog, house.blobs) == (0, 0, 0)
+        assert not house.file(info, 1).exists()
+        await reap(house.catalog, house.blobs, -1.0)
+        assert not list(tmp_path.glob("drive?/shards/*/*"))
+
+    play(tmp_path, scene)
+
+
+def test_an_append_that_dies_while_a_shard_is_healed_gives_its_space_back_there_too(tmp_path: Path) -> None:
+    async def scene(house: House) -> None:
+        keys = [f"key{number}" for number in range(4)]
+        for key in keys:
+            await house.put(key, os.urandom(600_000))
+        info = house.info(house.blob_of(keys[0]))
+        await house.seal()
+        house.file(info, 1).unlink()
+        await house.catalog.write(lambda tx: mark_missing(tx, info.id, 1))
+        place, placing, reaping = Drive.place, asyncio.Lock(), []
+
+        async def late(drive: Drive, blob: bytes, index: int) -> None:
+            await house.delete(*keys[1:])
+            reaping.append(asyncio.create_task(reap(house.catalog, house.blobs, -1.0, placing=placing)))
+            await asyncio.wait(reaping, timeout=0.1)
+            await place(drive, blob, index)
+
+        with mock.patch.object(Drive, "place", late):
+            assert (await heal(house.pool, house.catalog, house.blobs, placing=placing)).whole == 1
+        await reaping[0]
+        used = house.used(info)
+        assert used[1] <= used[0]
+        assert len(await house.get(keys[0], Store(house.catalog, house.fresh()))) == 600_000
+
+    play(tmp_path, scene)
+
+
+def test_a_shard_that_was_placed_elsewhere_when_its_healer_died_leaves_no_file(tmp_path: Path) -> None:
+    """Although the instance that made the blob still lives, and the blob is gone before anybody looks."""
+
+    async def scene(house: House) -> None:
+        await house.put("object", os.urandom(5 << 20))
+        info = house.info(house.blob_of("object"))
+        house.file(info, 1).unlink()
+        lost = ("UPDATE shards SET drive = ?, missing = 0 WHERE blob = ? AND idx = 1", b"lost", info.id)
+        await house.catalog.write(lambda tx: tx.run(*lost))
+        place = Drive.place
+
+        async def die(drive: Drive, blob: bytes, index: int) -> None:
+            await place(drive, blob, index)
+            raise asyncio.CancelledError
+
+        with mock.patch.object(Drive, "place", die), pytest.raises(asyncio.CancelledError):
+            await heal(house.pool, house.catalog, house.blobs)
+        assert len(list(tmp_path.glob("drive?/shards/*/*"))) == 4
+        await house.delete("object")
+        await reap(house.catalog, house.blobs, -1.0)
+        await clear(house.catalog, house.pool)
         assert not list(tmp_path.glob("drive?/shards/*/*"))
 
     play(tmp_path, scene)

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from objstore.blobs.rebuild import Problem
 from objstore.catalog.catalog import Catalog
 from objstore.jobs import mirror_checks
 from objstore.jobs.heal import heal
 from objstore.jobs.scrub import PERIOD_SECONDS, order, scrub, standing
+from objstore.jobs.shard_checks import look_at
 from objstore.store import repair
 from objstore.store.store import now_us
 from tests.blobs.setting import flip
@@ -56,6 +58,24 @@ def test_flipped_bits_short_files_and_lost_files_are_found_and_healed(tmp_path: 
         assert (await heal(house.pool, house.catalog, house.blobs)).whole == 4
         assert await round_of(house, now_us() + DAY) == [small, large, other, last]
         assert damaged(house) == []
+
+    play(tmp_path, scene)
+
+
+def test_a_blob_that_dies_while_it_is_looked_at_is_not_damaged(tmp_path: Path) -> None:
+    async def scene(house: House) -> None:
+        await house.put("object", os.urandom(5 * MIB))
+        info = house.info(house.blob_of("object"))
+        appends = house.catalog.read(lambda tx: repair.appends(tx, info.id))
+        house.file(info, 1).unlink()
+        verify = house.blobs.verify_shard
+
+        async def dying(*arguments: Any) -> list[Problem]:
+            await house.delete("object")
+            return await verify(*arguments)
+
+        with mock.patch.object(house.blobs, "verify_shard", dying):
+            assert await look_at(house.catalog.read, house.blobs, info, 1, appends) == []
 
     play(tmp_path, scene)
 

@@ -39,8 +39,10 @@ def test_a_shard_that_was_healed_elsewhere_is_an_orphan_where_it_was(tmp_path: P
         await house.catalog.write(
             lambda tx: tx.run("UPDATE shards SET drive = ? WHERE blob = ? AND idx = 1", b"another", info.id)
         )
-        assert await collect_orphans(house.catalog, house.pool.online(), lambda _: False) == 1
-        assert not stale.exists()
+        rebuilt = stale.with_suffix(".2.tmp")  # by a process that died, on a drive that was away when it started again
+        rebuilt.write_bytes(b"some")
+        assert await collect_orphans(house.catalog, house.pool.online(), lambda _: True) == 2
+        assert not stale.exists() and not rebuilt.exists()
 
     play(tmp_path, scene)
 

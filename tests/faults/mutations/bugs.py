@@ -267,10 +267,24 @@ BLOBS = (
         ("tests/jobs/test_reap.py",),
     ),
     Bug(
+        "space is given back of a shard that is just being made",
+        "objstore/jobs/reap.py",
+        "    async with placing or asyncio.Lock():\n",
+        "    async with asyncio.Lock():\n",
+        ("tests/jobs/test_heal.py",),
+    ),
+    Bug(
+        "a shard is placed on another drive before that can be known",
+        "objstore/jobs/heal.py",
+        "    if drive != info.drives[missing.shard]:\n",
+        "    if drive == info.drives[missing.shard]:\n",
+        ("tests/jobs/test_heal.py",),
+    ),
+    Bug(
         "files of a living writer are taken for orphans",
         "objstore/jobs/seal.py",
-        "for blob, index, _, _ in files if not lives(instance_of(blob))]",
-        "for blob, index, _, _ in files]",
+        "for blob, _ in files} if lives(instance)}",
+        "for blob, _ in files} if not lives(instance)}",
         ("tests/jobs/test_seal.py",),
     ),
     Bug(
