@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 
 import msgspec
 
@@ -24,7 +23,7 @@ from objstore.blobs.rebuild import Pace, at_once
 from objstore.blobs.records import pack_record, place_of, unpack_record
 from objstore.blobs.types import Append, BlobInfo, Extent, Written
 from objstore.catalog.catalog import Catalog
-from objstore.catalog.transaction import Transaction
+from objstore.catalog.errors import CatalogError, Undecided
 from objstore.drives.errors import DriveError
 from objstore.drives.pool import Pool
 from objstore.drives.state import DriveState
@@ -84,14 +83,22 @@ async def rewrite(catalog: Catalog, blobs: Blobs, info: BlobInfo, pace: Pace = a
     moved = 0
     for append in catalog.read(lambda tx: repair.appends(tx, info.id)):
         written = await copy(blobs, info, append, info.layout.parity, pace)
-        moved += await catalog.write(_moving(info.id, append.offset, written))
+        moved += await exchange(catalog, blobs, info.id, append.offset, written)
     _log.info("%d appends were moved out of blob %s", moved, info.id.hex())
     return True
 
 
-def _moving(blob: bytes, offset: int, written: Written) -> Callable[[Transaction], bool]:
+async def exchange(catalog: Catalog, blobs: Blobs, blob: bytes, offset: int, written: Written) -> bool:
+    """Let the append at a place be what was written of it once more; whether there was one. Raises CatalogError; unless
+    it is Undecided, nothing is left of what was written then."""
     now = now_us()
-    return lambda tx: extents.move(tx, blob, offset, written, now)
+    try:
+        return await catalog.write(lambda tx: extents.move(tx, blob, offset, written, now))
+    except Undecided:
+        raise
+    except CatalogError:
+        await blobs.discard(written)
+        raise
 
 
 async def copy(blobs: Blobs, info: BlobInfo, append: Append, parity: int, pace: Pace = at_once) -> Written:

@@ -21,10 +21,9 @@ from objstore.blobs.types import Append, geometry_of
 from objstore.catalog.catalog import Catalog
 from objstore.drives.errors import DriveError
 from objstore.drives.pool import Pool
-from objstore.jobs.compact import copy
-from objstore.store import extents, repair, restriping
+from objstore.jobs.compact import copy, exchange
+from objstore.store import repair, restriping
 from objstore.store.restriping import Place, Walk
-from objstore.store.store import now_us
 
 PAGE = 100
 """Versions that are looked at in one go."""
@@ -101,5 +100,4 @@ async def _anew(pool: Pool, catalog: Catalog, blobs: Blobs, place: Place, parity
     if place.refs > 1 and parity < info.layout.parity:
         return False  # others may be promised more
     written = await copy(blobs, info, Append(place.offset, place.head, place.size), parity, pace)
-    now = now_us()
-    return await catalog.write(lambda tx: extents.move(tx, place.blob, place.offset, written, now))
+    return await exchange(catalog, blobs, place.blob, place.offset, written)

@@ -88,7 +88,7 @@ class Node:
             moved=lambda extent: catalog.read(lambda tx: extents.moved(tx, extent)),
         )
         pool.on_change(self._drive_changed)
-        self.store = Store(catalog, self.blobs, classes=settings.storage_classes)
+        self.store = Store(catalog, self.blobs, classes=settings.storage_classes, unpublished=self.reports.unpublished)
         key = master.parse(settings.master_key) if settings.master_key else catalog.read(master.stored)
         if key is None:
             raise SettingsError("the catalog holds no master key: the supervisor makes one")

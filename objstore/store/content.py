@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from objstore.blobs.errors import NotPublished
 from objstore.blobs.geometry import reduced_parity
 from objstore.blobs.types import Extent, Written
+from objstore.catalog.errors import CatalogError
 from objstore.catalog.transaction import Transaction
 from objstore.sealing import DataKey, Seal, Stream
 from objstore.store import described, extents, sealed
@@ -41,12 +42,19 @@ T = TypeVar("T")
 
 
 class Content:
-    """Bytes over `blobs`, made visible through `catalog`. `clock` gives microseconds since 1970."""
+    """Bytes over `blobs`, made visible through `catalog`. `clock` gives microseconds since 1970. `unpublished` is told
+    of bytes that are durable, of which the catalog did not say that they are published, or garbage."""
 
     def __init__(
-        self, catalog: Caused, blobs: Blobs, clock: Callable[[], int], classes: Mapping[str, int] | None = None
+        self,
+        catalog: Caused,
+        blobs: Blobs,
+        clock: Callable[[], int],
+        classes: Mapping[str, int] | None = None,
+        unpublished: Callable[[Written], None] = lambda _: None,
     ) -> None:
         self.catalog = catalog
+        self._unpublished = unpublished
         self._blobs = blobs
         self.clock = clock
         self._further = dict(classes or {})
@@ -123,16 +131,25 @@ class Content:
                 extents.discard(tx, stored, now_us)
             return outcome
 
-        outcome = await self.catalog.write(attempt)
+        outcome = await self.commit(stored, attempt)
         if isinstance(outcome, StoreError | NotPublished):
             raise outcome
         return outcome
+
+    async def commit(self, written: Written | None, fn: Callable[[Transaction], T]) -> T:
+        """Run a transaction function that decides about bytes that are durable, whatever it decides."""
+        try:
+            return await self.catalog.write(fn)
+        except (CatalogError, NotPublished, asyncio.CancelledError):
+            if written is not None:
+                self._unpublished(written)
+            raise
 
     async def give_back(self, written: Written | None) -> None:
         """Put bytes that are durable and will not be published into the garbage."""
         if written is not None:
             now_us = self.clock()
-            await self.catalog.write(lambda tx: extents.discard(tx, written, now_us))
+            await self.commit(written, lambda tx: extents.discard(tx, written, now_us))
 
     def read_now(
         self, version: Version, start: int, length: int | None, key: DataKey | None = None

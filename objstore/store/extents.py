@@ -17,6 +17,7 @@ and a row of `moved` says where it is.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Sequence
 
 from objstore.blobs.errors import NotPublished
@@ -62,6 +63,13 @@ def discard(tx: Transaction, written: Written, now_us: int) -> None:
         for span in written.spans:
             if span.blob == info.id:
                 _condemn(tx, *span, now_us)
+
+
+def discard_unpublished(tx: Transaction, written: Written, now_us: int) -> None:
+    """As `discard`, for whoever does not know whether it was published: then nothing is changed. What was packed is
+    found when its blob is settled."""
+    unknown = [info for info in written.blobs if tx.one("SELECT 1 FROM blobs WHERE id = ?", info.id) is None]
+    discard(tx, dataclasses.replace(written, blobs=tuple(unknown)), now_us)
 
 
 def settled_without(tx: Transaction, written: Written) -> NotPublished | None:

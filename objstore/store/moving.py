@@ -42,7 +42,7 @@ async def change_class(content: Content, bucket: str, key: str, version: Version
         outbox.changed(tx, known, key, there, new, now_us)
         return True
 
-    return await content.catalog.write(exchange)
+    return await content.commit(written, exchange)
 
 
 def _still(tx: Transaction, bucket: str, key: str, version: Version) -> Version | None:

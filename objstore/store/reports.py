@@ -1,7 +1,8 @@
-"""What the blobs of a worker find out by the way, brought to the queues: shards gone bad, blobs that were sealed.
+"""What a worker finds out by the way, brought to the queues: shards gone bad, blobs that were sealed, writes that were
+durable and could not be published.
 
-The blobs call plainly, in the middle of a read or a write; what they tell is entered by one transaction soon after.
-What is lost with the process is found again: a bad shard by the next read, an open blob of a dead instance by the jobs.
+Whoever tells calls plainly, in the middle of a read or a write; it is entered by one transaction soon after. What is
+lost with the process is found again: a bad shard by the next read, what a dead instance left by the jobs.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from objstore.blobs.types import BlobInfo
+from objstore.blobs.types import BlobInfo, Written
 from objstore.catalog.errors import CatalogError
 from objstore.catalog.transaction import Transaction
 from objstore.store import extents
@@ -25,16 +26,19 @@ _log = logging.getLogger(__name__)
 _PAUSE = 0.1
 """Seconds in which reports are gathered: a shard gone bad is met by many reads at once."""
 MOST = 4096
-"""Reports of damage that wait at most, where nothing can be entered for long; later reads find what is left out."""
+"""Reports of damage, and of writes, that wait at most where nothing can be entered for long. Later reads find damage
+that is left out; files that are, are collected when this process has ended."""
 
 
 class Reports:
-    """`damaged` and `sealed` are given to `Blobs`; `flush` enters what was told, and is awaited at the end."""
+    """`damaged` and `sealed` are given to `Blobs`, `unpublished` to `Store`; `flush` enters what was told, and is
+    awaited at the end."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._damages: dict[tuple[bytes, int, int], str] = {}
         self._sealed: dict[bytes, BlobInfo] = {}
+        self._unpublished: list[Written] = []
         self._task: asyncio.Task[None] | None = None
 
     def damaged(self, blob: bytes, shard: int, offset: int, reason: str) -> None:
@@ -49,11 +53,18 @@ class Reports:
         self._sealed[info.id] = info
         self._schedule()
 
+    def unpublished(self, written: Written) -> None:
+        """The catalog did not take what publishes a write, or nobody knows whether it did."""
+        if len(self._unpublished) < MOST:
+            self._unpublished.append(written)
+            self._schedule()
+
     async def flush(self) -> None:
         """Enter all reports now. Those that cannot be entered are kept for the next time."""
         damages, self._damages = self._damages, {}
         sealed, self._sealed = self._sealed, {}
-        if not damages and not sealed:
+        unpublished, self._unpublished = self._unpublished, []
+        if not damages and not sealed and not unpublished:
             return
 
         now = now_us()
@@ -61,6 +72,8 @@ class Reports:
         def enter(tx: Transaction) -> list[tuple[bytes, int, int]]:
             for info in sealed.values():
                 extents.seal(tx, info, now)
+            for written in unpublished:
+                extents.discard_unpublished(tx, written, now)
             return [
                 (blob, shard, offset)
                 for blob, shard, offset in sorted(damages)
@@ -70,9 +83,10 @@ class Reports:
         try:
             queued = await self._catalog.write(enter)
         except CatalogError as error:
-            _log.warning("%d reports about blobs wait: %s", len(damages) + len(sealed), error)
+            _log.warning("%d reports about blobs wait: %s", len(damages) + len(sealed) + len(unpublished), error)
             self._damages = damages | self._damages
             self._sealed = sealed | self._sealed
+            self._unpublished = unpublished + self._unpublished
             return
         for blob, shard, offset in queued:
             reason = damages[blob, shard, offset]

@@ -74,6 +74,7 @@ from objstore.store.views import Views
 
 if TYPE_CHECKING:
     from objstore.blobs.blobs import Blobs
+    from objstore.blobs.types import Written
     from objstore.catalog.catalog import Catalog
 
 
@@ -85,7 +86,8 @@ def now_us() -> int:
 class Store:
     """Buckets and objects over a catalog and blobs.
 
-    `clock` gives microseconds since 1970; `classes` are further storage classes, with the parity of each.
+    `clock` gives microseconds since 1970; `classes` are further storage classes, with the parity of each. `unpublished`
+    is told of what is durable and was not published for a reason of the catalog's: see `Reports`.
     """
 
     def __init__(
@@ -95,10 +97,11 @@ class Store:
         *,
         clock: Callable[[], int] = now_us,
         classes: Mapping[str, int] | None = None,
+        unpublished: Callable[[Written], None] = lambda _: None,
     ) -> None:
         self._catalog = Caused(catalog)
         self._clock = clock
-        self._content = Content(self._catalog, blobs, clock, classes)
+        self._content = Content(self._catalog, blobs, clock, classes, unpublished)
         self.inventories = Inventories(catalog, clock)
         self._pages = Pages(self._catalog)
         self.multipart = Multipart(self._catalog, self._content, self._pages, clock)

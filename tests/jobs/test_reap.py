@@ -17,6 +17,7 @@ from objstore.blobs.errors import NotPublished
 from objstore.blobs.records import Record, pack_record
 from objstore.blobs.running import Running, oldest
 from objstore.catalog.catalog import Catalog
+from objstore.catalog.errors import Undecided
 from objstore.jobs.heal import heal, queue_lost
 from objstore.jobs.reap import LONGEST_READ, clear, horizon, reap
 from objstore.store import repair
@@ -235,6 +236,38 @@ def test_bytes_that_nobody_published_are_given_back_with_their_blob_open_or_seal
         await reap(house.catalog, house.blobs, 0.0)
         assert all(now < then / 5 for now, then in zip(house.used(info), before, strict=True))
         assert len(await house.get("published", Store(house.catalog, house.fresh()))) == 50_000
+
+    play(tmp_path, scene)
+
+
+class Failing(Held):
+    """A catalog that commits nothing, or everything, and in either case says that it does not know."""
+
+    def __init__(self, catalog: Catalog, *, commits: bool) -> None:
+        super().__init__(catalog)
+        self._commits = commits
+
+    async def write(self, function: Any) -> Any:
+        if self._commits:
+            await self._catalog.write(function)
+        raise Undecided("a test")
+
+
+@pytest.mark.parametrize("commits", [False, True])
+def test_a_large_object_of_which_nobody_knows_whether_it_is_published(tmp_path: Path, *, commits: bool) -> None:
+    """It is found out as soon as the catalog knows, though its writer lives on."""
+
+    async def scene(house: House) -> None:
+        data = os.urandom(5 * MIB)
+        failing = Failing(house.catalog, commits=commits)
+        store = Store(failing, house.blobs, unpublished=house.reports.unpublished)  # type: ignore[arg-type]
+        with pytest.raises(Undecided):
+            await store.put(BUCKET, "large", source(data, chunk=MIB), NEW)
+        await house.reports.flush()
+        await reap(house.catalog, house.blobs, 0.0)
+        assert len(list(tmp_path.glob("drive?/shards/*/*"))) == (4 if commits else 0)
+        if commits:
+            assert await house.get("large") == data
 
     play(tmp_path, scene)
 

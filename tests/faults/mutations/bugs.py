@@ -246,6 +246,13 @@ BLOBS = (
         ("tests/jobs/test_reap.py",),
     ),
     Bug(
+        "what may not have been published is forgotten",
+        "objstore/store/content.py",
+        "                self._unpublished(written)\n",
+        "                pass\n",
+        ("tests/jobs/test_reap.py",),
+    ),
+    Bug(
         "a blob is settled as soon as it is sealed",
         "objstore/jobs/reap.py",
         "repair.settling(tx, horizon(now, grace_seconds, None))",
