@@ -88,7 +88,7 @@ def follow(connection: Connection, path: str, method: str = "POST", **parameters
         for line in response.raw:
             told: dict[str, Any] = json.loads(line)
             if "error" in told:
-                raise StoreRefused("", f"{connection.endpoint}: {told['error']}", 500)
+                raise StoreRefused(told.get("code", ""), told["error"], told.get("status", 500))
             yield told
     except (OSError, ValueError, HTTPError) as error:
         raise StoreUnreachable(connection.endpoint, reason(error)) from None

@@ -115,6 +115,13 @@ def replacements(pool: Pool, ballot: Ballot) -> dict[str, str]:
     return pairs | dict(zip((old for old in gone if old not in pairs), rest, strict=False))
 
 
+def residents(pool: Pool, ballot: Ballot) -> dict[Drive, str]:
+    """Whose each slot is, by its drive's word; where that was not heard since before the start, by the ballot's."""
+    found = {drive: drive.id for drive in pool.drives if drive.id}
+    were = {place: voter for voter, place in ballot.places.items() if voter not in {*found.values(), *pool.removed}}
+    return found | {one: were[str(one.path)] for one in pool.drives if not one.id and str(one.path) in were}
+
+
 def succeeding(
     pool: Pool, ballot: Ballot, members: Collection[str], wanted: Electorate | None = None, *, epoch: int = 0
 ) -> Ballot:

@@ -122,7 +122,7 @@ def _require_new(pool: Pool, mirrors: Mapping[str, Position]) -> None:
         paths = [str(drive.path) for drive in pool.drives if drive.id in holding]
         raise StartRefused(
             f"there are catalogs on {', '.join(paths)} and no drive has a ballot that says which one is the latest; "
-            "if you accept that the latest changes may be lost, start with the flag that says so"
+            "if you accept that the latest changes may be lost, start once with --accept-loss"
         )
     if used := [str(drive.path) for drive in pool.online() if _holds_shards(drive)]:
         raise StartRefused(
@@ -148,14 +148,15 @@ def _require_voices(pool: Pool, votes: Mapping[Drive, Vote], ballot: Ballot) -> 
             raise StartRefused(
                 f"{len(voices)} of {len(electorate.drives)} drives are there, {needed} are needed to be sure which "
                 "catalog is the latest; bring them back, or, if they are lost for good and you accept that the latest "
-                "changes may be lost with them, start with the flag that says so",
+                "changes may be lost with them, start once with --accept-loss",
                 missing,
             )
 
 
 def _unknown(pool: Pool, ballot: Ballot) -> list[str]:
     """Voters that no slot of the pool holds now, and where they were."""
-    gone = [member for member in ballot.drives if pool.by_id(member) is None]
+    here = {*ballots.residents(pool, ballot).values()}
+    gone = [member for member in ballot.drives if member not in here]
     return [" ".join(filter(None, ("drive", member, ballot.places.get(member)))) for member in gone]
 
 

@@ -110,7 +110,7 @@ def _show(info: dict[str, Any], console: Console) -> None:
     if info["writable"]:
         console.print("[green]reads and writes[/]", end="  ")
     else:
-        console.print(f"[red]read-only[/]: {info['read_only_reason']}", end="  ")
+        console.print(f"[red]read-only[/]: {escape(info['read_only_reason'])}", end="  ")
     away = [drive for drive in info["drives"] if drive["state"] != "online"]
     console.print(f"parity {info['parity']}: {_may_fail(info, len(away))}")
     _show_lower(info, console)

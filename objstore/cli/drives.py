@@ -204,5 +204,6 @@ def table(drives: list[Answer]) -> Table:
         elif one["stage"]:
             state += f", [yellow]{one['stage']}[/]"
         mirror = "mirror" if one["mirror"] else ""
-        shown.add_row(escape(one["path"]), (one["id"] or "")[:8], state, size(one["used"]), size(one["free"]), mirror)
+        usage = [size(one[name]) if one["state"] == "online" else "-" for name in ("used", "free")]
+        shown.add_row(escape(one["path"]), (one["id"] or "")[:8], state, *usage, mirror)
     return shown

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from objstore.cli import showing
 from objstore.cli.asking import ask, follow
@@ -35,7 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def _scrub(options: argparse.Namespace) -> int:
     if not options.now:
         return _tell(options)
-    with Bar(Console(stderr=True), _STEPS) as bar:
+    with Bar(Console(stderr=True), _STEPS, in_bytes=("shards",)) as bar:
         report = last(follow(options, "/-/admin/v1/scrub"), bar)
     if options.json:
         print(json.dumps(report, indent=2))
@@ -46,9 +47,13 @@ def _scrub(options: argparse.Namespace) -> int:
             f" {report['damaged_mirrors']} damaged mirrors of the catalog"
         )
         for left in report["left"]:
-            console.print(f"[red]not mended[/]: {left}", highlight=False)
+            console.print(f"[red]not mended[/]: {escape(left)}", highlight=False)
         if report["ok"]:
-            console.print("[green]all is mended[/]" if report["damaged_shards"] else "[green]all is well[/]")
+            console.print(
+                "[green]all is mended[/]"
+                if report["damaged_shards"] or report["damaged_mirrors"]
+                else "[green]all is well[/]"
+            )
     return 0 if report["ok"] else 1
 
 
@@ -71,4 +76,4 @@ def show(told: Mapping[str, Any] | None, console: Console) -> None:
     damaged = told["damaged_shards"] + told["damaged_mirrors"]
     console.print(f"scrub of {began} {how_far}; {damaged} damaged shards and mirrors found", highlight=False)
     for left in told["left"]:
-        console.print(f"[red]not mended[/]: {left}", highlight=False)
+        console.print(f"[red]not mended[/]: {escape(left)}", highlight=False)

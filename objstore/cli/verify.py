@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from objstore.cli import showing
 from objstore.cli.asking import follow
@@ -83,14 +83,14 @@ def _offline(options: argparse.Namespace, bar: Bar) -> dict[str, Any]:
 
 
 class Bar:
-    """A progress bar on a terminal, nothing elsewhere. Its steps follow one another."""
+    """A progress bar on a terminal, nothing elsewhere. Its steps follow one another; some are counted in bytes."""
 
-    def __init__(self, console: Console, steps: Mapping[str, str]) -> None:
-        self._steps = steps
+    def __init__(self, console: Console, steps: Mapping[str, str], in_bytes: Collection[str] = ()) -> None:
+        self._steps, self._in_bytes = steps, in_bytes
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            MofNCompleteColumn(),
+            TextColumn("{task.fields[count]}"),
             TimeRemainingColumn(),
             console=console,
             disable=not console.is_terminal,
@@ -109,11 +109,16 @@ class Bar:
         step = now["step"]
         for earlier, task in self._tasks.items():
             if earlier != step:
-                total = self._bar.tasks[task].total
-                self._bar.update(task, completed=total or 0)
+                total = self._bar.tasks[task].total or 0
+                self._bar.update(task, completed=total, count=self._count(earlier, total, total))
         if step not in self._tasks:
-            self._tasks[step] = self._bar.add_task(self._steps.get(step, step))
-        self._bar.update(self._tasks[step], completed=now["done"], total=max(now["total"], 1))
+            self._tasks[step] = self._bar.add_task(self._steps.get(step, step), count="")
+        done, total = now["done"], max(now["total"], 1)
+        self._bar.update(self._tasks[step], completed=done, total=total, count=self._count(step, done, total))
+
+    def _count(self, step: str, done: float, total: float) -> str:
+        in_bytes = step in self._in_bytes
+        return f"{size(done)}/{size(total)}" if in_bytes else f"{done:,.0f}/{total:,.0f}"
 
 
 def _show(report: Mapping[str, Any], console: Console) -> None:

@@ -33,7 +33,9 @@ class Stand(msgspec.Struct, frozen=True, array_like=True):
 
 
 def begin(tx: Transaction, drive: str) -> None:
-    """Have a drive looked through from its beginning, however far that has come."""
+    """Have a drive looked through from its beginning, however far that has come; not one on which nothing should be."""
+    if not repair.holding(tx, [drive]):
+        return
     so_far = waiting(tx).get(drive)
     notes.put(tx, _PREFIX + drive, Stand() if so_far is None else Stand(so_far.turn + 1))
 

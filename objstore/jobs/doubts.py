@@ -1,8 +1,8 @@
 """Which drives a start has to have looked through (see `census`): something happened to them while nothing ran.
 
 A drive that does not know the latest ballot was away, or is an old copy. One at a path where another drive was is one
-of two that hands have exchanged. One that lacks the file of a shard that it should hold has lost files, or has another
-drive's: the latest shards of each are looked for, which costs next to nothing.
+of two that hands have exchanged. One that lacks a shard that it should hold, or its latest append, has lost files,
+has another drive's, or is an old copy: the latest shards of each are looked for, which costs next to nothing.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from objstore.blobs.records import MAGIC
 from objstore.catalog.catalog import Catalog
 from objstore.catalog.transaction import Transaction
 from objstore.drives.errors import DriveError
@@ -40,12 +41,12 @@ def strangers(pool: Pool, catalog: Catalog) -> set[str]:
         if drive.id is None:
             continue
         name = drive.id
-        paths = [
-            Path(shard_path(str(drive.path), blob, shard))
-            for blob, shard in catalog.read(lambda tx, name=name: _latest(tx, name))  # type: ignore[misc]
+        wanted = [
+            (Path(shard_path(str(drive.path), blob, shard)), offset)
+            for blob, shard, offset in catalog.read(lambda tx, name=name: _latest(tx, name))  # type: ignore[misc]
         ]
         try:
-            there = drive.run(lambda paths=paths: all(path.exists() for path in paths))
+            there = drive.run(lambda wanted=wanted: all(_written(path, offset) for path, offset in wanted))
         except DriveError:
             continue
         if not there:
@@ -53,12 +54,24 @@ def strangers(pool: Pool, catalog: Catalog) -> set[str]:
     return found
 
 
-def _latest(tx: Transaction, drive: str) -> list[tuple[bytes, int]]:
-    """Shards that a drive should hold whole, of what is alive: the latest, for their names begin with the time."""
+def _written(path: Path, offset: int) -> bool:
+    """Whether an append begins at `offset`: what was only preallocated is zeros. Raises OSError."""
+    try:
+        with path.open("rb", buffering=0) as file:
+            file.seek(offset)
+            return file.read(len(MAGIC)) == MAGIC
+    except FileNotFoundError:
+        return False
+
+
+def _latest(tx: Transaction, drive: str) -> list[tuple[bytes, int, int]]:
+    """Shards that a drive should hold whole, and the last append that is alive in each: the latest, for their names
+    begin with the time."""
     return [
-        (blob, index)
-        for blob, index in tx.all(
-            "SELECT blob, idx FROM shards WHERE drive = ? AND missing IS NULL"
+        (blob, index, offset)
+        for blob, index, offset in tx.all(
+            "SELECT blob, idx, (SELECT max(offset) FROM extents WHERE extents.blob = shards.blob) FROM shards"
+            " WHERE drive = ? AND missing IS NULL"
             " AND EXISTS (SELECT 1 FROM extents WHERE extents.blob = shards.blob) ORDER BY blob DESC LIMIT ?",
             drive.encode(),
             _SAMPLE,

@@ -28,15 +28,16 @@ from objstore.store.extents import mark_missing
 PERIOD_SECONDS = 30 * 86_400.0
 _ROW, _WANTED = "scrub", "scrub-now"
 _MOST = 1_000  # findings that a round remembers; more are queued all the same
+_QUEUED = "missing IS NOT NULL AND EXISTS (SELECT 1 FROM extents WHERE extents.blob = shards.blob)"
 _log = logging.getLogger(__name__)
 
 
 class Round(msgspec.Struct, frozen=True, array_like=True):
     """Where a round stands: behind the blob `after`, or at its end; `began_us` is when it began.
 
-    `done` of `total` bytes of blobs are looked through. `found`: shards to be mended; `mirrors`: drives whose mirrors
-    were damaged; `away`: shards that were not looked at, their drives not being there; `left`: at the end, what could
-    not be mended, for people."""
+    `done` of `total` bytes of blobs are looked through. `found`: shards to be mended, the first of `damaged` ones that
+    there are; `mirrors`: drives whose mirrors were damaged; `away`: shards that were not looked at, their drives not
+    being there; `left`: at the end, what could not be mended, for people."""
 
     began_us: int
     after: bytes = b""
@@ -47,6 +48,7 @@ class Round(msgspec.Struct, frozen=True, array_like=True):
     mirrors: tuple[str, ...] = ()
     away: int = 0
     left: tuple[str, ...] = ()
+    damaged: int = 0
 
     def due(self, period: float) -> float:
         """When it should be where it is, to take just a period; seconds since 1970."""
@@ -83,8 +85,14 @@ async def scrub(
         for shard in bad:
             mark_missing(tx, blob, shard)
         worse = (*begun.found, *((blob, shard) for shard in bad))[:_MOST]
-        done = min(begun.done + length, begun.total)
-        there = msgspec.structs.replace(begun, after=blob, done=done, found=worse, away=begun.away + away)
+        there = msgspec.structs.replace(
+            begun,
+            after=blob,
+            done=min(begun.done + length, begun.total),
+            found=worse,
+            away=begun.away + away,
+            damaged=begun.damaged + len(bad),
+        )
         notes.put(tx, _ROW, there)
 
     await catalog.write(enter)
@@ -133,7 +141,9 @@ async def _begin(catalog: Catalog, now_us: int) -> Round:
 async def _end(catalog: Catalog, begun: Round, mend: Callable[[], Awaitable[None]]) -> None:
     if begun.found or begun.mirrors:
         await mend()
-    left = [f"shard {shard} of blob {blob.hex()}" for blob, shard in begun.found if _lacks(catalog, blob, shard)]
+    left = [f"shard {shard} of blob {blob.hex()}" for blob, shard in unmended(catalog, begun)]
+    if begun.damaged > len(begun.found) and (more := catalog.read(_lacking) - len(left)) > 0:
+        left.append(f"{more} more shards")
     status = catalog.status()
     if begun.mirrors and (short := status.wanted - len(set(status.members) - await _still_wrong(catalog))) > 0:
         left.append(f"{short} mirrors of the catalog")
@@ -147,13 +157,15 @@ async def _still_wrong(catalog: Catalog) -> set[str]:
     return set(await asyncio.to_thread(mirror_checks.wrong_now, catalog))
 
 
-def _lacks(catalog: Catalog, blob: bytes, shard: int) -> bool:
-    """Whether a shard of which something is alive is still queued for healing."""
-    sql = (
-        "SELECT 1 FROM shards WHERE blob = ? AND idx = ? AND missing IS NOT NULL"
-        " AND EXISTS (SELECT 1 FROM extents WHERE extents.blob = shards.blob)"
-    )
-    return catalog.read(lambda tx: tx.one(sql, blob, shard)) is not None
+def unmended(catalog: Catalog, at: Round) -> list[tuple[bytes, int]]:
+    """The shards that a round found and remembers of which something is alive and that are still queued for healing."""
+    sql = f"SELECT 1 FROM shards WHERE blob = ? AND idx = ? AND {_QUEUED}"
+    return [one for one in at.found if catalog.read(lambda tx, one=one: tx.one(sql, *one)) is not None]  # type: ignore[misc]
+
+
+def _lacking(tx: Transaction) -> int:
+    row = tx.one(f"SELECT count(*) FROM shards WHERE {_QUEUED}")
+    return 0 if row is None else int(row[0])
 
 
 async def _look(catalog: Catalog, blobs: Blobs, blob: bytes) -> tuple[int, list[int], int]:

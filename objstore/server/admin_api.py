@@ -83,7 +83,7 @@ class AdminPage(_ForRoot):
 class AdminStream(_ForRoot):
     """Root has something long done, which ends when root goes away: each line of the answer is JSON.
 
-    What goes wrong once the answer has begun is its last line, `{"error": ...}`."""
+    What goes wrong once the answer has begun is its last line: `error`, its `code` as AWS spells it, and `status`."""
 
     def __init__(
         self,
@@ -107,8 +107,12 @@ class AdminStream(_ForRoot):
             async for line in lines:
                 yield msgspec.json.encode(line) + b"\n"
         except Exception as error:
-            _log.exception("a long question of root failed")
-            yield msgspec.json.encode({"error": f"{type(error).__name__}: {error}"}) + b"\n"
+            told = as_aws_error(error)
+            if told is None:
+                _log.exception("a long question of root failed")
+                told = AwsError("InternalError", f"{type(error).__name__}: {error}")
+            answer = {"error": told.message, "code": told.code, "status": told.status}
+            yield msgspec.json.encode(answer) + b"\n"
 
 
 class AdminQuestions(_ForRoot, Generic[Q]):

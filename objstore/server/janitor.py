@@ -12,7 +12,7 @@ from pathlib import Path
 
 from objstore.blobs import running
 from objstore.blobs.errors import BlobError
-from objstore.catalog.errors import CatalogError
+from objstore.catalog.errors import CatalogError, ReadOnly
 from objstore.drives.drive import Drive
 from objstore.drives.errors import DriveError
 from objstore.drives.lock import lock_drive
@@ -352,6 +352,8 @@ async def _forever(job: Callable[[], Awaitable[bool | None]], seconds: float) ->
                 continue
         except asyncio.CancelledError:
             raise
+        except ReadOnly as error:  # no fault of the job's
+            _log.warning("a job waits: %s", error)
         except Exception:
             _log.exception("a job failed; it is tried again")
         await asyncio.sleep(seconds)

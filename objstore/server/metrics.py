@@ -64,6 +64,8 @@ class _Inventory:
         free = GaugeMetricFamily("objstore_drive_free_bytes", "Free space.", labels=["drive"])
         for drive in now.drives:
             online.add_metric([drive.path], int(drive.state == "online"))
+            if drive.state != "online":  # nobody knows, and a zero would be an alarm about space
+                continue
             used.add_metric([drive.path], drive.used)
             free.add_metric([drive.path], drive.free)
         yield from (online, used, free)

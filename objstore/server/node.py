@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,6 +19,7 @@ from objstore.aws.operation import Call
 from objstore.blobs import Blobs
 from objstore.blobs.ids import new_instance
 from objstore.blobs.running import Running
+from objstore.catalog.ballots import residents
 from objstore.catalog.catalog import Catalog, attach
 from objstore.catalog.errors import CatalogError
 from objstore.catalog.transaction import Transaction
@@ -169,9 +170,10 @@ class Node:
         await self.pool.probe()
         status = self.catalog.status()
         counters = await self.store.counters()
-        known = [drive.id for drive in self.pool.drives if drive.id is not None]
-        healing = await asyncio.to_thread(self.catalog.read, lambda tx: redundancy.to_heal(tx, known))
         pool = self.pool
+        whose: Mapping[Drive, str | None] = residents(pool, self.catalog.ballot())
+        known = [drive for drive in whose.values() if drive is not None]
+        healing = await asyncio.to_thread(self.catalog.read, lambda tx: redundancy.to_heal(tx, known))
         standing = [drive.id for drive in pool.online() if drive.id is not None]
         promises = await asyncio.to_thread(self.catalog.read, lambda tx: redundancy.promises(tx, standing))
         mirrors = len(set(standing).intersection(status.members))
@@ -179,16 +181,16 @@ class Node:
         drives = tuple(
             DriveView(
                 path=str(drive.path),
-                id=drive.id,
+                id=name,
                 state=drive.state.value,
                 used=drive.used if drive.state is DriveState.ONLINE else 0,
                 free=drive.free if drive.state is DriveState.ONLINE else 0,
-                mirror=drive.id in status.members,
-                problem=drive.problem or _limit(drive) or under_way.problem(drive.id),
-                **under_way.of(drive.id),
+                mirror=name in status.members,
+                problem=drive.problem or _limit(drive) or under_way.problem(name),
+                **under_way.of(name),
             )
-            for drive in pool.drives
-            if drive.id not in under_way.removed  # this process may not have followed yet
+            for drive, name in ((drive, whose.get(drive)) for drive in pool.drives)
+            if name not in under_way.removed  # this process may not have followed yet
         )
         return Inventory(
             version=__version__,
@@ -215,7 +217,9 @@ class Node:
     def redundancy(self) -> RedundancyView:
         """What is below its promise now. Blocks, for as long as what is missing takes to count."""
         there = {drive.id for drive in self.pool.online() if drive.id is not None}
-        below, unverified = self.catalog.read(lambda tx: (redundancy.below(tx, there), census.waiting(tx)))
+        below, unverified = self.catalog.read(
+            lambda tx: (redundancy.below(tx, there), {*census.waiting(tx), *repair.holding(tx, self._returned)})
+        )
         status = self.catalog.status()
         problems = []
         if below.blobs:
@@ -223,7 +227,7 @@ class Node:
         if (short := status.wanted - len(status.members)) > 0:
             problems.append(f"the catalog lacks {short} mirrors")
         paths = []
-        for name in sorted({*unverified, *self._returned}):
+        for name in sorted(unverified):
             drive = self.pool.by_id(name)
             paths.append(str(drive.path) if drive is not None else f"drive {name}")
         if paths:
@@ -309,9 +313,7 @@ class Node:
 def _scrubbed(at: scrub.Round | None) -> ScrubView | None:
     if at is None:
         return None
-    return ScrubView(
-        at.began_us / 1_000_000, at.ended, at.done, at.total, len(at.found), len(at.mirrors), tuple(at.left)
-    )
+    return ScrubView(at.began_us / 1_000_000, at.ended, at.done, at.total, at.damaged, len(at.mirrors), tuple(at.left))
 
 
 def _federation(settings: Settings) -> Federation:

@@ -58,9 +58,7 @@ async def scrub_now(node: Node) -> AsyncIterator[dict[str, Any]]:
     while True:
         at = node.catalog.read(scrub.standing)
         if at is not None and at.began_us >= begin:
-            yield {
-                "progress": {"step": "mending" if at.done >= at.total else "shards", "done": at.done, "total": at.total}
-            }
+            yield {"progress": _scrubbed(node, at)}
             if at.ended:
                 break
         else:
@@ -70,11 +68,20 @@ async def scrub_now(node: Node) -> AsyncIterator[dict[str, Any]]:
         "report": {
             "ok": not at.left,
             "bytes": at.total,
-            "damaged_shards": len(at.found),
+            "damaged_shards": at.damaged,
             "damaged_mirrors": len(at.mirrors),
             "left": list(at.left),
         }
     }
+
+
+def _scrubbed(node: Node, at: scrub.Round) -> dict[str, Any]:
+    """How far a round is: of the bytes, and then of what it found."""
+    if at.done < at.total:
+        return {"step": "shards", "done": at.done, "total": at.total}
+    found = len(at.found) + len(at.mirrors)
+    left = len(scrub.unmended(node.catalog, at)) + (0 if at.ended else len(at.mirrors))
+    return {"step": "mending", "done": found - left, "total": found}
 
 
 def offline(paths: Sequence[Path], progress: Callable[[Progress], None] = lambda _: None) -> Report:

@@ -8,7 +8,7 @@ writes that were never published; once it is settled none of them can be publish
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 
@@ -70,6 +70,11 @@ def missing_shards(
         limit,
     )
     return [MissingShard(blob_id, index, drive.decode(), missing) for blob_id, index, drive, missing in rows]
+
+
+def holding(tx: Transaction, drives: Iterable[str]) -> list[str]:
+    """Those of the drives on which any shard should be."""
+    return [one for one in drives if tx.one("SELECT 1 FROM shards WHERE drive = ? LIMIT 1", one.encode()) is not None]
 
 
 def shards_on(tx: Transaction, drive: str, after: bytes = b"", limit: int = 1000) -> list[tuple[bytes, int]]:

@@ -40,6 +40,7 @@ class Reports:
         self._sealed: dict[bytes, BlobInfo] = {}
         self._unpublished: list[Written] = []
         self._task: asyncio.Task[None] | None = None
+        self._refused = ""  # why the last flush could enter nothing, which is told once
 
     def damaged(self, blob: bytes, shard: int, offset: int, reason: str) -> None:
         """A shard failed verification at an append, or is not there: it is to be made again from its beginning, if the
@@ -83,11 +84,14 @@ class Reports:
         try:
             queued = await self._catalog.write(enter)
         except CatalogError as error:
-            _log.warning("%d reports about blobs wait: %s", len(damages) + len(sealed) + len(unpublished), error)
+            if str(error) != self._refused:
+                self._refused = str(error)
+                _log.warning("%d reports about blobs wait: %s", len(damages) + len(sealed) + len(unpublished), error)
             self._damages = damages | self._damages
             self._sealed = sealed | self._sealed
             self._unpublished = unpublished + self._unpublished
             return
+        self._refused = ""
         for blob, shard, offset in queued:
             reason = damages[blob, shard, offset]
             _log.warning("shard %d of blob %s is damaged at %d: %s", shard, blob.hex(), offset, reason)

@@ -80,6 +80,20 @@ def test_a_blob_that_dies_while_it_is_looked_at_is_not_damaged(tmp_path: Path) -
     play(tmp_path, scene)
 
 
+def test_more_damage_than_a_round_remembers_is_counted_and_told(tmp_path: Path) -> None:
+    async def scene(house: House) -> None:
+        small, large, _, _ = await fill(house)
+        for blob, shard in ((small, 0), (small, 1), (large, 2)):
+            flip(house.file(house.info(blob), shard), 70_000)
+        with mock.patch("objstore.jobs.scrub._MOST", 1):
+            await round_of(house)
+        at = house.catalog.read(standing)
+        assert at is not None
+        assert (at.damaged, at.left) == (3, (f"shard 0 of blob {small.hex()}", "2 more shards"))
+
+    play(tmp_path, scene)
+
+
 def test_a_round_goes_on_where_it_stood_and_is_not_begun_again_before_a_day(tmp_path: Path) -> None:
     async def scene(house: House) -> None:
         blobs = await fill(house)

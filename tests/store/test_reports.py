@@ -50,6 +50,22 @@ def test_reports_are_entered_once_and_kept_until_they_can_be() -> None:
     asyncio.run(main())
 
 
+def test_that_reports_wait_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        catalog = Refusing()
+        record(catalog, WRITTEN)
+        reports = Reports(catalog)  # type: ignore[arg-type]
+        for refuses in (True, True, False, True):
+            catalog.refuses = refuses
+            reports.damaged(BLOB, 2, 4096, "a flipped bit")
+            await reports.flush()
+
+    asyncio.run(main())
+    assert [one.message for one in caplog.records if "wait" in one.message] == [
+        "1 reports about blobs wait: the store is read-only: a test"
+    ] * 2
+
+
 def test_no_more_reports_wait_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a read-only catalog and a drive gone bad, every object that is read tells."""
     monkeypatch.setattr("objstore.store.reports.MOST", 2)

@@ -1,0 +1,90 @@
+"""What an operator is told while drives are away, come and go: numbers that are right, and what to do."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from tests.admin import admin, run
+from tests.faults.cluster import BUCKET, as_promised, body, check, fill, info, refused_start, states, stopped
+from tests.front.wire import until
+from tests.harness import serving
+
+
+def test_a_drive_that_was_lost_before_the_start_is_known_by_its_place(tmp_path: Path) -> None:
+    with serving(tmp_path, drives=5) as server:
+        keys = fill(server, 12)
+        lost = server.drives[2]
+        name = info(server)["drives"][2]["id"]
+        with stopped(server):
+            lost.rename(tmp_path / "away")
+        now = info(server)
+        assert (now["drives"][2]["id"], now["drives"][2]["state"]) == (name, "missing")
+        assert now["redundancy"]["shards_lacking"] > 0
+        assert now["healing"]["shards"] == 0, "they wait for their drive"
+        table = run(server, "drive", "list").out
+        assert next(line.split() for line in table.splitlines() if str(lost) in line).count("-") == 2, table
+        metrics = server.request("GET", "/-/metrics").data.decode()  # type: ignore[attr-defined]
+        assert f'objstore_drive_online{{drive="{lost}"}} 0.0' in metrics
+        assert f'objstore_drive_free_bytes{{drive="{lost}"}}' not in metrics
+
+        drained = next(one for one in admin(server, "drive", "drain", name, "--wait")["drives"] if one["id"] == name)
+        assert (drained["stage"], drained["left"]) == ("draining", 0)
+        assert info(server)["redundancy"]["shards_lacking"] == 0, "what it held is on the others"
+        admin(server, "drive", "remove", str(lost))
+        as_promised(server)
+        check(server, keys)
+        assert run(server, "verify").status == 0
+
+
+def test_a_store_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        away = [(drive, drive.with_name(f"{drive.name}.away")) for drive in server.drives[1:]]
+        for drive, aside in away:
+            drive.rename(aside)
+        until(lambda: states(server)[1:] == ["missing"] * 3, "they are missed")
+        server.wait(status=503)
+        done = run(server, "scrub", "--now")
+        assert done.status == 1
+        assert "503: ServiceUnavailable: The store is read-only" in done.err
+        assert "Traceback" not in server.output()
+        server.stop()
+        said = refused_start(server)
+        assert "--accept-loss" in said
+        assert [said.count(f"{drive}") for drive, _ in away] == [1, 1, 1], said
+        for drive, aside in away:
+            aside.rename(drive)
+        server.start()
+
+
+def test_health_stays_green_when_an_empty_drive_is_added(tmp_path: Path) -> None:
+    """Nothing is on it that could be wrong."""
+    with serving(tmp_path) as server:
+        new = tmp_path / "new"
+        new.mkdir()
+        assert run(server, "drive", "add", str(new)).status == 0
+        for _ in range(20):
+            answer = server.request("GET", "/-/health/redundancy")
+            assert (answer.status, answer.data) == (200, b"as promised\n")  # type: ignore[attr-defined]
+        assert "is being verified" not in run(server, "info").out
+
+
+def test_an_old_copy_of_a_drive_that_was_in_use_is_looked_through_at_a_start(tmp_path: Path) -> None:
+    """It knows the latest ballot, and has a file for every shard: one lacks what was appended since."""
+    with serving(tmp_path) as server:
+        keys = fill(server, 1)
+        s3 = server.client()
+        s3.put_object(Bucket=BUCKET, Key="packed", Body=bytes(20_000))
+        drive = server.drives[1]
+        shutil.copytree(drive, tmp_path / "copy")
+        later = [f"later-{number}" for number in range(3)]
+        for key in later:
+            s3.put_object(Bucket=BUCKET, Key=key, Body=body(key)[:30_000].ljust(20_000))
+        with stopped(server):
+            drive.rename(tmp_path / "away")
+            (tmp_path / "copy").rename(drive)
+        until(lambda: f"drive {drive} was looked through" in server.output(), "it is doubted")
+        as_promised(server)
+        assert json.loads(run(server, "verify", "--json").out)["ok"]
+        check(server, keys)
