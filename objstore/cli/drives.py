@@ -124,12 +124,21 @@ def _joined(now: Answer, path: str) -> tuple[bool, int]:
 
 def _drained(now: Answer, drive: str) -> tuple[bool, int]:
     one = _named(now, drive)
+    _require_leaving(one)
     return not one["left"] and not one["mirror"], one["left"]
+
+
+def _require_leaving(one: Answer) -> None:
+    """Raise AdminError where what is waited for will never come."""
+    if one["stage"] is None:
+        raise AdminError(f"{one['path']} stays: meanwhile somebody asked to keep it")
 
 
 def _gone(now: Answer, drive: str) -> tuple[bool, int]:
     """Whether a drive is gone, and the bytes that it holds still."""
     found = [one for one in now["drives"] if one["id"] == drive]
+    for one in found:
+        _require_leaving(one)
     return not found, found[0]["left"] if found else 0
 
 

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import shutil
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
+import pytest
+
+from objstore.cli.main import main
 from tests.admin import admin, run
 from tests.faults.cluster import BUCKET, as_promised, body, check, fill, info, refused_start, states, stopped
 from tests.front.wire import until
@@ -56,6 +63,23 @@ def test_a_store_that_cannot_be_written_says_so(tmp_path: Path) -> None:
         for drive, aside in away:
             aside.rename(drive)
         server.start()
+
+
+@pytest.mark.parametrize("words", [("drain",), ("replace", "/new")], ids=["drain", "replace"])
+def test_whoever_waits_for_a_drain_is_told_that_it_was_called_off(words: tuple[str, ...]) -> None:
+    def answer(options: Any, path: str, method: str = "GET") -> dict[str, Any]:
+        asked.append(method)
+        stage = "draining" if len(asked) < 4 else None
+        old = {"id": "a" * 32, "path": "/old", "stage": stage, "left": 5, "mirror": False, "problem": None}
+        return {"drives": [old, old | {"id": "b" * 32, "path": "/new", "stage": None}], "rebalancing": None}
+
+    asked: list[str] = []
+    said = io.StringIO()
+    verb, *rest = words
+    with mock.patch("objstore.cli.drives.ask", answer), contextlib.redirect_stderr(said):
+        assert main(["admin", "drive", verb, "/old", *rest, "--wait"]) == 1
+    assert "/old stays: meanwhile somebody asked to keep it" in said.getvalue()
+    assert len(asked) == 4
 
 
 def test_health_stays_green_when_an_empty_drive_is_added(tmp_path: Path) -> None:
