@@ -88,7 +88,8 @@ def follow(connection: Connection, path: str, method: str = "POST", **parameters
         for line in response.raw:
             told: dict[str, Any] = json.loads(line)
             if "error" in told:
-                raise StoreRefused(told.get("code", ""), told["error"], told.get("status", 500))
+                code = told.get("code", "")
+                raise StoreRefused(code, told["error"].removeprefix(f"{code}: "), told.get("status", 500))
             yield told
     except (OSError, ValueError, HTTPError) as error:
         raise StoreUnreachable(connection.endpoint, reason(error)) from None

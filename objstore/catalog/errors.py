@@ -90,5 +90,18 @@ class Differs(MirrorFailed):
     """What worked on another mirror does something else on this one: one of the two holds what it should not."""
 
 
+class NoMirror(MirrorFailed):
+    """No mirror answers: nothing can be read now."""
+
+    code = "ServiceUnavailable"
+    message = "No copy of the catalog can be read. Please try again later."
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("", reason)
+
+    def __str__(self) -> str:
+        return f"no mirror of the catalog can be read: {self.reason}. If all are lost: `objstore admin catalog restore`"
+
+
 class OutOfStep(MirrorFailed):
     """A mirror does not stand where the leader stands: it lacks a transaction, or has one that was never finished."""

@@ -25,7 +25,7 @@ from typing import TypeVar
 import apsw
 
 from objstore.catalog import pages
-from objstore.catalog.errors import CorruptRecord, MirrorFailed
+from objstore.catalog.errors import CorruptRecord, MirrorFailed, NoMirror
 from objstore.catalog.mirror import FAULTS, connect
 from objstore.catalog.sampling import Sampler
 from objstore.catalog.session import Reading
@@ -132,7 +132,7 @@ class Readers:
         self._sampler = Sampler(shared, lambda: self.members, lambda file: _open(file, strict=strict, looking=True))
 
     def read(self, function: Callable[[Transaction], T]) -> T:
-        """Run a function that only reads. Raises what it raises; MirrorFailed when no member can answer."""
+        """Run a function that only reads. Raises what it raises; NoMirror when no member can answer."""
         source = self._current()
         try:
             loop = asyncio.get_running_loop()
@@ -214,7 +214,7 @@ class Readers:
 
     def _connect(self, source: _Source) -> apsw.Connection:
         if not source.members:
-            raise MirrorFailed("", "no mirror of the catalog can be read")
+            raise NoMirror("none is known")
         return _open(source.members[0][1], strict=self._strict)
 
     def _put_back(self, source: _Source, connection: apsw.Connection) -> None:
@@ -255,7 +255,7 @@ class Readers:
             return result
         if isinstance(error, CorruptRecord):
             raise error
-        raise MirrorFailed(source.members[0][0], f"{type(error).__name__}: {error}") from error
+        raise NoMirror(f"{type(error).__name__}: {error}") from error
 
     def close(self) -> None:
         """Let go of all connections."""

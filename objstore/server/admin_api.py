@@ -21,6 +21,7 @@ from objstore.aws.body import Body, ClientGone
 from objstore.aws.domains import Domains
 from objstore.aws.errors import AwsError, as_aws_error
 from objstore.aws.http import Request, read_request
+from objstore.catalog.errors import CatalogError
 from objstore.server.node import Node
 from objstore.server.settings import Settings
 
@@ -33,6 +34,11 @@ _log = logging.getLogger(__name__)
 MOST: Final = 4 << 20  # bytes of a question
 
 Q = TypeVar("Q")
+
+
+def _words(error: Exception, told: AwsError) -> str:
+    """What root gets to hear: of the catalog more than clients do."""
+    return str(error) if isinstance(error, CatalogError) else str(told)
 
 
 class _ForRoot:
@@ -50,7 +56,7 @@ class _ForRoot:
             told = as_aws_error(error)
             if told is None:
                 raise
-            response = _json({"code": told.code, "message": str(told)}, told.status, told.headers)
+            response = _json({"code": told.code, "message": _words(error, told)}, told.status, told.headers)
         await response(scope, receive, send)
 
     async def _asked(self, scope: Scope, receive: Receive) -> Any:
@@ -111,7 +117,7 @@ class AdminStream(_ForRoot):
             if told is None:
                 _log.exception("a long question of root failed")
                 told = AwsError("InternalError", f"{type(error).__name__}: {error}")
-            answer = {"error": told.message, "code": told.code, "status": told.status}
+            answer = {"error": _words(error, told), "code": told.code, "status": told.status}
             yield msgspec.json.encode(answer) + b"\n"
 
 

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from objstore.aws.domains import Domains
 from objstore.aws.exchange import new_request_id
+from objstore.catalog.errors import CatalogError
 from objstore.s3.website.hosts import Hosts
 from objstore.server import metrics, verifying
 from objstore.server.access import AccessLog
@@ -178,7 +179,10 @@ class _Redundancy:
         self._node = node
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        problem = (await asyncio.to_thread(self._node.redundancy)).problem
+        try:
+            problem = (await asyncio.to_thread(self._node.redundancy)).problem
+        except CatalogError as error:
+            problem = str(error)
         await PlainTextResponse(f"{problem or 'as promised'}\n", 503 if problem else 200)(scope, receive, send)
 
 
@@ -187,5 +191,9 @@ class _Metrics:
         self._node = node
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        text = metrics.exposition(await self._node.inventory())
+        try:
+            text = metrics.exposition(await self._node.inventory())
+        except CatalogError as error:
+            await PlainTextResponse(f"{error}\n", 503)(scope, receive, send)
+            return
         await Response(text, media_type="text/plain; version=0.0.4")(scope, receive, send)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from objstore.blobs import running
 from objstore.blobs.errors import BlobError
-from objstore.catalog.errors import CatalogError, ReadOnly
+from objstore.catalog.errors import CatalogError, NoMirror, ReadOnly
 from objstore.drives.drive import Drive
 from objstore.drives.errors import DriveError
 from objstore.drives.lock import lock_drive
@@ -346,14 +346,18 @@ async def work(orders: Orders) -> None:
 
 async def _forever(job: Callable[[], Awaitable[bool | None]], seconds: float) -> None:
     """Again and again, `seconds` after it ended, or at once where it says that there is more to do."""
+    waited_for = ""
     while True:
         try:
             if await job():
                 continue
+            waited_for = ""
         except asyncio.CancelledError:
             raise
-        except ReadOnly as error:  # no fault of the job's
-            _log.warning("a job waits: %s", error)
+        except (NoMirror, ReadOnly) as error:  # no fault of the job's
+            if str(error) != waited_for:
+                _log.warning("a job waits: %s", error)
+            waited_for = str(error)
         except Exception:
             _log.exception("a job failed; it is tried again")
         await asyncio.sleep(seconds)

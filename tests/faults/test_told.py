@@ -14,8 +14,8 @@ import pytest
 
 from objstore.cli.main import main
 from tests.admin import admin, run
-from tests.faults.cluster import BUCKET, as_promised, body, check, fill, info, refused_start, states, stopped
-from tests.front.wire import until
+from tests.faults.cluster import BUCKET, as_promised, body, check, command, fill, info, refused_start, states, stopped
+from tests.front.wire import refused, until
 from tests.harness import serving
 
 
@@ -54,7 +54,7 @@ def test_a_store_that_cannot_be_written_says_so(tmp_path: Path) -> None:
         server.wait(status=503)
         done = run(server, "scrub", "--now")
         assert done.status == 1
-        assert "503: ServiceUnavailable: The store is read-only" in done.err
+        assert "503: ServiceUnavailable: the store is read-only: 1 of 4 drives are online, 3 are needed" in done.err
         assert "Traceback" not in server.output()
         server.stop()
         said = refused_start(server)
@@ -63,6 +63,31 @@ def test_a_store_that_cannot_be_written_says_so(tmp_path: Path) -> None:
         for drive, aside in away:
             aside.rename(drive)
         server.start()
+
+
+def test_when_all_mirrors_are_deleted_beside_a_server_it_says_what_to_do(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        keys = fill(server, 4)
+        assert run(server, "catalog", "snapshot").status == 0
+        for drive in server.drives:
+            for file in drive.glob("catalog.db*"):
+                file.unlink()
+        server.wait(status=503)
+        with refused("ServiceUnavailable", 503):
+            server.client().list_objects_v2(Bucket=BUCKET)
+        with refused("ServiceUnavailable", 503):
+            server.client().put_object(Bucket=BUCKET, Key="more", Body=b"more")
+        done = run(server, "info")
+        assert done.status == 1 and "answered 503" in done.err and "objstore admin catalog restore" in done.err
+        for page in ("health/redundancy", "metrics"):
+            answer = server.request("GET", f"/-/{page}")
+            assert (answer.status, b"catalog restore" in answer.data) == (503, True)  # type: ignore[attr-defined]
+        assert "Traceback" not in server.output()
+        server.stop()
+        assert "objstore admin catalog restore" in refused_start(server)
+        assert command("admin", "catalog", "restore", *map(str, server.drives)).returncode == 0
+        server.start()
+        check(server, keys)
 
 
 @pytest.mark.parametrize("words", [("drain",), ("replace", "/new")], ids=["drain", "replace"])
