@@ -27,7 +27,7 @@ from objstore.catalog.errors import CatalogError, Undecided
 from objstore.drives.errors import DriveError
 from objstore.drives.pool import Pool
 from objstore.drives.state import DriveState
-from objstore.store import extents, repair
+from objstore.store import catalog_snapshots, extents, repair
 from objstore.store.store import now_us
 
 PAGE = 16
@@ -88,12 +88,14 @@ async def rewrite(catalog: Catalog, blobs: Blobs, info: BlobInfo, pace: Pace = a
     return True
 
 
-async def exchange(catalog: Catalog, blobs: Blobs, blob: bytes, offset: int, written: Written) -> bool:
-    """Let the append at a place be what was written of it once more; whether there was one. Raises CatalogError; unless
-    it is Undecided, nothing is left of what was written then."""
+async def exchange(
+    catalog: Catalog, blobs: Blobs, blob: bytes, offset: int, written: Written, *, alone: bool = False
+) -> bool:
+    """As `extents.move`: let the append at a place be what was written of it once more. Raises CatalogError; unless it
+    is Undecided, nothing is left of what was written then."""
     now = now_us()
     try:
-        return await catalog.write(lambda tx: extents.move(tx, blob, offset, written, now))
+        return await catalog.write(lambda tx: extents.move(tx, blob, offset, written, now, alone=alone))
     except Undecided:
         raise
     except CatalogError:
@@ -105,7 +107,8 @@ async def copy(blobs: Blobs, info: BlobInfo, append: Append, parity: int, pace: 
     """Write the bytes of an append once more, with its record. Raises BlobError, DriveError."""
     record = unpack_record(await blobs.record(info, append))
     origin = record.origin or place_of(info.id, append.offset)
-    writer = blobs.writer(parity, append.size)
+    # without a catalog a snapshot of it is looked for where a blob of its own begins
+    writer = blobs.writer(parity, append.size, alone=catalog_snapshots.is_snapshot(record))
     try:
         async for piece in blobs.read([Extent(info.id, *append, 0, append.size)], 0, append.size):
             await writer.write(piece)

@@ -1,7 +1,8 @@
 """Restripe: write what was stored in another geometry once more, as it would be stored today.
 
 Parity may have been raised or lowered since, a class may promise another one, there may be more drives than there
-were, or fewer, for some time. A walk goes over all versions; what is not as its class promises is copied to new blobs,
+were, or fewer, for some time. A walk goes over all that refers to bytes, snapshots of the catalog too; what is not as
+its class promises is copied to new blobs,
 and one transaction for each append makes those its place, as in compaction. It waits while a drive is away: everything
 would be laid out for too few.
 """
@@ -26,7 +27,7 @@ from objstore.store import repair, restriping
 from objstore.store.restriping import Place, Walk
 
 PAGE = 100
-"""Versions that are looked at in one go."""
+"""Rows that are looked at in one go."""
 _log = logging.getLogger(__name__)
 
 
@@ -72,23 +73,22 @@ async def _step(
     proceed: Callable[[], bool],
     pace: Pace,
 ) -> Walk | None:
-    """Past the next versions; None at the end."""
+    """Past the next rows; None at the end."""
     page = catalog.read(lambda tx: restriping.following(tx, walk, PAGE))
     moved = 0
-    for behind, version in page:
+    for behind, record in page:
         if not proceed():
             return msgspec.structs.replace(walk, moved=walk.moved + moved)
-        parity = classes.get(version.storage_class, pool.parity)
-        for place in catalog.read(lambda tx, version=version: restriping.places(tx, version)):  # type: ignore[misc]
+        kept = catalog.read(lambda tx, behind=behind, record=record: restriping.kept(tx, behind, record))  # type: ignore[misc]
+        parity = classes.get(kept.storage_class, pool.parity)
+        for place in kept.places:
             moved += await _anew(pool, catalog, blobs, place, parity, pace)
         await pace()
         walk = msgspec.structs.replace(behind, moved=walk.moved)
     walk = msgspec.structs.replace(walk, moved=walk.moved + moved)
     if len(page) == PAGE:
         return walk
-    if walk.noncurrent:
-        return None
-    return msgspec.structs.replace(walk, noncurrent=True, bucket=0, key=b"", ord=0)
+    return catalog.read(lambda tx: restriping.next_table(tx, walk, {pool.parity, *classes.values()}))
 
 
 async def _anew(pool: Pool, catalog: Catalog, blobs: Blobs, place: Place, parity: int, pace: Pace) -> bool:
@@ -97,7 +97,8 @@ async def _anew(pool: Pool, catalog: Catalog, blobs: Blobs, place: Place, parity
     staying = sum(not one.draining for one in pool.drives)
     if info is None or info.geometry == geometry_of(choose_layout(staying, parity)):
         return False
-    if place.refs > 1 and parity < info.layout.parity:
+    lower = parity < info.layout.parity
+    if lower and place.refs > 1:
         return False  # others may be promised more
     written = await copy(blobs, info, Append(place.offset, place.head, place.size), parity, pace)
-    return await exchange(catalog, blobs, place.blob, place.offset, written)
+    return await exchange(catalog, blobs, place.blob, place.offset, written, alone=lower)

@@ -186,12 +186,12 @@ def moved(tx: Transaction, extent: Extent) -> Extent | None:
     return None if row is None else Extent(row[0], row[1], row[2], extent.size, extent.start, extent.length)
 
 
-def move(tx: Transaction, blob: bytes, offset: int, written: Written, now_us: int) -> bool:
+def move(tx: Transaction, blob: bytes, offset: int, written: Written, now_us: int, *, alone: bool = False) -> bool:
     """Let the append at this place be the one in `written`, which holds the same bytes; what was there is garbage.
 
-    False when nothing refers to it any more: then what was written is."""
+    False when nothing refers to it any more, or, `alone`, more than one does: then what was written is."""
     row = tx.one("SELECT refs, span FROM extents WHERE blob = ? AND offset = ?", blob, offset)
-    if row is None:
+    if row is None or (alone and row[0] > 1):
         discard(tx, written, now_us)
         return False
     (to,) = written.extents

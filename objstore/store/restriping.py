@@ -1,38 +1,52 @@
-"""The walk over all versions that brings their bytes to the geometry of today: where it stands, and what comes next.
+"""The walk over all that refers to bytes, to bring them to the geometry of today: where it stands, and what comes next.
 
-First all current objects, then all others, each by bucket and key; so a version that is overwritten meanwhile is met
-later. Parts of uploads that are not complete keep their geometry.
+First parts of uploads, then current objects, noncurrent versions, what snapshots of buckets keep, and at last the
+snapshots of the catalog: so an upload that is completed and an object that is overwritten meanwhile are met later. One
+that comes to a place behind the walk (it was renamed, or the version above it deleted) is met by another walk, which
+follows as long as the last one moved something and blobs of a parity that nothing is promised are left.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Sequence
+from typing import Final, NamedTuple
 
 import msgspec
 
+from objstore.blobs.types import Extent
 from objstore.catalog import notes
 from objstore.catalog.records import unpack
 from objstore.catalog.transaction import Transaction
-from objstore.store import extents, repair, versions
-from objstore.store.types import Version
+from objstore.store import extents, uploads, versions
+from objstore.store.catalog_snapshots import CatalogSnapshot
+from objstore.store.types import Upload, Version
 
 _ROW = "restripe"
+# What is walked, in this order: the table, the column beside bucket and key, and its order.
+_TABLES: Final = (
+    ("uploads", "id", "ASC"),
+    ("objects", "ord", "ASC"),
+    ("versions", "ord", "DESC"),
+    ("retained", "from_era", "ASC"),
+    ("(SELECT 0 AS bucket, x'' AS key, taken, record FROM catalog_snapshots)", "taken", "ASC"),
+)
 
 
 class Walk(msgspec.Struct, frozen=True, array_like=True):
-    """Behind which version the walk stands; how many of `total` it has seen, and how many appends it has written anew.
+    """Behind which row of the table with this number the walk stands; how many rows of about `total` it has seen, and
+    how many appends it has written anew, `before` of them in walks that it follows.
 
     `problem` says why it does not get on, for people."""
 
     began_us: int
     total: int
-    noncurrent: bool = False
-    bucket: int = 0
+    table: int = 0
+    bucket: int = -1
     key: bytes = b""
-    ord: int = 0
+    last: int | bytes | None = None
     seen: int = 0
     moved: int = 0
+    before: int = 0
     problem: str = ""
 
 
@@ -46,6 +60,13 @@ class Place(NamedTuple):
     refs: int
 
 
+class Kept(NamedTuple):
+    """What a row refers to, as safe as its storage class promises; without one it is the store's own."""
+
+    storage_class: str
+    places: Sequence[Place]
+
+
 def standing(tx: Transaction) -> Walk | None:
     """The walk that runs."""
     return notes.read(tx, _ROW, Walk)
@@ -53,10 +74,31 @@ def standing(tx: Transaction) -> Walk | None:
 
 def start(tx: Transaction, now_us: int) -> Walk:
     """Begin a walk, or begin the one that runs anew."""
-    counted = repair.counters(tx)
-    walk = Walk(now_us, counted.objects + counted.versions)
+    walk = Walk(now_us, _total(tx))
     note(tx, walk)
     return walk
+
+
+def _total(tx: Transaction) -> int:
+    """About how many rows there are, without a look at each: what snapshots of buckets keep is left out."""
+    row = tx.one(
+        "SELECT (SELECT coalesce(sum(objects + versions), 0) FROM usage) + (SELECT count(*) FROM uploads)"
+        " + (SELECT count(*) FROM catalog_snapshots)"
+    )
+    return int(row[0]) if row is not None else 0
+
+
+def next_table(tx: Transaction, walk: Walk, parities: Collection[int]) -> Walk | None:
+    """At the end of a table: the walk at the beginning of what comes next; None where all is done. `parities` are those
+    that anything is promised today."""
+    table = walk.table + 1
+    if table < len(_TABLES):
+        return msgspec.structs.replace(walk, table=table, bucket=-1, key=b"", last=None)
+    marks = ",".join("?" * len(parities))
+    old = tx.one(f"SELECT 1 FROM blob_counts WHERE blobs > 0 AND parity NOT IN ({marks}) LIMIT 1", *parities)
+    if old is None or walk.moved == walk.before:
+        return None
+    return Walk(walk.began_us, _total(tx), moved=walk.moved, before=walk.moved)
 
 
 def note(tx: Transaction, walk: Walk | None) -> None:
@@ -70,27 +112,38 @@ def advance(tx: Transaction, begun: Walk, walk: Walk | None) -> None:
         note(tx, walk)
 
 
-def following(tx: Transaction, walk: Walk, limit: int) -> list[tuple[Walk, Version]]:
-    """The next versions, each with the walk behind it; fewer than `limit` at the end of a table."""
-    at = (walk.bucket, walk.key)
-    if not walk.noncurrent:
-        sql = "SELECT bucket, key, ord, record FROM objects WHERE (bucket, key) > (?, ?) ORDER BY bucket, key LIMIT ?"
-        rows = tx.all(sql, *at, limit)
-    else:
-        sql = "SELECT bucket, key, ord, record FROM versions WHERE {} ORDER BY bucket, key, ord DESC LIMIT ?"
-        rows = tx.all(sql.format("bucket = ? AND key = ? AND ord < ?"), *at, walk.ord, limit)
-        rows += tx.all(sql.format("(bucket, key) > (?, ?)"), *at, limit - len(rows)) if len(rows) < limit else []
+def following(tx: Transaction, walk: Walk, limit: int) -> list[tuple[Walk, bytes]]:
+    """The records of the next rows, each with the walk behind it; fewer than `limit` at the end of a table."""
+    table, column, order = _TABLES[walk.table]
+    sql = f"SELECT bucket, key, {column}, record FROM {table} WHERE {{}} ORDER BY bucket, key, {column} {order} LIMIT ?"
+    beyond = f"bucket = ? AND key = ? AND {column} {'>' if order == 'ASC' else '<'} ?"
+    rows = tx.all(sql.format(beyond), walk.bucket, walk.key, walk.last, limit)
+    if len(rows) < limit:
+        rows += tx.all(sql.format("(bucket, key) > (?, ?)"), walk.bucket, walk.key, limit - len(rows))
     found = []
-    for bucket, key, ord_, record in rows:
-        walk = msgspec.structs.replace(walk, bucket=bucket, key=key, ord=ord_, seen=walk.seen + 1)
-        found.append((walk, versions.whole(tx, unpack(record, Version))))
+    for bucket, key, last, record in rows:
+        walk = msgspec.structs.replace(walk, bucket=bucket, key=key, last=last, seen=walk.seen + 1)
+        found.append((walk, record))
     return found
 
 
-def places(tx: Transaction, version: Version) -> Sequence[Place]:
-    """The appends of a whole version, each once, where they are now."""
+def kept(tx: Transaction, walk: Walk, record: bytes) -> Kept:
+    """What the row refers to behind which the walk stands."""
+    table, _, _ = _TABLES[walk.table]
+    if table == "uploads":
+        upload = unpack(record, Upload)
+        parts = uploads.parts_of(tx, bytes.fromhex(upload.id)).values()
+        return Kept(upload.storage_class, places(tx, [extent for part in parts for extent in part.extents]))
+    if table in ("objects", "versions", "retained"):
+        version = versions.whole(tx, unpack(record, Version))
+        return Kept(version.storage_class, places(tx, version.extents))
+    return Kept("", places(tx, unpack(record, CatalogSnapshot).extents))
+
+
+def places(tx: Transaction, listed: Sequence[Extent]) -> Sequence[Place]:
+    """The appends of these extents, each once, where they are now."""
     found: dict[tuple[bytes, int], Place] = {}
-    for extent in version.extents:
+    for extent in listed:
         here = extents.moved(tx, extent) or extent
         row = tx.one("SELECT head, size, refs FROM extents WHERE blob = ? AND offset = ?", here.blob, here.offset)
         if row is not None:

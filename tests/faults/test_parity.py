@@ -14,6 +14,7 @@ from tests.faults.test_redundancy import metrics, redundancy
 from tests.faults.test_restripe import layouts
 from tests.front.wire import send, until
 from tests.harness import Running, serving
+from tests.restore.losing import snapshot
 
 
 @pytest.fixture
@@ -67,8 +68,12 @@ def test_how_many_drives_may_fail_is_what_old_and_reduced_objects_bear(server: R
         now = info(server)
         return now["may_fail"], {one["parity"]: one["may_fail"] for one in now["blobs"]}
 
-    keys = fill(server, 8)
+    keys, s3 = fill(server, 8), server.client()
     assert told() == (1, {1: 1})
+    snapshot(server)
+    upload = s3.create_multipart_upload(Bucket=BUCKET, Key="uploaded")["UploadId"]
+    part = {"Bucket": BUCKET, "Key": "uploaded", "UploadId": upload}
+    etag = s3.upload_part(**part, PartNumber=1, Body=bytes(5_500_000))["ETag"]
     admin(server, "parity", "2")
     healed(server)  # the catalog has another mirror
     assert told() == (1, {1: 1}), "nothing was written anew"
@@ -85,8 +90,9 @@ def test_how_many_drives_may_fail_is_what_old_and_reduced_objects_bear(server: R
     assert told() == (2, {2: 2})
     shown = run(server, "info").out
     assert "any 2 of 4 drives may fail" in shown and "of parity 1" not in shown
-
-    s3 = server.client()
+    s3.complete_multipart_upload(**part, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": etag}]})
+    assert s3.get_object(Bucket=BUCKET, Key="uploaded")["Body"].read() == bytes(5_500_000)
+    assert told() == (2, {2: 2})
     for key in ("reduced", "reduced too"):
         s3.put_object(Bucket=BUCKET, Key=key, Body=bytes(5_000_000), StorageClass="REDUCED_REDUNDANCY")
     assert told() == (1, {1: 1, 2: 2})

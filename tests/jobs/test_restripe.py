@@ -1,14 +1,24 @@
-"""What is asked for while a walk runs is done, and not forgotten when the walk notes where it stands."""
+"""All that refers to bytes is brought to the parity of today, whatever is asked for and done while the walk runs."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import pytest
+
 from objstore.blobs.rebuild import Pace, at_once
+from objstore.jobs import catalog_snapshots
 from objstore.jobs.restripe import restripe
-from objstore.store import restriping
-from tests.jobs.house import House, play
+from objstore.store import redundancy, restriping
+from objstore.store.audit import Audit
+from objstore.store.catalog_snapshots import Schedule
+from objstore.store.renaming import Renaming
+from objstore.store.store import now_us
+from objstore.store.types import NewUpload, ObjectName
+from tests.jobs.house import BUCKET, NEW, House, play
+from tests.store.fakes import OWNER, source
 
 BODIES = {f"key{number}": os.urandom(20_000 + number) for number in range(6)}
 
@@ -16,7 +26,10 @@ BODIES = {f"key{number}": os.urandom(20_000 + number) for number in range(6)}
 def parities(house: House) -> list[int]:
     """The parity that each object has where it is now."""
     versions = [house.store.current("bucket", key) for key in BODIES]
-    places = [house.catalog.read(lambda tx, version=version: restriping.places(tx, version)) for version in versions]  # type: ignore[misc]
+    places = [
+        house.catalog.read(lambda tx, version=version: restriping.places(tx, version.extents))  # type: ignore[misc]
+        for version in versions
+    ]
     return [house.info(place.blob).layout.parity for (place,) in places]
 
 
@@ -42,11 +55,96 @@ def test_a_walk_that_is_begun_anew_while_it_runs_goes_over_everything_again(tmp_
         house.pool.parity = 1
         await house.catalog.write(lambda tx: restriping.start(tx, begun))
         stands = await walk(house, pace)
-        assert parities(house) == [1, 2, 2, 2, 2, 2]
         assert stands is not None and (stands.began_us, stands.seen) == (2, 0)
         assert await walk(house) is None
         assert parities(house) == [2] * 6
         for key, body in BODIES.items():
             assert await house.get(key) == body
+
+    play(tmp_path, scene)
+
+
+def promised(house: House) -> set[int]:
+    """The parities of blobs in which anything is alive; and the catalog agrees with itself."""
+    drives = [drive.id for drive in house.pool.drives if drive.id]
+    assert list(house.catalog.read(lambda tx: list(Audit(tx).faults()))) == []  # type: ignore[arg-type]
+    return {one.parity for one in house.catalog.read(lambda tx: redundancy.promises(tx, drives))}
+
+
+def once(do: Callable[[], Awaitable[object]]) -> Pace:
+    """Do something when the walk has begun to write, and never again."""
+    done = False
+
+    async def pace() -> None:
+        nonlocal done
+        if not done:
+            done = True
+            await do()
+
+    return pace
+
+
+def test_all_that_refers_to_bytes_is_brought_to_a_higher_parity(tmp_path: Path) -> None:
+    """Objects, noncurrent versions, what a snapshot of a bucket keeps, parts, and snapshots of the catalog."""
+
+    async def scene(house: House) -> None:
+        old, new = os.urandom(20_000), os.urandom(20_000)
+        house.pool.parity = 1
+        await house.put("kept", old)
+        await house.store.views.create(BUCKET, "one")
+        await house.put("kept", new)
+        await house.store.set_versioning(BUCKET, "Enabled")
+        await house.put("versions", old)
+        await house.put("versions", new)
+        upload = await house.store.multipart.create(BUCKET, "upload", NewUpload(owner=OWNER, initiator=OWNER))
+        await house.store.multipart.put_part(BUCKET, "upload", upload.id, 1, source(old))
+        assert await catalog_snapshots.run(house.catalog, house.blobs, Schedule(1e9, 1, 1)) is not None
+        await house.seal()
+        assert promised(house) == {1}
+        house.pool.parity = 2
+        await house.catalog.write(lambda tx: restriping.start(tx, now_us()))
+        while await walk(house) is not None:
+            pass
+        assert promised(house) == {2}
+        view = house.store.current(f"{BUCKET}--one--snap", "kept")
+        assert b"".join([bytes(piece) async for piece in house.store.read(view)]) == old
+        assert await house.get("versions") == new
+
+    play(tmp_path, scene)
+
+
+def test_an_object_that_gets_behind_the_walk_is_met_by_another_one(tmp_path: Path) -> None:
+    async def scene(house: House) -> None:
+        house.pool.parity = 1
+        for key in ("m", "z"):
+            await house.put(key, os.urandom(5 << 20))
+        house.pool.parity = 2
+        await house.catalog.write(lambda tx: restriping.start(tx, now_us()))
+        renamed = once(lambda: house.store.rename(BUCKET, Renaming("z", "a")))
+        while await walk(house, renamed) is not None:
+            pass
+        assert promised(house) == {2}
+
+    play(tmp_path, scene)
+
+
+@pytest.mark.parametrize("copied", [True, False])
+def test_what_several_refer_to_by_the_time_it_is_written_keeps_its_parity(tmp_path: Path, *, copied: bool) -> None:
+    """They may be promised more than the one for which it was to be lowered."""
+
+    async def scene(house: House) -> None:
+        body = os.urandom(5 << 20)
+        await house.put("z", body)
+        house.pool.parity = 1
+        await house.catalog.write(lambda tx: restriping.start(tx, now_us()))
+
+        async def meanwhile() -> None:
+            if copied:
+                await house.store.copy(ObjectName(BUCKET, "z", None), BUCKET, "a", lambda _: NEW)
+
+        while await walk(house, once(meanwhile)) is not None:
+            pass
+        assert promised(house) == ({2} if copied else {1})
+        assert await house.get("a" if copied else "z") == body
 
     play(tmp_path, scene)

@@ -6,6 +6,7 @@ import asyncio
 import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -14,14 +15,16 @@ from objstore.catalog.catalog import attach
 from objstore.catalog.startup import start
 from objstore.drives.pool import Pool
 from objstore.jobs import catalog_snapshots
+from objstore.jobs.compact import rewrite
 from objstore.jobs.heal import heal
 from objstore.jobs.reap import reap
 from objstore.jobs.restore.report import Report
 from objstore.jobs.restore.restore import Wishes, restore
 from objstore.jobs.seal import seal_abandoned
 from objstore.store.audit import Audit
-from objstore.store.catalog_snapshots import Schedule
+from objstore.store.catalog_snapshots import Schedule, ask, listed
 from objstore.store.errors import NoSuchKey
+from objstore.store.store import now_us
 from tests.jobs.house import BUCKET, House, play
 from tests.jobs.test_compact import BODIES, check, fill, moved, unpunchable
 
@@ -84,6 +87,27 @@ def test_appends_that_were_moved_are_found_where_they_are(tmp_path: Path) -> Non
     assert report.moved == len(kept)
     assert {item.key for item in report.gone} == set(BODIES) - set(kept)
     assert report.complete
+
+
+def test_snapshots_that_were_moved_are_found(tmp_path: Path) -> None:
+    """As when a drive is drained and no other can take its shards: each blob is written anew for those that stay."""
+
+    async def before(house: House) -> None:
+        await house.put("k", b"body" * 5_000)
+        with mock.patch.object(catalog_snapshots, "now_us", lambda: now_us() - 7_200_000_000):
+            await taken(house)
+        await house.catalog.write(lambda tx: ask(tx, now_us()))
+        await taken(house)
+        for one in house.catalog.read(listed):
+            assert await rewrite(house.catalog, house.blobs, house.info(one.extents[0].blob))
+        await reap(house.catalog, house.blobs, 0.0)
+
+    async def after(house: House) -> None:
+        assert len(house.catalog.read(listed)) == 2
+        assert await house.get("k") == b"body" * 5_000
+
+    play(tmp_path, before)
+    assert again(tmp_path, after).complete
 
 
 def test_shards_that_are_missing_or_damaged_are_healed(tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ class Recovery:
                 continue  # was passed over when one was looked for
             if not one.readable:
                 self._lose(one, f"{len(one.good)} of the {one.files.layout.data} shards that are needed are there")
-            elif not self._snapshot(one) and not self._moved(one):
+            elif not self._moved(one) and not self._snapshot(one):
                 rest.append(one)
         whole = [one for one in rest if "." not in one.record.version]
         for one in sorted(whole, key=lambda one: (_stamped(one.record), one.record.at)):
