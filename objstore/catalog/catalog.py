@@ -79,6 +79,7 @@ class Catalog:
     def __init__(self, pool: Pool, shared: Shared, *, strict: bool, settle: float) -> None:
         self._pool = pool
         self._shared = shared
+        self._strict = strict
         self._members = Members(pool, shared, strict=strict)
         self._upkeep_members = Members(pool, shared, strict=strict)
         self._upkeep = Upkeep(self._upkeep_members, settle=settle)
@@ -108,6 +109,12 @@ class Catalog:
         """Run a function that only reads, on the calling thread, on one consistent view. Raises what it raises;
         CorruptRecord or MirrorFailed when no member can answer."""
         return self._readers.read(function)
+
+    async def settled(self) -> None:
+        """Wait until no commit that was cut short is still to become visible: who is read from now on knows all that
+        was ever published by those who are dead by now. For what removes for good what nobody refers to. Raises
+        ReadOnly."""
+        await self.write(lambda _: None)
 
     def require_room(self) -> None:
         """Raise CatalogFull, naming the drives, where the catalog should not take more than it has to: a drive that
@@ -140,10 +147,21 @@ class Catalog:
         """All mirrors at one transaction, leader first, for a check; and why others cannot be looked at. Blocks."""
         with contextlib.ExitStack() as stack:
             with self._shared.locked():
+                if self._shared.unfinished:
+                    self._level()
                 state = self._shared.state()
                 files = [(member, state.files[member]) for member in state.ballot.members if member in state.files]
                 found = stack.enter_context(views.opened([(one, Path(file.path), file) for one, file in files]))
             yield found
+
+    def _level(self) -> None:
+        """Have all mirrors stand at one place, where that can be. Under the lock."""
+        members = Members(self._pool, self._shared, strict=self._strict)
+        try:
+            with contextlib.suppress(ReadOnly):
+                members.ready()
+        finally:
+            members.close()
 
     @property
     def doubted(self) -> bool:
@@ -204,7 +222,7 @@ class Catalog:
             return engine.commit(self._members, [waiting.function for waiting in batch])
         except CatalogError as error:
             return [(None, error)] * len(batch)
-        except Exception as error:
+        except BaseException as error:  # a bug must not leave callers waiting for ever
             _log.exception("a commit failed")
             return [(None, error)] * len(batch)
 
@@ -236,4 +254,15 @@ def _settle(settled: list[tuple[asyncio.Future[Any], Outcome]]) -> None:
         if error is None:
             future.set_result(result)
         else:
-            future.set_exception(error.again() if isinstance(error, ReadOnly) else error)
+            future.set_exception(_raised(error))
+
+
+def _raised(error: BaseException) -> BaseException:
+    """The exception that a caller gets: one of its own, and none that no future takes."""
+    if isinstance(error, ReadOnly):
+        return error.again()
+    if isinstance(error, StopIteration):
+        wrapped = RuntimeError("a transaction function raised StopIteration")
+        wrapped.__cause__ = error
+        return wrapped
+    return error

@@ -91,10 +91,13 @@ def _attempt(members: Members, functions: Sequence[Function]) -> list[Outcome]:
         raise _Failed({leader: error}) from error
     if step is None:
         return batch.outcomes
-    if failures := together({one: lambda mirror: mirror.apply(step) for one in others}):
+    try:
+        if failures := together({one: lambda mirror: mirror.apply(step) for one in others}):
+            raise _Failed(_wrong(members, failures))
+    except BaseException:
         for mirror in members.mirrors:
             mirror.rollback()
-        raise _Failed(_wrong(members, failures))
+        raise
     with members.shared.changing(batch.unsteady):
         _publish(members, leader, others, step)
     return batch.outcomes
@@ -176,6 +179,10 @@ def _publish(members: Members, leader: Mirror, others: Sequence[Mirror], step: S
     except ReadOnly as error:
         leader.rollback()
         raise Undecided(error.reason, error.missing) from error
+    except Exception as error:  # whatever it is: some have committed
+        for mirror in (leader, *others):
+            mirror.rollback()
+        raise Undecided(f"{type(error).__name__}: {error}") from error
 
 
 def _run(recorder: Recorder, leader: Mirror, others: Sequence[Mirror], function: Function) -> Outcome:
@@ -188,7 +195,7 @@ def _run(recorder: Recorder, leader: Mirror, others: Sequence[Mirror], function:
         if _works_elsewhere(others, function):
             raise MirrorFailed(leader.id, str(error)) from error
         return None, error
-    except Exception as error:
+    except BaseException as error:  # of whatever kind: it is this function's alone
         return None, error
 
 

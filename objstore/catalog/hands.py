@@ -21,8 +21,10 @@ T = TypeVar("T")
 
 
 def together(work: Mapping[Mirror, Callable[[Mirror], Any]]) -> dict[Mirror, MirrorFailed]:
-    """Run each mirror's work at the same time; the failures. Who misses its drive's deadline is abandoned."""
+    """Run each mirror's work at the same time; the failures. Who misses its drive's deadline is abandoned. When it
+    returns, or raises what is no failure of a mirror, none of them is at work any more."""
     failures: dict[Mirror, MirrorFailed] = {}
+    bug: BaseException | None = None
     for mirror, future in [(mirror, mirror.submit(one)) for mirror, one in work.items()]:
         try:
             future.result(mirror.deadline)
@@ -30,6 +32,10 @@ def together(work: Mapping[Mirror, Callable[[Mirror], Any]]) -> dict[Mirror, Mir
             failures[mirror] = error
         except concurrent.futures.TimeoutError:
             failures[mirror] = mirror.abandon()
+        except BaseException as error:
+            bug = error
+    if bug is not None:
+        raise bug
     return failures
 
 

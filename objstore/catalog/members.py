@@ -88,8 +88,12 @@ class Members:
             if time.monotonic() < self.state.again:
                 raise ReadOnly(self.state.read_only or "an election is open", self.state.away)
             self.elect()
-        elif self.absent:
-            self.vote_out(self.absent)
+        else:
+            if self.absent:
+                self.vote_out(self.absent)
+            if self.shared.unfinished:  # somebody was killed in the middle of a commit
+                self.heal_steps()
+        self.shared.finished()
 
     def _require_quorum(self) -> None:
         if reason := ballots.shortfall(self.pool):
@@ -157,7 +161,8 @@ class Members:
 
     def _cast(self, ballot: Ballot, mirrors: Sequence[Mirror]) -> None:
         before = self.state
-        new = msgspec.structs.replace(ballot, epoch=max(before.tried, before.ballot.epoch) + 1)
+        noted = [vote.epoch for vote in ballots.ask(self.pool).values()]
+        new = msgspec.structs.replace(ballot, epoch=max(before.tried, before.ballot.epoch, *noted) + 1)
         # from here on nobody may commit under the old epoch: some drives may already know the new one
         self.state = msgspec.structs.replace(before, tried=new.epoch)
         self.shared.save(self.state)

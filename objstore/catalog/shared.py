@@ -2,8 +2,10 @@
 
 `commit.lock` is taken (flock) for every commit, so commits of all processes stand in one line. `members` holds the
 ballot in force and the latest epoch that anybody proposed; a counter mapped into every process says at the price of a
-memory read whether it has changed, and another one the same of tables that seldom change. All of it is for the life of
-one server: durable are the ballots on the drives.
+memory read whether it has changed, another one the same of tables that seldom change, and a third one whether whoever
+committed last came to the end of it. All of it is for the life of one server: durable are the ballots on the drives.
+
+Whoever holds the lock may be killed at any moment, and whoever takes it next puts right what that left.
 """
 
 from __future__ import annotations
@@ -21,8 +23,8 @@ import msgspec
 from objstore.catalog.errors import CatalogError
 from objstore.drives.format import Ballot
 
-_GENERATION, _EDITION = range(2)  # where the counters stand
-_COUNTERS = 2 * 8  # bytes
+_GENERATION, _EDITION, _UNFINISHED = range(3)  # where the counters stand
+_COUNTERS = 3 * 8  # bytes
 _SUSPECT = "suspect-"
 _DOUBT, _WAITED_FOR, _SETTLED = "doubt", "doubt-of-a-write", "settled"
 
@@ -87,13 +89,15 @@ class Shared:
         with self._threads:
             fcntl.flock(self._lock, fcntl.LOCK_EX)
             try:
+                if self.generation % 2:  # who told last was killed before all could know: it may be told, or not
+                    self._counters[_GENERATION] += 1
                 yield
             finally:
                 fcntl.flock(self._lock, fcntl.LOCK_UN)
 
     @property
     def generation(self) -> int:
-        """Grows with every change of the state."""
+        """Grows with every change of the state; odd while one is on its way."""
         return self._counters[_GENERATION]
 
     def state(self) -> State:
@@ -107,6 +111,7 @@ class Shared:
         """Tell all processes. Under the lock."""
         beside = self._state.with_suffix(".tmp")
         beside.write_bytes(msgspec.json.encode(state))
+        self._counters[_GENERATION] += 1
         beside.rename(self._state)
         self._counters[_GENERATION] += 1
 
@@ -125,9 +130,20 @@ class Shared:
         if unsteady and not edition % 2:
             edition += 1
             self._counters[_EDITION] = edition
+        self._counters[_UNFINISHED] = 1
         yield
+        self.finished()
         if edition % 2:
             self._counters[_EDITION] = edition + 1
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a commit was cut short, or runs: it may be on some mirrors only, where no reader sees it yet."""
+        return self._counters[_UNFINISHED] != 0
+
+    def finished(self) -> None:
+        """Note that all mirrors stand at one place. Under the lock."""
+        self._counters[_UNFINISHED] = 0
 
     def suspect(self, drive: str) -> None:
         """Note that the mirror on `drive` gave a wrong answer, for `maintain` of whichever process runs it."""

@@ -40,7 +40,7 @@ async def collect_orphans(catalog: Catalog, drives: Collection[Drive], lives: Li
     rebuilds.
 
     The files are listed first, then it is asked who lives, then what is published: a blob of an instance that ended in
-    between has its row, or will never have one.
+    between has its row, or will never have one. A commit in which somebody died is made whole before. Raises ReadOnly.
     """
     removed = 0
     for drive in drives:
@@ -48,6 +48,7 @@ async def collect_orphans(catalog: Catalog, drives: Collection[Drive], lives: Li
             removed += await drive.discard_temporaries()
             files = [(blob, index) for blob, index, _, _ in await drive.shards()]
             living = {instance for instance in {instance_of(blob) for blob, _ in files} if lives(instance)}
+            await catalog.settled()
             for number, (blob, index) in enumerate(files):
                 if number % _AT_ONCE == 0:
                     await asyncio.sleep(0)

@@ -162,6 +162,7 @@ class Janitor:
         node = self._node
         if node.read_only_reason() is not None:
             return
+        await node.catalog.settled()  # who made files before this process may have died in the commit that enters them
         if await seal_abandoned(node.catalog, node.blobs, self._lives) or self._somebody_died():
             self._unswept.update(node.pool.online())
         drives, self._unswept = self._unswept, set()

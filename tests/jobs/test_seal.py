@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
+
+import pytest
 
 from erasure import SHARD_HEADER
 from objstore.blobs.ids import new_instance
+from objstore.catalog import engine
+from objstore.catalog.members import Members
+from objstore.catalog.mirror import Mirror
+from objstore.catalog.redo import Step
 from objstore.jobs.seal import collect_orphans, seal_abandoned
 from objstore.store import repair
 from objstore.store.store import Store
@@ -65,5 +72,30 @@ def test_open_blobs_of_the_dead_are_sealed_and_what_they_reserved_comes_back(tmp
         assert not house.info(house.blob_of("alive")).sealed
         assert await house.get("key") == body
         assert house.catalog.read(repair.open_blobs) == [house.blob_of("alive")]
+
+    play(tmp_path, scene)
+
+
+def test_what_somebody_published_as_he_died_is_no_orphan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others have it, the leader not yet, and whoever commits next makes it whole: its bytes have to be there."""
+
+    class Killed(BaseException):
+        pass
+
+    def publish(members: Members, leader: Mirror, others: Sequence[Mirror], step: Step) -> None:
+        for mirror in others:
+            mirror.publish(step)
+        leader.rollback()
+        raise Killed
+
+    async def scene(house: House) -> None:
+        await house.put("key", b"acknowledged")
+        body = os.urandom(5 * MIB)
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            patch.setattr(engine, "_publish", publish)
+            await house.put("key", body)
+        assert await collect_orphans(house.catalog, house.pool.online(), lambda _: False) == 0
+        await house.put("another", b"a commit")
+        assert await house.get("key") == body
 
     play(tmp_path, scene)
