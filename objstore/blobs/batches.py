@@ -92,13 +92,14 @@ class OpenBlob:
         self._send_if_due()
         return done
 
-    async def close(self) -> None:
-        """Take no more, wait for what is on its way, and cut the shard files to what was written."""
+    async def close(self) -> list[int]:
+        """Take no more, wait for what is on its way, and cut the shard files to what was written; those that were not
+        cut."""
         self.closed = True
         await self._idle.wait()
         blob = self.blob
         calls = {shard: blob.drives[shard].finish(blob.id, shard, blob.length) for shard in blob.alive()}
-        await settle(calls, len(calls))
+        return sorted(await settle(calls, len(calls)))
 
     def _send_if_due(self) -> None:
         fits = self._batches < PIPELINE and self._waiting_bytes >= LONG

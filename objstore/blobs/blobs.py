@@ -10,11 +10,11 @@ from erasure import SHARD_HEADER, Buffer
 from objstore.blobs import reading, rebuild
 from objstore.blobs.directory import Directory
 from objstore.blobs.ids import INSTANCE_BYTES
-from objstore.blobs.packing import LIMIT, Packer
+from objstore.blobs.packing import LIMIT, PREALLOCATE, Packer
 from objstore.blobs.rebuild import Pace, Problem, at_once
 from objstore.blobs.running import Running
 from objstore.blobs.shards import Damaged, Shards
-from objstore.blobs.types import Append, BlobInfo, Extent, Written
+from objstore.blobs.types import Append, BlobInfo, Extent, Leaves, Left, Written
 from objstore.blobs.writer import Writer
 from objstore.drives.drive import Drive
 from objstore.drives.errors import DriveError, ShardNotFound
@@ -31,8 +31,9 @@ class Blobs:
     `instance` is this process life's tag (`new_instance`). `lookup` gives the catalog's row of a blob, synchronously
     and quickly. `damaged(blob, shard, offset, reason)` is told of every shard found bad in the append at `offset`,
     possibly many times, and also of what was given back meanwhile. `opened(info)` is awaited before the first append to
-    a blob that many are packed into, and `sealed(info)` told when it takes no more. `running` is told of every read,
-    for the reaper's sake. `moved` tells, as `lookup` does, where an extent's bytes were moved.
+    a blob that many are packed into, and `sealed(info)` told when it takes no more. `left` is told of what a drive that
+    fails keeps and should not, `running` of every read, for the reaper's sake. `moved` tells, as `lookup` does, where
+    an extent's bytes were moved.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Blobs:
         damaged: Damaged,
         opened: Callable[[BlobInfo], Awaitable[None]] = _nobody,
         sealed: Callable[[BlobInfo], None] = lambda _: None,
+        left: Leaves = lambda _: None,
         limit: int = LIMIT,
         running: Running | None = None,
         moved: Callable[[Extent], Extent | None] = lambda _: None,
@@ -55,6 +57,7 @@ class Blobs:
         self._lookup = lookup
         self._opened = opened
         self._sealed = sealed
+        self.left = left
         self._limit = limit
         self._running = running or Running()
         self._packers: dict[int, Packer] = {}
@@ -72,7 +75,8 @@ class Blobs:
         """Leave nothing of a write that was finished and will not be published."""
         for info, span in zip(written.blobs, written.spans, strict=True):
             if info.sealed and span.offset == SHARD_HEADER and span.offset + span.span == info.length:
-                await self.remove(info)  # there is nothing else in it
+                for shard in await self.remove(info):  # there is nothing else in it
+                    self.left(Left(info.drives[shard], info.id, shard))
             else:
                 await self.reap(info, [(span.offset, span.span)])
 
@@ -143,9 +147,12 @@ class Blobs:
         self.directory.forget(info.id)
         return failed
 
-    async def cut(self, info: BlobInfo) -> dict[int, str]:
-        """Cut the shard files of a blob to its length: what was preallocated by an instance that died goes back."""
-        return await self._everywhere(info, lambda drive, shard: drive.finish(info.id, shard, info.length))
+    async def cut(self, info: BlobInfo) -> list[Left]:
+        """Cut the shard files of a blob to its length: what was preallocated by an instance that died goes back. What
+        drives that fail keep of that."""
+        failed = await self._everywhere(info, lambda drive, shard: drive.finish(info.id, shard, info.length))
+        span = PREALLOCATE - info.length
+        return [Left(info.drives[shard], info.id, shard, info.length, span) for shard in failed if span > 0]
 
     async def _everywhere(self, info: BlobInfo, call: Callable[[Drive, int], Awaitable[object]]) -> dict[int, str]:
         """Call for every shard at once; a shard file that is not there has nothing to be done."""
@@ -166,7 +173,7 @@ class Blobs:
     def _packer(self, parity: int) -> Packer:
         packer = self._packers.get(parity)
         if packer is None:
-            packer = Packer(self.pool, self.instance, parity, self._opened, self._changed, self._limit)
+            packer = Packer(self.pool, self.instance, parity, self._opened, self._changed, self.left, self._limit)
             self._packers[parity] = packer
         return packer
 

@@ -15,7 +15,7 @@ from objstore.blobs.geometry import choose_layout, write_quorum
 from objstore.blobs.ids import new_blob_id
 from objstore.blobs.placement import place, roomy
 from objstore.blobs.quorum import settle
-from objstore.blobs.types import PAGE, BlobInfo, geometry_of
+from objstore.blobs.types import PAGE, BlobInfo, Leaves, Left, geometry_of
 from objstore.drives.drive import Drive
 from objstore.drives.errors import DriveError, DriveFull
 from objstore.drives.pool import Pool
@@ -24,10 +24,12 @@ _rng = random.Random()
 
 
 class Container:
-    """The writer's side of a blob. `failed` maps shards to why they get no more bytes."""
+    """The writer's side of a blob. `failed` maps shards to why they get no more bytes; `left` is told of files that
+    cannot be removed now."""
 
-    def __init__(self, blob_id: bytes, layout: Layout, drives: Sequence[Drive]) -> None:
+    def __init__(self, blob_id: bytes, layout: Layout, drives: Sequence[Drive], left: Leaves) -> None:
         self.id = blob_id
+        self._left = left
         self.layout = layout
         self.geometry = geometry_of(layout)
         self.drives = tuple(drives)
@@ -65,7 +67,9 @@ class Container:
 
     async def unlink(self) -> None:
         """Remove every shard file: nothing of the blob is published."""
-        await settle({shard: drive.unlink(self.id, shard) for shard, drive in enumerate(self.drives)}, 0)
+        failures = await settle({shard: drive.unlink(self.id, shard) for shard, drive in enumerate(self.drives)}, 0)
+        for shard in sorted({*failures, *self.failed}):  # what failed before may yet come about
+            self._left(Left(self.drive_ids[shard], self.id, shard))
 
 
 def choose_drives(
@@ -82,12 +86,12 @@ def choose_drives(
     return choose_layout(len(choice), parity), choice
 
 
-async def make(pool: Pool, instance: bytes, parity: int, reserve: Callable[[Layout], int]) -> Container:
+async def make(pool: Pool, instance: bytes, parity: int, reserve: Callable[[Layout], int], left: Leaves) -> Container:
     """A new blob, `reserve` of its layout being preallocated in each shard file; raises NotEnoughDrives, OutOfSpace.
 
     When the caller is cancelled meanwhile, what was made is removed again.
     """
-    making = asyncio.ensure_future(_make(pool, instance, parity, reserve))
+    making = asyncio.ensure_future(_make(pool, instance, parity, reserve, left))
     try:
         return await asyncio.shield(making)
     except asyncio.CancelledError:
@@ -105,18 +109,20 @@ def _unmake(making: asyncio.Task[Container]) -> None:
         task.add_done_callback(_unmaking.discard)
 
 
-async def _make(pool: Pool, instance: bytes, parity: int, reserve: Callable[[Layout], int]) -> Container:
+async def _make(pool: Pool, instance: bytes, parity: int, reserve: Callable[[Layout], int], left: Leaves) -> Container:
     faulty: set[str] = set()
     full: set[str] = set()
     while True:
         layout, _ = choose_drives(pool, parity, 0, faulty, full)
         layout, choice = choose_drives(pool, parity, reserve(layout), faulty, full)
-        blob = Container(new_blob_id(instance), layout, place(choice, layout.width, _rng))
+        blob = Container(new_blob_id(instance), layout, place(choice, layout.width, _rng), left)
         failures = await _create(blob, reserve(layout))
         if not failures:
             return blob
         for shard, error in failures.items():
             (full if isinstance(error, DriveFull) else faulty).add(blob.drive_ids[shard])
+            if not isinstance(error, DriveFull):
+                blob.failed[shard] = error
         await blob.unlink()
 
 

@@ -15,7 +15,7 @@ from objstore.blobs.coding import encode
 from objstore.blobs.container import Container, choose_drives, make
 from objstore.blobs.errors import BlobError, WriteQuorumLost
 from objstore.blobs.quorum import settle
-from objstore.blobs.types import BlobInfo, span_of
+from objstore.blobs.types import BlobInfo, Leaves, Left, span_of
 from objstore.drives.errors import DriveError
 from objstore.drives.pool import Pool
 
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 class Packer:
     """Appends of one parity. `opened` is awaited before the first append to a blob, and enters it where others find it;
-    `changed` is told of one as it opens and is sealed."""
+    `changed` is told of one as it opens and is sealed, `left` of what drives that fail keep."""
 
     def __init__(
         self,
@@ -40,6 +40,7 @@ class Packer:
         parity: int,
         opened: Callable[[BlobInfo], Awaitable[None]],
         changed: Callable[[BlobInfo], None],
+        left: Leaves,
         limit: int = LIMIT,
     ) -> None:
         self._pool = pool
@@ -47,6 +48,7 @@ class Packer:
         self._parity = parity
         self._opened = opened
         self._changed = changed
+        self._left = left
         self._limit = limit
         self._open: OpenBlob | None = None
         self._opening: asyncio.Task[OpenBlob] | None = None
@@ -118,7 +120,8 @@ class Packer:
 
     async def _open_another(self) -> OpenBlob:
         try:
-            blob = await make(self._pool, self._instance, self._parity, lambda _: min(PREALLOCATE, self._limit))
+            reserved = min(PREALLOCATE, self._limit)
+            blob = await make(self._pool, self._instance, self._parity, lambda _: reserved, self._left)
             try:
                 await self._opened(blob.info(sealed=False))
             except BaseException:
@@ -151,8 +154,11 @@ class Packer:
             self._spawn(self._close(open_blob))
 
     async def _close(self, open_blob: OpenBlob) -> None:
-        await open_blob.close()
-        self._changed(open_blob.blob.info(sealed=True))
+        uncut, blob = await open_blob.close(), open_blob.blob
+        if blob.length < PREALLOCATE:
+            for shard in uncut:
+                self._left(Left(blob.drive_ids[shard], blob.id, shard, blob.length, PREALLOCATE - blob.length))
+        self._changed(blob.info(sealed=True))
 
     async def _undo(
         self, open_blob: OpenBlob, offset: int, span: int, done: "asyncio.Future[dict[int, DriveError]] | None"

@@ -12,7 +12,7 @@ from erasure import SHARD_HEADER, Buffer, Layout
 from objstore.blobs.coding import encode
 from objstore.blobs.container import Container, make
 from objstore.blobs.quorum import settle
-from objstore.blobs.types import PAGE, span_of
+from objstore.blobs.types import PAGE, Leaves, span_of
 from objstore.drives.errors import DriveError
 from objstore.drives.pool import Pool
 
@@ -38,13 +38,13 @@ class Stream:
         self._syncing: asyncio.Task[None] | None = None
 
     @classmethod
-    async def open(cls, pool: Pool, instance: bytes, parity: int, size: int | None) -> "Stream":
+    async def open(cls, pool: Pool, instance: bytes, parity: int, size: int | None, left: Leaves) -> "Stream":
         """Make the blob; with a known size its room is reserved on every drive. Raises as `make`."""
 
         def reserve(layout: Layout) -> int:
             return SHARD_HEADER + span_of(layout, PAGE, size) if size is not None else 0
 
-        return cls(await make(pool, instance, parity, reserve), reserved=size is not None)
+        return cls(await make(pool, instance, parity, reserve, left), reserved=size is not None)
 
     async def step(self, parts: Sequence[Buffer]) -> None:
         """Append parts of whole blocks, the very last one of any length. Returns when the step before is written.

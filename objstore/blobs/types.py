@@ -5,6 +5,7 @@ Three numbers describe where bytes are. An *append* of `size` logical bytes begi
 that copies and parts share bytes. A *span* is what an append occupies in each shard file, so that it can be punched.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -82,6 +83,21 @@ class Span(NamedTuple):
     blob: bytes
     offset: int
     span: int
+
+
+class Left(NamedTuple):
+    """What a drive may hold that did not answer when it was to be given back: a range of a shard file, all of it where
+    `span` is 0."""
+
+    drive: str
+    blob: bytes
+    shard: int
+    offset: int = 0
+    span: int = 0
+
+
+Leaves = Callable[[Left], None]
+"""Told of what is to be given back once its drive answers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,5 +117,6 @@ class Writer:
 
     async def _streaming(self, size: int | None) -> Stream:
         if self._stream is None:
-            self._stream = await Stream.open(self._blobs.pool, self._blobs.instance, self._parity, size)
+            blobs = self._blobs
+            self._stream = await Stream.open(blobs.pool, blobs.instance, self._parity, size, blobs.left)
         return self._stream

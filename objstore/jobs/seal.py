@@ -29,8 +29,8 @@ async def seal_abandoned(catalog: Catalog, blobs: Blobs, lives: Lives) -> int:
     abandoned = [blob for blob in open_ids if not lives(instance_of(blob))]
     for blob in abandoned:
         info = await catalog.write(lambda tx, blob=blob: repair.seal(tx, blob, now_us()))  # type: ignore[misc]
-        if info is not None:
-            await blobs.cut(info)
+        if info is not None and (left := await blobs.cut(info)):
+            await catalog.write(lambda tx, left=left: repair.left_over(tx, left))  # type: ignore[misc]
     return len(abandoned)
 
 

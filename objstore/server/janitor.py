@@ -166,8 +166,12 @@ class Janitor:
         if await seal_abandoned(node.catalog, node.blobs, self._lives) or self._somebody_died():
             self._unswept.update(node.pool.online())
         drives, self._unswept = self._unswept, set()
-        async with self._placing:
-            await collect_orphans(node.catalog, drives, self._lives)
+        try:
+            async with self._placing:
+                await collect_orphans(node.catalog, drives, self._lives)
+        except BaseException:
+            self._unswept |= drives
+            raise
         oldest_read = running.oldest(reads(self._runtime), self._lives)
         await reap(node.catalog, node.blobs, self._grace, oldest_read, placing=self._placing)
         async with self._placing:

@@ -85,6 +85,7 @@ class Node:
             damaged=self.reports.damaged,
             opened=lambda info: catalog.write(lambda tx: extents.enter(tx, info)),
             sealed=self.reports.sealed,
+            left=self.reports.left,
             running=Running(reads(runtime), self.instance),
             moved=lambda extent: catalog.read(lambda tx: extents.moved(tx, extent)),
         )

@@ -49,9 +49,9 @@ def reads(runtime: Path) -> Path:
 
 def hold_instance(runtime: Path, tag: bytes) -> int:
     """Take the lock that says that this instance lives; the descriptor is kept until the process ends."""
-    lock = _lock(runtime / "instances" / tag.hex())
-    assert lock is not None, "an instance tag is random"
-    return lock
+    fd = os.open(runtime / "instances" / tag.hex(), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(fd, fcntl.LOCK_EX)  # whoever asks just now whether it lives has a lock on it too, for a moment
+    return fd
 
 
 def instance_lives(runtime: Path, tag: bytes) -> bool:
@@ -59,7 +59,7 @@ def instance_lives(runtime: Path, tag: bytes) -> bool:
     path = runtime / "instances" / tag.hex()
     if not path.exists():
         return False
-    lock = _lock(path)
+    lock = _lock(path, fcntl.LOCK_SH)  # several may ask at once, and hear the same
     if lock is None:
         return True
     os.close(lock)
@@ -72,10 +72,10 @@ def dead_instances(runtime: Path) -> set[bytes]:
     return {tag for tag in tags if not instance_lives(runtime, tag)}
 
 
-def _lock(path: Path) -> int | None:
+def _lock(path: Path, kind: int = fcntl.LOCK_EX) -> int | None:
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(fd, kind | fcntl.LOCK_NB)
     except OSError:
         os.close(fd)
         return None

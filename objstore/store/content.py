@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, TypeVar
 from objstore.blobs.errors import NotPublished
 from objstore.blobs.geometry import reduced_parity
 from objstore.blobs.types import Extent, Written
-from objstore.catalog.errors import CatalogError
 from objstore.catalog.transaction import Transaction
 from objstore.sealing import DataKey, Seal, Stream
 from objstore.store import described, extents, sealed
@@ -140,7 +139,7 @@ class Content:
         """Run a transaction function that decides about bytes that are durable, whatever it decides."""
         try:
             return await self.catalog.write(fn)
-        except (CatalogError, NotPublished, asyncio.CancelledError):
+        except BaseException:
             if written is not None:
                 self._unpublished(written)
             raise

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Sequence
 import msgspec
 
 from erasure import SHARD_HEADER
-from objstore.blobs.types import Append, BlobInfo, Span
+from objstore.blobs.types import Append, BlobInfo, Left, Span
 from objstore.catalog.records import unpack
 from objstore.catalog.transaction import Transaction
 from objstore.store.extents import mark_missing
@@ -100,8 +100,7 @@ def drive_lost(tx: Transaction, drive: str, after: bytes = b"", limit: int = 100
 
 def expect(tx: Transaction, blob_id: bytes, shard: int, drive: str) -> None:
     """A shard is about to be placed on another drive. Until it is the shard's, the file there is left over."""
-    sql = "INSERT INTO leftovers (drive, blob, idx, offset, span) VALUES (?, ?, ?, 0, 0) ON CONFLICT DO NOTHING"
-    tx.run(sql, drive.encode(), blob_id, shard)
+    left_over(tx, [Left(drive, blob_id, shard)])
 
 
 def healed(tx: Transaction, blob_id: bytes, shard: int, drive: str, offsets: Collection[int]) -> bool:
@@ -330,6 +329,14 @@ def _drop_leftovers(tx: Transaction, blob_id: bytes, shard: int | None = None) -
     for index, drive in tx.all("SELECT idx, drive FROM shards WHERE blob = ? ORDER BY idx", blob_id):
         if shard is None or index == shard:
             tx.run("DELETE FROM leftovers WHERE drive = ? AND blob = ? AND idx = ?", drive, blob_id, index)
+
+
+def left_over(tx: Transaction, left: Iterable[Left]) -> None:
+    """Note what drives did not give back. A file that is a shard after all is none of it."""
+    for one in left:
+        if one.span or place(tx, one.blob, one.shard) != one.drive:
+            sql = "INSERT INTO leftovers (drive, blob, idx, offset, span) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+            tx.run(sql, one.drive.encode(), one.blob, one.shard, one.offset, one.span)
 
 
 class Leftover(msgspec.Struct, frozen=True):

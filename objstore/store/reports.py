@@ -1,5 +1,5 @@
-"""What a worker finds out by the way, brought to the queues: shards gone bad, blobs that were sealed, writes that were
-durable and could not be published.
+"""What a worker finds out by the way, brought to the queues: shards gone bad, blobs that were sealed, what drives that
+failed did not give back, writes that were durable and could not be published.
 
 Whoever tells calls plainly, in the middle of a read or a write; it is entered by one transaction soon after. What is
 lost with the process is found again: a bad shard by the next read, what a dead instance left by the jobs.
@@ -11,10 +11,10 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from objstore.blobs.types import BlobInfo, Written
+from objstore.blobs.types import BlobInfo, Left, Written
 from objstore.catalog.errors import CatalogError
 from objstore.catalog.transaction import Transaction
-from objstore.store import extents
+from objstore.store import extents, repair
 from objstore.store.extents import append_alive, mark_missing
 from objstore.store.store import now_us
 
@@ -31,13 +31,14 @@ that is left out; files that are, are collected when this process has ended."""
 
 
 class Reports:
-    """`damaged` and `sealed` are given to `Blobs`, `unpublished` to `Store`; `flush` enters what was told, and is
-    awaited at the end."""
+    """`damaged`, `sealed` and `left` are given to `Blobs`, `unpublished` to `Store`; `flush` enters what was told, and
+    is awaited at the end."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._damages: dict[tuple[bytes, int, int], str] = {}
         self._sealed: dict[bytes, BlobInfo] = {}
+        self._left: dict[Left, None] = {}
         self._unpublished: list[Written] = []
         self._task: asyncio.Task[None] | None = None
         self._refused = ""  # why the last flush could enter nothing, which is told once
@@ -54,6 +55,12 @@ class Reports:
         self._sealed[info.id] = info
         self._schedule()
 
+    def left(self, left: Left) -> None:
+        """A drive that did not answer may keep what is to be given back."""
+        if len(self._left) < MOST:
+            self._left[left] = None
+            self._schedule()
+
     def unpublished(self, written: Written) -> None:
         """The catalog did not take what publishes a write, or nobody knows whether it did."""
         if len(self._unpublished) < MOST:
@@ -65,7 +72,9 @@ class Reports:
         damages, self._damages = self._damages, {}
         sealed, self._sealed = self._sealed, {}
         unpublished, self._unpublished = self._unpublished, []
-        if not damages and not sealed and not unpublished:
+        left, self._left = self._left, {}
+        told = len(damages) + len(sealed) + len(left) + len(unpublished)
+        if not told:
             return
 
         now = now_us()
@@ -73,6 +82,7 @@ class Reports:
         def enter(tx: Transaction) -> list[tuple[bytes, int, int]]:
             for info in sealed.values():
                 extents.seal(tx, info, now)
+            repair.left_over(tx, left)
             for written in unpublished:
                 extents.discard_unpublished(tx, written, now)
             return [
@@ -86,9 +96,10 @@ class Reports:
         except CatalogError as error:
             if str(error) != self._refused:
                 self._refused = str(error)
-                _log.warning("%d reports about blobs wait: %s", len(damages) + len(sealed) + len(unpublished), error)
+                _log.warning("%d reports about blobs wait: %s", told, error)
             self._damages = damages | self._damages
             self._sealed = sealed | self._sealed
+            self._left = left | self._left
             self._unpublished = unpublished + self._unpublished
             return
         self._refused = ""

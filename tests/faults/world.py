@@ -131,6 +131,7 @@ class House:
             damaged=self.reports.damaged,
             opened=lambda info: catalog.write(lambda tx: extents.enter(tx, info)),
             sealed=self.reports.sealed,
+            left=self.reports.left,
             limit=OPEN_BLOB,
             running=Running(self.reads, self.instance),
             moved=lambda extent: catalog.read(lambda tx: extents.moved(tx, extent)),

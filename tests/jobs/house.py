@@ -49,6 +49,7 @@ class House:
             damaged=lambda *_: None,
             opened=lambda info: self.catalog.write(lambda tx: extents.enter(tx, info)),
             sealed=self.reports.sealed,
+            left=self.reports.left,
             running=Running(self.reads, tag),
             moved=lambda extent: self.catalog.read(lambda tx: extents.moved(tx, extent)),
         )

@@ -20,6 +20,7 @@ from objstore.catalog.catalog import Catalog
 from objstore.catalog.errors import Undecided
 from objstore.jobs.heal import heal, queue_lost
 from objstore.jobs.reap import LONGEST_READ, clear, horizon, reap
+from objstore.jobs.seal import seal_abandoned
 from objstore.store import repair
 from objstore.store.errors import NoSuchKey
 from objstore.store.store import Store, now_us
@@ -268,6 +269,48 @@ def test_a_large_object_of_which_nobody_knows_whether_it_is_published(tmp_path: 
         assert len(list(tmp_path.glob("drive?/shards/*/*"))) == (4 if commits else 0)
         if commits:
             assert await house.get("large") == data
+
+    play(tmp_path, scene)
+
+
+def test_a_write_that_is_given_up_while_a_drive_is_away_leaves_nothing_there(tmp_path: Path) -> None:
+    """Although the instance that made it still lives."""
+
+    async def scene(house: House) -> None:
+        writer = house.blobs.writer(2, 12 * MIB)
+        await writer.write(bytes(9 * MIB))
+        drive = house.pool.drives[1]
+        await house.away(drive)
+        await writer.abort()
+        await house.reports.flush()
+        await house.back(drive)
+        assert len(list(tmp_path.glob("drive?/shards/*/*"))) == 1
+        assert await clear(house.catalog, house.pool) == 1
+        assert not list(tmp_path.glob("drive?/shards/*/*"))
+
+    play(tmp_path, scene)
+
+
+@pytest.mark.parametrize("died", [False, True])
+def test_what_was_reserved_on_a_drive_that_is_away_when_a_blob_is_sealed_comes_back(
+    tmp_path: Path, *, died: bool
+) -> None:
+    async def scene(house: House) -> None:
+        await house.put("key", body := os.urandom(50_000))
+        info = house.info(house.blob_of("key"))
+        drive = house.pool.by_id(info.drives[1])
+        assert drive is not None
+        await house.away(drive)
+        if died:
+            await seal_abandoned(house.catalog, house.blobs, lambda _: False)
+        else:
+            await house.seal()
+        await house.back(drive)
+        used = house.used(info)
+        assert used[1] > 100 * used[0], "nobody has told it yet"
+        assert await clear(house.catalog, house.pool) == 1
+        assert house.used(info) == [used[0]] * 4
+        assert await house.get("key", Store(house.catalog, house.fresh())) == body
 
     play(tmp_path, scene)
 

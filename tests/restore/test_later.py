@@ -6,11 +6,14 @@ import asyncio
 import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from unittest import mock
 
 import pytest
 
+from objstore.blobs.ids import new_blob_id
 from objstore.blobs.records import Record, pack_record
+from objstore.blobs.types import BlobInfo
 from objstore.catalog.catalog import attach
 from objstore.catalog.startup import start
 from objstore.drives.pool import Pool
@@ -18,15 +21,18 @@ from objstore.jobs import catalog_snapshots
 from objstore.jobs.compact import rewrite
 from objstore.jobs.heal import heal
 from objstore.jobs.reap import reap
-from objstore.jobs.restore.report import Report
+from objstore.jobs.restore.reconciling import reconcile
+from objstore.jobs.restore.report import Report, Taken
 from objstore.jobs.restore.restore import Wishes, restore
 from objstore.jobs.seal import seal_abandoned
+from objstore.store import extents, repair
 from objstore.store.audit import Audit
 from objstore.store.catalog_snapshots import Schedule, ask, listed
 from objstore.store.errors import NoSuchKey
 from objstore.store.store import now_us
 from tests.jobs.house import BUCKET, House, play
 from tests.jobs.test_compact import BODIES, check, fill, moved, unpunchable
+from tests.store.fakes import MemoryCatalog
 
 SCHEDULE = Schedule(1e9, 24, 7)
 
@@ -133,6 +139,21 @@ def test_shards_that_are_missing_or_damaged_are_healed(tmp_path: Path) -> None:
     report = again(tmp_path, after)
     assert {item.key for item in report.recovered} == {"k2", "k3"}
     assert report.complete and report.shards_to_heal == 1
+
+
+def test_a_shard_that_was_being_placed_when_the_snapshot_was_taken_is_not_left_over() -> None:
+    tx = MemoryCatalog()
+    known = BlobInfo(new_blob_id(b"test"), (2, 1, 1 << 20, "isal"), ("a", "b", "c"))
+    extents.enter(tx, known)
+    repair.expect(tx, known.id, 1, "d")
+    there = ("a", "d", "c")
+    files = SimpleNamespace(
+        shards={0, 1, 2}, on=lambda shard, drive: there[shard] == drive, drive_of=lambda shard: there[shard]
+    )
+    reconcile(tx, {known.id: files}, {*"abcd"}, Report(Taken(0, 0, 0)))  # type: ignore[dict-item]
+    found = repair.blob(tx, known.id)
+    assert found is not None and found.drives == there
+    assert repair.leftovers_on(tx, "d") == []
 
 
 def test_views_of_snapshots_are_restored_too(tmp_path: Path) -> None:

@@ -74,7 +74,10 @@ def _shards(tx: Transaction, info: BlobInfo, files: BlobFiles | None, here: Coll
         elif not files.on(shard, drive):  # healed onto another drive since
             now = files.drive_of(shard)
             assert now is not None, "some drive has it"
-            tx.run("UPDATE shards SET drive = ? WHERE blob = ? AND idx = ?", now.encode(), info.id, shard)
+            place = (now.encode(), info.id, shard)
+            tx.run("UPDATE shards SET drive = ? WHERE blob = ? AND idx = ?", *place)
+            # the snapshot may have been taken when the file was about to be placed, and was no shard yet
+            tx.run("DELETE FROM leftovers WHERE drive = ? AND blob = ? AND idx = ?", *place)
     return missing
 
 

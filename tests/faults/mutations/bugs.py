@@ -253,6 +253,13 @@ BLOBS = (
         ("tests/jobs/test_reap.py",),
     ),
     Bug(
+        "what a drive that is away keeps of a write that was given up is forgotten",
+        "objstore/blobs/container.py",
+        "        for shard in sorted({*failures, *self.failed}):",
+        "        for shard in sorted({*failures, *self.failed} - {*failures}):",
+        ("tests/jobs/test_reap.py",),
+    ),
+    Bug(
         "a blob is settled as soon as it is sealed",
         "objstore/jobs/reap.py",
         "repair.settling(tx, horizon(now, grace_seconds, None))",
