@@ -1,7 +1,8 @@
 """Census: a drive that comes back is looked through before anybody relies on what it is said to hold.
 
 It may be an old copy, or have lost files while it was away; the rows of its shards do not know. Which drives are to be
-looked through, and how far that has come, are rows; until there is none, the health of the store's redundancy is red.
+looked through, and how far that has come, are rows; until all are at their end, the health of the store's redundancy is
+red. A row stays, for it counts how often the drive was begun: by that one return is told from the next.
 """
 
 from __future__ import annotations
@@ -26,18 +27,24 @@ _log = logging.getLogger(__name__)
 
 
 class Stand(msgspec.Struct, frozen=True, array_like=True):
-    """Behind which blob the walk over a drive stands, and how many times it was begun anew."""
+    """Behind which blob the walk over a drive stands, or at its end, and how many times it was begun."""
 
-    turn: int = 0
+    turn: int
     after: bytes = b""
+    ended: bool = False
 
 
-def begin(tx: Transaction, drive: str) -> None:
-    """Have a drive looked through from its beginning, however far that has come; not one on which nothing should be."""
-    if not repair.holding(tx, [drive]):
-        return
-    so_far = waiting(tx).get(drive)
-    notes.put(tx, _PREFIX + drive, Stand() if so_far is None else Stand(so_far.turn + 1))
+def begin(tx: Transaction, drive: str, known: int | None = None) -> None:
+    """Have a drive looked through from its beginning, however far that has come; not one on which nothing should be,
+    and not one that was begun more often than the `known` times."""
+    turn = begun(tx).get(drive, 0)
+    if repair.holding(tx, [drive]) and (known is None or turn <= known):
+        notes.put(tx, _PREFIX + drive, Stand(turn + 1))
+
+
+def fresh(tx: Transaction, drive: str) -> None:
+    """A drive was made just now: whoever first sees it later than something is on it need not look through it."""
+    notes.put(tx, _PREFIX + drive, Stand(begun(tx).get(drive, 0) + 1, ended=True))
 
 
 def begin_all(tx: Transaction, drives: Iterable[str]) -> None:
@@ -46,14 +53,23 @@ def begin_all(tx: Transaction, drives: Iterable[str]) -> None:
         begin(tx, drive)
 
 
+def begun(tx: Transaction) -> dict[str, int]:
+    """How often each drive was begun; 0 times where it is not named."""
+    return {drive: stand.turn for drive, stand in _stands(tx).items()}
+
+
 def waiting(tx: Transaction) -> dict[str, Stand]:
     """The drives that are being looked through, and how far that has come."""
+    return {drive: stand for drive, stand in _stands(tx).items() if not stand.ended}
+
+
+def _stands(tx: Transaction) -> dict[str, Stand]:
     return notes.below(tx, _PREFIX, Stand)
 
 
 async def look_through(catalog: Catalog, blobs: Blobs, pace: Pace = at_once) -> None:
     """Look through drives that came back. Drives that are not there wait."""
-    for drive in catalog.read(waiting):
+    for drive in catalog.read(begun):
         here = blobs.pool.by_id(drive)
         if here is None:
             await catalog.write(lambda tx, drive=drive: notes.put(tx, _PREFIX + drive, None))  # type: ignore[misc]
@@ -90,8 +106,8 @@ async def _look(catalog: Catalog, blobs: Blobs, drive: str, stand: Stand, shard:
 
 
 def _ended(tx: Transaction, drive: str, stand: Stand) -> bool:
-    """Forget a drive that was looked through, if it did not come back once more."""
+    """Note that a drive was looked through, if it did not come back once more."""
     if waiting(tx).get(drive) != stand:
         return False
-    notes.put(tx, _PREFIX + drive, None)
+    notes.put(tx, _PREFIX + drive, Stand(stand.turn, ended=True))
     return True

@@ -21,6 +21,7 @@ from objstore.drives.errors import DriveError
 from objstore.drives.format import Ballot
 from objstore.drives.pool import Pool
 from objstore.drives.state import DriveState
+from objstore.jobs import census
 from objstore.store import membership, parity
 from objstore.store.membership import Course, Stage
 from objstore.store.store import now_us
@@ -105,6 +106,7 @@ async def _join(
         slot = await pool.join(Path(course.path))
         if slot.state is DriveState.NEW:
             slot = await pool.format_new(slot, drive)
+            await catalog.write(lambda tx: census.fresh(tx, drive))
         if slot.state is DriveState.ONLINE and slot.id == drive:
             lock(slot)
         else:

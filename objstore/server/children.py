@@ -26,8 +26,8 @@ _LOOK_SECONDS = 1.0  # the most that may have passed between two looks at a chil
 @dataclass(frozen=True, slots=True)
 class Orders:
     """What a child is to be: its `role` and `number`, the runtime directory, the sockets on which it listens (workers
-    only), ids of drives that are to be looked through (jobs only); the `traffic` that all of them share; and the
-    `pulse` by which it is seen to go on."""
+    only), ids of drives that are to be looked through, with how often each was begun to be (jobs only); the `traffic`
+    that all of them share; and the `pulse` by which it is seen to go on."""
 
     role: Literal["worker", "jobs"]
     number: int
@@ -35,7 +35,7 @@ class Orders:
     runtime: Path
     traffic: Traffic
     sockets: tuple[socket.socket, ...] = ()
-    doubtful: tuple[str, ...] = ()
+    doubtful: tuple[tuple[str, int], ...] = ()
     pulse: Pulse = field(default_factory=Pulse)
 
 

@@ -119,7 +119,7 @@ class Janitor:
         came a step further: then the next one follows at once."""
         node = self._node
         before = self._steps()
-        await node.pool.probe()
+        await node.returns.probe()
         await node.reports.flush()
         await node.follow()
         if node.read_only_reason() is None:
@@ -127,14 +127,17 @@ class Janitor:
         promised = membership.joining(node.catalog)
         new = [drive for drive in node.pool.drives if drive.state is DriveState.NEW]
         for drive in [drive for drive in new if str(drive.path) not in promised]:
-            self._lock(await node.pool.format_new(drive))
+            made = await node.pool.format_new(drive)
+            self._lock(made)
+            with contextlib.suppress(CatalogError):  # then it is looked through for nothing
+                await node.catalog.write(lambda tx, made=made: census.fresh(tx, made.id or ""))  # type: ignore[misc]
         for drive in node.pool.online():
             with contextlib.suppress(DriveError):
                 await drive.keep_ballast()
         await node.catalog.maintain()
         if node.read_only_reason() is None:
             await queue_lost(node.pool, node.catalog)
-            await node.note_returned()
+            await node.returns.enter()
         return self._steps() != before
 
     def _steps(self) -> tuple[object, ...]:
@@ -326,7 +329,7 @@ async def work(orders: Orders) -> None:
     runtime = orders.runtime
     node = await open_node(orders.settings, runtime)
     hold_instance(runtime, node.instance)
-    node.doubt(orders.doubtful)
+    node.returns.doubt(orders.doubtful)
     janitor = Janitor(node, runtime, orders.settings.reap_grace, clients=Clients(orders.traffic))
     try:
         await asyncio.gather(

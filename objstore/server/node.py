@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -45,6 +45,7 @@ from objstore.server.access import AccessLog
 from objstore.server.inventory import BlobsView, DriveView, Healing, Inventory, RedundancyView, Restriping, ScrubView
 from objstore.server.recorder import Recorder
 from objstore.server.refusals import Refusals
+from objstore.server.returns import Returns
 from objstore.server.runtime import reads
 from objstore.server.settings import Settings, SettingsError
 from objstore.store import catalog_snapshots, extents, redundancy, repair, restriping
@@ -76,7 +77,6 @@ class Node:
         self.instance = new_instance()
         self._tasks: set[asyncio.Task[None]] = set()
         self._following = asyncio.Lock()
-        self._returned: set[str] = set()  # drives that are back, which the catalog does not know yet
         self.reports = Reports(catalog)
         self.blobs = Blobs(
             pool,
@@ -89,6 +89,7 @@ class Node:
             running=Running(reads(runtime), self.instance),
             moved=lambda extent: catalog.read(lambda tx: extents.moved(tx, extent)),
         )
+        self.returns = Returns(pool, catalog)
         pool.on_change(self._drive_changed)
         self.store = Store(catalog, self.blobs, classes=settings.storage_classes, unpublished=self.reports.unpublished)
         key = master.parse(settings.master_key) if settings.master_key else catalog.read(master.stored)
@@ -168,7 +169,7 @@ class Node:
         """The store at a glance."""
         with contextlib.suppress(CatalogError):
             await self.follow()  # whoever saw that a drive joined or left sees it in every answer from then on
-        await self.pool.probe()
+        await self.returns.probe()
         status = self.catalog.status()
         counters = await self.store.counters()
         pool = self.pool
@@ -218,9 +219,8 @@ class Node:
     def redundancy(self) -> RedundancyView:
         """What is below its promise now. Blocks, for as long as what is missing takes to count."""
         there = {drive.id for drive in self.pool.online() if drive.id is not None}
-        below, unverified = self.catalog.read(
-            lambda tx: (redundancy.below(tx, there), {*census.waiting(tx), *repair.holding(tx, self._returned)})
-        )
+        below, unverified = self.catalog.read(lambda tx: (redundancy.below(tx, there), {*census.waiting(tx)}))
+        unverified |= self.returns.unverified()
         status = self.catalog.status()
         problems = []
         if below.blobs:
@@ -246,16 +246,6 @@ class Node:
             return catalog
         return min(stored, catalog) if version.content else stored
 
-    def doubt(self, drives: Iterable[str]) -> None:
-        """Have these drives looked through, as if they had been away."""
-        self._returned.update(drives)
-
-    async def note_returned(self) -> None:
-        """Have drives that are back looked through."""
-        for name in list(self._returned):
-            await self.catalog.write(lambda tx, name=name: census.begin(tx, name))  # type: ignore[misc]
-            self._returned.discard(name)
-
     def restriping(self) -> Restriping | None:
         """How far restriping is; None while it does not run."""
         walk = self.catalog.read(restriping.standing)
@@ -273,11 +263,11 @@ class Node:
     async def watch(self, seconds: float) -> None:
         """Look at the drives again and again, enter what waits to be reported of blobs, and let go of damaged ones."""
         while True:
-            await self.pool.probe()
+            await self.returns.probe()
             with contextlib.suppress(CatalogError):  # it is tried again in the next round
                 if self.catalog.read(lambda tx: repair.open_and_damaged(tx, self.instance)):
                     await self._seal()
-                await self.note_returned()
+                await self.returns.enter()
             with contextlib.suppress(CatalogError):
                 await self.follow()
             await self.reports.flush()
@@ -297,10 +287,7 @@ class Node:
         self.pool.close()
 
     def _drive_changed(self, drive: Drive, old: DriveState, new: DriveState) -> None:
-        """Open blobs end with the drive that failed, so that their shards can be healed. One that was away is to be
-        looked through: who knows what became of it."""
-        if new is DriveState.ONLINE and old is not DriveState.FAULTY and drive.id is not None:
-            self._returned.add(drive.id)
+        """Open blobs end with the drive that failed, so that their shards can be healed."""
         if old is DriveState.ONLINE:
             task = asyncio.get_running_loop().create_task(self._seal())
             self._tasks.add(task)

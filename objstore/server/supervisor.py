@@ -172,12 +172,12 @@ def _lives(process: int | None) -> bool:
 
 class _Begun(NamedTuple):
     """What a start found and made: the parity, the drives that are not online with what is wrong, credentials that were
-    generated now, and the ids of drives that are to be looked through."""
+    generated now, and the ids of drives that are to be looked through, with how often each was begun to be."""
 
     parity: int
     away: dict[str, str]
     generated: tuple[str, str] | None
-    doubtful: tuple[str, ...]
+    doubtful: tuple[tuple[str, int], ...]
 
 
 def _prepare(settings: Settings, folder: Path) -> _Begun:
@@ -207,9 +207,9 @@ def _prepared(settings: Settings, folder: Path) -> _Begun:
         pool.close()
 
 
-def _doubtful(found: list[Inspection], pool: Pool, folder: Path, *, strict: bool) -> tuple[str, ...]:
+def _doubtful(found: list[Inspection], pool: Pool, folder: Path, *, strict: bool) -> tuple[tuple[str, int], ...]:
     """Have the drives looked through that cannot be believed as they are; `found` is what was there before the start.
-    Gives those for which that could not be noted, while the store is read-only."""
+    Gives those for which that could not be noted, while the store is read-only, and how often each was begun."""
     catalog = attach(pool, folder, strict=strict)
     try:
         found_so = sorted(doubts.changed(found) | doubts.strangers(pool, catalog))
@@ -218,7 +218,8 @@ def _doubtful(found: list[Inspection], pool: Pool, folder: Path, *, strict: bool
         try:
             asyncio.run(catalog.write(lambda tx: census.begin_all(tx, found_so)))
         except ReadOnly:
-            return tuple(found_so)
+            begun = catalog.read(census.begun)
+            return tuple((drive, begun.get(drive, 0)) for drive in found_so)
         return ()
     finally:
         catalog.close()

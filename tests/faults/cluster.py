@@ -68,7 +68,8 @@ def _to_be_looked_through(server: Running) -> int:
     shards = "SELECT count(*) FROM shards WHERE drive = x'{}' AND blob > x'{}'"
     try:
         walks = sql(server, "SELECT name, value FROM settings WHERE name >= 'census:' AND name < 'census;'")
-        places = [(name.removeprefix("census:").encode(), unpack(value, Stand).after) for name, value in walks]
+        stands = [(name.removeprefix("census:").encode(), unpack(value, Stand)) for name, value in walks]
+        places = [(drive, stand.after) for drive, stand in stands if not stand.ended]
         return sum(sql(server, shards.format(drive.hex(), at.hex()))[0][0] for drive, at in places)
     except (apsw.Error, StopIteration):
         return 0  # the mirror that was asked is being made
