@@ -18,6 +18,7 @@ from objstore.catalog.errors import MirrorFailed
 from objstore.catalog.mirror import FILE, Mirror
 from objstore.catalog.schema import MIGRATIONS, VERSION
 from objstore.drives.drive import Drive
+from objstore.drives.errors import DriveError
 from objstore.drives.format import sync_file
 from objstore.drives.system import SYSTEM, System
 
@@ -46,11 +47,11 @@ def build(drive: Drive, fill: Callable[[apsw.Connection], bool]) -> None:
     beside = _beside(drive)
     connection: apsw.Connection | None = None
     try:
-        connection = _open(beside, drive.system)
+        connection = _open(beside, drive)
         if fill(connection):
-            _install(connection, beside, drive.path / FILE, drive.system)
+            _install(connection, beside, drive)
             return
-    except (apsw.Error, OSError) as error:
+    except (apsw.Error, OSError, DriveError) as error:
         raise MirrorFailed(drive.id or str(drive.path), f"cannot be created: {error}") from error
     finally:
         if connection is not None:
@@ -68,7 +69,7 @@ def copy(source: Mirror, drive: Drive) -> None:
     with source.failures():
         reader = pages.connect(source.path)
     try:
-        connection = _open(beside, drive.system)
+        connection = _open(beside, drive)
         with source.failures():
             reader.execute("BEGIN")
             reader.execute("SELECT seq FROM mirror").fetchall()  # from here on it is one snapshot
@@ -80,12 +81,12 @@ def copy(source: Mirror, drive: Drive) -> None:
             if not pages.is_damage(error):
                 raise
             connection.close()
-            connection = _open(beside, drive.system)
+            connection = _open(beside, drive)
             _copy_rows(reader, connection)
         if (verdict := connection.execute("PRAGMA quick_check(1)").get) != "ok":
             raise MirrorFailed(source.id, f"is damaged: a copy of it does not pass SQLite's check: {verdict}")
-        _install(connection, beside, drive.path / FILE, drive.system)
-    except (apsw.Error, OSError) as error:
+        _install(connection, beside, drive)
+    except (apsw.Error, OSError, DriveError) as error:
         if pages.is_damage(error):
             raise MirrorFailed(source.id, f"is damaged: {error}") from error
         raise MirrorFailed(drive.id or str(drive.path), f"cannot be copied: {error}") from error
@@ -129,17 +130,20 @@ def _clear(beside: Path, system: System) -> None:
             system.unlink(f"{beside}{suffix}")
 
 
-def _open(beside: Path, system: System) -> apsw.Connection:
-    _clear(beside, system)
+def _open(beside: Path, drive: Drive) -> apsw.Connection:
+    drive.confirm()
+    _clear(beside, drive.system)
     connection = pages.create(beside)
     connection.pragma("synchronous", "off")  # nothing counts before it is synced as a whole
     return connection
 
 
-def _install(connection: apsw.Connection, beside: Path, target: Path, system: System) -> None:
+def _install(connection: apsw.Connection, beside: Path, drive: Drive) -> None:
     connection.pragma("journal_mode", "wal")
     connection.close()  # the last one to close moves the log into the file
-    sync_file(beside, system)
-    remove(target.parent, system)
-    system.rename(beside, target)
-    sync_file(target.parent, system)
+    sync_file(beside, drive.system)
+    drive.confirm()  # nothing is removed from a folder that is not this drive
+    remove(drive.path, drive.system)
+    drive.system.rename(beside, drive.path / FILE)
+    sync_file(drive.path, drive.system)
+    drive.confirm()

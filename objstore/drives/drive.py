@@ -191,8 +191,8 @@ class Drive(Health):
     def run(self, work: Callable[..., T], *arguments: Any, deadline: float | None = None) -> T:
         """Call `work` on a thread of this drive and wait, from a thread that is not an event loop's.
 
-        OSError becomes a DriveError and a missed deadline makes the drive faulty, as with shard operations; `work`
-        counts as done only if the drive is still the same afterwards. What finds no space is done again without the
+        OSError becomes a DriveError and a missed deadline makes the drive faulty, as with shard operations; `work` is
+        begun, and counts as done, only on a folder that is this drive. What finds no space is done again without the
         ballast: it is the catalog's and the ballots' way to the drive."""
         try:
             return self._run(work, *arguments, deadline=deadline)
@@ -206,7 +206,7 @@ class Drive(Health):
             raise self.refusal()
         future: concurrent.futures.Future[T] = concurrent.futures.Future()
         bound = (None, work, *arguments)
-        self._workers.submit(Call(future, None, deadline or self.deadline, self._durable, bound))
+        self._workers.submit(Call(future, None, deadline or self.deadline, self._confirmed, bound))
         return future.result()
 
     def read_ballot(self) -> Ballot | None:
@@ -333,6 +333,10 @@ class Drive(Health):
         result = self._guarded(key, work, *arguments)
         self.confirm()
         return result
+
+    def _confirmed(self, key: Key | None, work: Callable[..., T], *arguments: Any) -> T:
+        self.confirm()
+        return self._durable(key, work, *arguments)
 
     def _present(self, key: Key | None, work: Callable[..., T], *arguments: Any) -> T:
         """Nothing is removed from, or found missing on, a folder that is not this drive."""

@@ -124,6 +124,13 @@ DRIVES = (
         ("tests/drives/test_pool.py",),
     ),
     Bug(
+        "a ballot is written before it is known whose folder it is",
+        "objstore/drives/drive.py",
+        "        self.confirm()\n        return self._durable(key, work, *arguments)\n",
+        "        return self._durable(key, work, *arguments)\n",
+        ("tests/catalog/test_strangers.py",),
+    ),
+    Bug(
         "a copy of a drive is taken for the drive",
         "objstore/drives/inspection.py",
         "    if twins:\n",
