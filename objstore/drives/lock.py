@@ -1,6 +1,6 @@
-"""One server for a drive: an exclusive `flock` on DRIVE/lock, held as long as any process of that server lives.
+"""One server for a drive: a `flock` on DRIVE/lock, held as long as any process of that server lives.
 
-The supervisor takes it and hands the descriptor to its children, so a server that lost its supervisor still holds it.
+Whoever begins to use a drive takes it for himself alone, and may share it with processes of his own afterwards.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from objstore.drives.errors import DriveLocked, DriveOffline, DriveReadOnly
 from objstore.drives.format import LOCK_FILE
 
 
-def lock_drive(path: Path) -> int:
-    """Lock the drive for this server and return the descriptor to keep (and to pass on to children).
+def lock_drive(path: Path, *, shared: bool = False) -> int:
+    """Lock the drive for this server and return the descriptor to keep (and to pass on to children). `shared`: with
+    other processes of the same supervisor, which is this one's parent.
 
     Raises DriveLocked naming the other server's process, DriveOffline when the folder is not there, DriveReadOnly
     when it has no lock file yet and takes none.
     """
     fd = _open(path)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError as error:
         written = os.pread(fd, 32, 0).decode("ascii", "replace").strip()
         os.close(fd)
@@ -31,10 +32,18 @@ def lock_drive(path: Path) -> int:
         raise DriveLocked(str(path), f"is in use by another server ({who}); stop it first", holder) from error
     try:
         os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        os.pwrite(fd, f"{os.getppid() if shared else os.getpid()}\n".encode(), 0)
     except OSError:
         pass  # the name of the holder is a courtesy: a full drive is locked all the same
     return fd
+
+
+def share(fd: int) -> None:
+    """Share a lock with other processes of this server from now on. Raises DriveLocked: another server came between."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        raise DriveLocked("", "was taken by another server just now") from error
 
 
 def _open(path: Path) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -15,7 +14,6 @@ from objstore.blobs.errors import BlobError
 from objstore.catalog.errors import CatalogError, NoMirror, ReadOnly
 from objstore.drives.drive import Drive
 from objstore.drives.errors import DriveError
-from objstore.drives.lock import lock_drive
 from objstore.drives.state import DriveState
 from objstore.iam import service_access
 from objstore.jobs import (
@@ -68,7 +66,6 @@ class Janitor:
         self._node = node
         self._runtime = runtime
         self._grace = grace
-        self._locks: dict[Path, int] = {}
         self._waited = 0
         # a start, or what made a snapshot fail, has other things to do first than what can wait a minute
         self._quiet_until = time.monotonic() + min(_SNAPSHOT_REST, node.settings.catalog_snapshots.interval)
@@ -92,8 +89,6 @@ class Janitor:
         self._dead: set[bytes] = set()
         self._unswept: set[Drive] = set(node.pool.online())
         node.pool.on_change(self._drive_changed)
-        for drive in node.pool.online():
-            self._lock(drive)
 
     def _lives(self, instance: bytes) -> bool:
         return instance_lives(self._runtime, instance)
@@ -101,18 +96,6 @@ class Janitor:
     def _drive_changed(self, drive: Drive, _: DriveState, new: DriveState) -> None:
         if new is DriveState.ONLINE:
             self._unswept.add(drive)
-        if new is DriveState.REMOVED and (lock := self._locks.pop(drive.path, None)) is not None:
-            os.close(lock)
-
-    def _lock(self, drive: Drive) -> None:
-        """Lock a drive that came after the start; those that were there then are locked by the supervisor."""
-        try:
-            fd = lock_drive(drive.path)
-        except DriveError:
-            return
-        if (old := self._locks.pop(drive.path, None)) is not None:
-            os.close(old)
-        self._locks[drive.path] = fd
 
     async def watch(self) -> bool:
         """Drives: take in new ones. Catalog: recruit mirrors, move logs. Queue what lost drives held. Whether a drive
@@ -123,12 +106,12 @@ class Janitor:
         await node.reports.flush()
         await node.follow()
         if node.read_only_reason() is None:
-            await membership.carry_out(node.pool, node.catalog, self._lock, node.settings.parity)
+            await membership.carry_out(node.pool, node.catalog, node.holds.hold, node.settings.parity)
         promised = membership.joining(node.catalog)
         new = [drive for drive in node.pool.drives if drive.state is DriveState.NEW]
         for drive in [drive for drive in new if str(drive.path) not in promised]:
             made = await node.pool.format_new(drive)
-            self._lock(made)
+            node.holds.hold(made)
             with contextlib.suppress(CatalogError):  # then it is looked through for nothing
                 await node.catalog.write(lambda tx, made=made: census.fresh(tx, made.id or ""))  # type: ignore[misc]
         for drive in node.pool.online():

@@ -42,6 +42,7 @@ from objstore.s3.website.hosts import Hosts
 from objstore.s3.website.site import Site
 from objstore.server import credentials, engines, metrics
 from objstore.server.access import AccessLog
+from objstore.server.holds import Holds
 from objstore.server.inventory import BlobsView, DriveView, Healing, Inventory, RedundancyView, Restriping, ScrubView
 from objstore.server.recorder import Recorder
 from objstore.server.refusals import Refusals
@@ -75,6 +76,7 @@ class Node:
         self.catalog = catalog
         self.runtime = runtime
         self.instance = new_instance()
+        self.holds = Holds(pool)
         self._tasks: set[asyncio.Task[None]] = set()
         self._following = asyncio.Lock()
         self.reports = Reports(catalog)
@@ -285,6 +287,7 @@ class Node:
             await self._vault.close()
         await asyncio.to_thread(self.catalog.close)
         self.pool.close()
+        self.holds.close()
 
     def _drive_changed(self, drive: Drive, old: DriveState, new: DriveState) -> None:
         """Open blobs end with the drive that failed, so that their shards can be healed."""

@@ -1,7 +1,8 @@
 """The supervisor: has the drives and the catalog made ready, starts the other processes, and keeps them running.
 
-It serves nothing itself. It holds the locks of the drives, which its children inherit, so that a second server on the
-same drives is refused for as long as any process of this one lives. It opens nothing else, so that it can fork.
+It serves nothing itself. It holds the locks of the drives, which its children inherit (see `holds`), so that a second
+server on the same drives is refused for as long as any process of this one lives. It opens nothing else, so that it can
+fork.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from objstore.catalog.startup import start
 from objstore.drives.drive import Drive
 from objstore.drives.errors import DriveError, DriveLocked, DriveReadOnly
 from objstore.drives.inspection import Inspection, inspect
-from objstore.drives.lock import lock_drive
+from objstore.drives.lock import lock_drive, share
 from objstore.drives.pool import Pool, format_new_drives
 from objstore.drives.state import DriveState
 from objstore.jobs import census, doubts
@@ -59,11 +60,13 @@ def run(settings: Settings) -> int:
         lifeline = stack.enter_context(contextlib.closing(Lifeline()))
         with Apart(lifeline, lambda: _look(settings)) as looking:
             settings = looking.answer()
-        for fd in _lock_drives(settings):
+        locks = _lock_drives(settings)
+        for fd in locks:
             stack.callback(os.close, fd)
         with Apart(lifeline, lambda: _prepare(settings, folder)) as preparing:
             become = _load(folder)
             begun = preparing.answer()
+        _share(locks)
         sockets = [tuple(stack.enter_context(one) for one in each) for each in listen(settings)]
         traffic = Traffic(len(sockets))
         everyone = [
@@ -155,6 +158,15 @@ def _lock_drives(settings: Settings) -> list[int]:
             except DriveError as error:
                 raise SettingsError(str(error)) from None
     return locks
+
+
+def _share(locks: Iterable[int]) -> None:
+    """Let children hold the drives too. Raises SettingsError."""
+    try:
+        for fd in locks:
+            share(fd)
+    except DriveError as error:
+        raise SettingsError(str(error)) from None
 
 
 def _lives(process: int | None) -> bool:

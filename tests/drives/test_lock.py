@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from objstore.drives.errors import DriveLocked, DriveOffline
-from objstore.drives.lock import lock_drive
+from objstore.drives.lock import lock_drive, share
 
 
 def test_a_second_server_is_refused_and_told_who_has_it(tmp_path: Path) -> None:
@@ -30,6 +30,19 @@ def test_the_lock_lives_as_long_as_any_process_of_the_server(tmp_path: Path) -> 
             lock_drive(tmp_path)
     finally:
         child.communicate(b"\n")
+    os.close(lock_drive(tmp_path))
+
+
+def test_processes_of_one_server_share_it_and_another_server_waits_for_the_last(tmp_path: Path) -> None:
+    fd = lock_drive(tmp_path)
+    with pytest.raises(DriveLocked):
+        lock_drive(tmp_path, shared=True)
+    share(fd)
+    others = [lock_drive(tmp_path, shared=True) for _ in range(2)]
+    for one in (fd, *others):
+        with pytest.raises(DriveLocked, match=str(os.getppid())):
+            lock_drive(tmp_path)
+        os.close(one)
     os.close(lock_drive(tmp_path))
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
+from objstore.drives.errors import DriveLocked
+from objstore.drives.lock import lock_drive
 from tests.faults.cluster import (
     BUCKET,
     CLI_ENVIRONMENT,
@@ -80,6 +83,9 @@ def test_two_may_be_gone_at_a_start(tmp_path: Path) -> None:
                 away[number].rename(server.drives[number])
         server.wait()
         server.client().put_object(Bucket=BUCKET, Key="writable-again", Body=b"x" * 20_000)
+        for drive in server.drives:
+            with pytest.raises(DriveLocked):
+                os.close(lock_drive(drive))
 
 
 def test_what_was_written_without_a_drive_is_there_without_two_others(tmp_path: Path) -> None:

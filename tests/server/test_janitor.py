@@ -11,10 +11,14 @@ from pathlib import Path
 from typing import Any, Literal
 from unittest import mock
 
+import pytest
+
 from objstore.blobs import Blobs
 from objstore.blobs.types import Append, BlobInfo, Written
 from objstore.catalog import upkeep
 from objstore.drives.drive import Drive
+from objstore.drives.errors import DriveLocked
+from objstore.drives.lock import lock_drive
 from objstore.drives.state import DriveState
 from objstore.jobs import restripe
 from objstore.jobs.pace import Budget, Pace
@@ -289,5 +293,22 @@ def test_what_is_restriped_and_not_yet_recorded_is_no_orphan(tmp_path: Path) -> 
         beside.whole(tmp_path, moved[0][0])
         reading = jobs.store.read(jobs.store.current(BUCKET, "object"))
         assert b"".join([bytes(piece) async for piece in reading]) == data
+
+    play(tmp_path, scene)
+
+
+def test_a_drive_that_came_later_is_kept_from_other_servers_by_whichever_process_lives(tmp_path: Path) -> None:
+    async def scene(worker: Node, janitor: Janitor) -> None:
+        path = worker.pool.drives[3].path
+        shutil.rmtree(path)
+        path.mkdir()
+        await janitor.watch()
+        await worker.returns.probe()
+        await asyncio.sleep(0)
+        for node in (janitor._node, worker):
+            with pytest.raises(DriveLocked):
+                lock_drive(path)
+            node.holds.close()
+        os.close(lock_drive(path))
 
     play(tmp_path, scene)

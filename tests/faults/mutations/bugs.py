@@ -131,6 +131,13 @@ DRIVES = (
         ("tests/catalog/test_strangers.py",),
     ),
     Bug(
+        "a drive that came later is kept from other servers by nobody",
+        "objstore/server/holds.py",
+        "        if new is DriveState.ONLINE:\n            self.hold(drive)\n",
+        "        if new is DriveState.ONLINE:\n            pass\n",
+        ("tests/server/test_janitor.py",),
+    ),
+    Bug(
         "a copy of a drive is taken for the drive",
         "objstore/drives/inspection.py",
         "    if twins:\n",
