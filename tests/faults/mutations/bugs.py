@@ -543,6 +543,27 @@ CATALOG = (
         ("tests/faults/test_wrong_drives.py::test_a_drive_with_the_shards_of_another_is_looked_through",),
     ),
     Bug(
+        "an old copy of a drive that was in use is believed at a start",
+        "objstore/jobs/doubts.py",
+        "return file.read(len(MAGIC)) == MAGIC",
+        "return True",
+        ("tests/faults/test_told.py::test_an_old_copy_of_a_drive_that_was_in_use_is_looked_through_at_a_start",),
+    ),
+    Bug(
+        "a copy that takes a drive's place is taken for the drive",
+        "objstore/drives/health.py",
+        "if known is not None and identity[:2] != known[:2]:",
+        "if False:",
+        ("tests/drives/test_pool.py",),
+    ),
+    Bug(
+        "files that other processes removed stay open",
+        "objstore/drives/shardfiles.py",
+        "        if time.monotonic() < self._sweep_due:\n",
+        "        if True:\n",
+        ("tests/drives/test_shards.py",),
+    ),
+    Bug(
         "an old copy of a drive is believed at a start",
         "objstore/jobs/doubts.py",
         "one.ballot.epoch < latest.epoch",
