@@ -349,7 +349,7 @@ CATALOG = (
     Bug(
         "a copy of a mirror gets its name before it is synced",
         "objstore/catalog/copying.py",
-        "    sync_file(beside, system)\n",
+        "    sync_file(beside, drive.system)\n",
         "",
         (STARTED, LOST),
     ),
