@@ -10,7 +10,7 @@ from erasure import SHARD_HEADER, Buffer
 from objstore.blobs import reading, rebuild
 from objstore.blobs.directory import Directory
 from objstore.blobs.ids import INSTANCE_BYTES
-from objstore.blobs.packing import LIMIT, PREALLOCATE, Packer
+from objstore.blobs.packing import LIMIT, Packer
 from objstore.blobs.rebuild import Pace, Problem, at_once
 from objstore.blobs.running import Running
 from objstore.blobs.shards import Damaged, Shards
@@ -147,12 +147,10 @@ class Blobs:
         self.directory.forget(info.id)
         return failed
 
-    async def cut(self, info: BlobInfo) -> list[Left]:
-        """Cut the shard files of a blob to its length: what was preallocated by an instance that died goes back. What
-        drives that fail keep of that."""
-        failed = await self._everywhere(info, lambda drive, shard: drive.finish(info.id, shard, info.length))
-        span = PREALLOCATE - info.length
-        return [Left(info.drives[shard], info.id, shard, info.length, span) for shard in failed if span > 0]
+    async def cut(self, info: BlobInfo) -> dict[int, str]:
+        """Cut the shard files of a blob to its length: what was `reserved` by an instance that died goes back. Shards
+        where that failed, with the reason."""
+        return await self._everywhere(info, lambda drive, shard: drive.finish(info.id, shard, info.length))
 
     async def _everywhere(self, info: BlobInfo, call: Callable[[Drive, int], Awaitable[object]]) -> dict[int, str]:
         """Call for every shard at once; a shard file that is not there has nothing to be done."""

@@ -75,13 +75,14 @@ class WriteQuorumLost(BlobError):
 
 
 class NotPublished(BlobError):
-    """A write was durable, and waited for so long to be published that its blob has been settled without it."""
+    """A write was durable, and waited for so long to be published that its blob has been settled, or its shards made
+    anew, without it."""
 
     code = _UNAVAILABLE
     message = "It took too long to publish what was stored. Please try again."
 
     def __init__(self, blob: bytes) -> None:
-        super().__init__(f"blob {blob.hex()} was settled before this write to it was published")
+        super().__init__(f"blob {blob.hex()} was settled, or healed, before this write to it was published")
         self.blob = blob
 
 

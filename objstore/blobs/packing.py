@@ -29,6 +29,12 @@ _RECHECK = 1.0
 T = TypeVar("T")
 
 
+def reserved(info: BlobInfo) -> list[Left]:
+    """What the shard files of a blob that is closed have of room that nobody used, until they are cut."""
+    span = PREALLOCATE - info.length
+    return [Left(drive, info.id, shard, info.length, span) for shard, drive in enumerate(info.drives) if span > 0]
+
+
 class Packer:
     """Appends of one parity. `opened` is awaited before the first append to a blob, and enters it where others find it;
     `changed` is told of one as it opens and is sealed, `left` of what drives that fail keep."""
@@ -154,11 +160,12 @@ class Packer:
             self._spawn(self._close(open_blob))
 
     async def _close(self, open_blob: OpenBlob) -> None:
-        uncut, blob = await open_blob.close(), open_blob.blob
-        if blob.length < PREALLOCATE:
-            for shard in uncut:
-                self._left(Left(blob.drive_ids[shard], blob.id, shard, blob.length, PREALLOCATE - blob.length))
-        self._changed(blob.info(sealed=True))
+        uncut = await open_blob.close()
+        info = open_blob.blob.info(sealed=True)
+        for left in reserved(info):
+            if left.shard in uncut:
+                self._left(left)
+        self._changed(info)
 
     async def _undo(
         self, open_blob: OpenBlob, offset: int, span: int, done: "asyncio.Future[dict[int, DriveError]] | None"

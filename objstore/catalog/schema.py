@@ -7,7 +7,8 @@ a mirror has had. A release adds to the end of MIGRATIONS and never edits what w
 `versions` holds noncurrent versions and delete markers. `ord` grows with every version of a key. Ids of `buckets` are
 never given twice (AUTOINCREMENT). Rows of `payloads` are added and deleted, never changed: the redo log counts on it.
 `moved` says where an append is now that records name by the place at which it was written.
-`blobs.settling` is when a blob was sealed of which something may still be published, in microseconds since 1970.
+`blobs.settling` is when a blob was sealed of which something may still be published, in microseconds since 1970. A
+shard that was `remade` has only what was published by then.
 `blob_counts` says how many blobs with a row of `extents` there are of each parity, so that nobody has to count them.
 `leftovers` are what a drive that was away still holds of garbage: a range of a shard file, all of it where span is 0.
 `mirror` and `redo` belong to the engine: where this mirror stands, and its latest transactions as packed statements.
@@ -73,7 +74,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE blob_counts (parity INTEGER PRIMARY KEY, blobs INTEGER NOT NULL) STRICT",
         """CREATE TABLE shards (
             blob BLOB NOT NULL, idx INTEGER NOT NULL, drive BLOB NOT NULL, missing INTEGER,
-            PRIMARY KEY (blob, idx)
+            remade INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (blob, idx)
         ) STRICT, WITHOUT ROWID""",
         "CREATE INDEX shards_drive ON shards (drive)",
         "CREATE INDEX shards_missing ON shards (blob, idx) WHERE missing IS NOT NULL",

@@ -12,7 +12,10 @@ from collections.abc import Callable, Collection
 
 from objstore.blobs import Blobs
 from objstore.blobs.ids import instance_of
+from objstore.blobs.packing import reserved
+from objstore.blobs.types import BlobInfo
 from objstore.catalog.catalog import Catalog
+from objstore.catalog.transaction import Transaction
 from objstore.drives.drive import Drive
 from objstore.drives.errors import DriveError
 from objstore.store import repair
@@ -28,10 +31,24 @@ async def seal_abandoned(catalog: Catalog, blobs: Blobs, lives: Lives) -> int:
     open_ids = catalog.read(lambda tx: repair.open_blobs(tx))
     abandoned = [blob for blob in open_ids if not lives(instance_of(blob))]
     for blob in abandoned:
-        info = await catalog.write(lambda tx, blob=blob: repair.seal(tx, blob, now_us()))  # type: ignore[misc]
-        if info is not None and (left := await blobs.cut(info)):
-            await catalog.write(lambda tx, left=left: repair.left_over(tx, left))  # type: ignore[misc]
+        await _seal(catalog, blobs, blob)
     return len(abandoned)
+
+
+async def _seal(catalog: Catalog, blobs: Blobs, blob: bytes) -> None:
+    """What was reserved is left over, until it is known to be given back."""
+    now = now_us()
+
+    def seal(tx: Transaction) -> BlobInfo | None:
+        if (info := repair.seal(tx, blob, now)) is not None:
+            repair.left_over(tx, reserved(info))
+        return info
+
+    info = await catalog.write(seal)
+    if info is not None:
+        failed = await blobs.cut(info)
+        cut = [left for left in reserved(info) if left.shard not in failed]
+        await catalog.write(lambda tx: repair.given_back(tx, cut))
 
 
 async def collect_orphans(catalog: Catalog, drives: Collection[Drive], lives: Lives) -> int:

@@ -23,7 +23,7 @@ from collections.abc import Collection, Sequence
 from objstore.blobs.errors import NotPublished
 from objstore.blobs.ids import instance_of
 from objstore.blobs.types import BlobInfo, Extent, Written
-from objstore.catalog.records import pack
+from objstore.catalog.records import pack, unpack
 from objstore.catalog.transaction import Transaction
 from objstore.store.membership import Stage, courses
 
@@ -31,11 +31,13 @@ from objstore.store.membership import Stage, courses
 def record(tx: Transaction, written: Written) -> None:
     """Enter what a write left: one reference to each of its appends, its blobs, and what is missing on their drives.
 
-    Raises NotPublished, where a blob has been settled."""
+    Raises NotPublished where a blob has been settled, or too few of its shards have an append still."""
     if (late := settled_without(tx, written)) is not None:
         raise late
     for info in written.blobs:
         _note(tx, info)
+    for extent in written.extents:
+        _require_shards(tx, extent)
     spans = {(span.blob, span.offset): span.span for span in written.spans}
     for extent in written.extents:
         if not _alive(tx, extent.blob):
@@ -116,6 +118,21 @@ def _note(tx: Transaction, info: BlobInfo) -> None:
     if info.sealed:
         enter(tx, info)
     _lacks(tx, info)
+
+
+def _require_shards(tx: Transaction, extent: Extent) -> None:
+    """Note which shards lack an append that is published after its blob was sealed, for they were made anew without it.
+    Raises NotPublished where too few have it."""
+    row = tx.one("SELECT record FROM blobs WHERE id = ? AND settling IS NOT NULL", extent.blob)
+    if row is None:
+        return
+    remade = tx.all("SELECT idx FROM shards WHERE blob = ? AND remade = 1 ORDER BY idx", extent.blob)
+    for (index,) in remade:
+        mark_missing(tx, extent.blob, index, extent.offset)
+    sql = "SELECT count(*) FROM shards WHERE blob = ? AND (missing IS NULL OR missing > ?)"
+    have = tx.one(sql, extent.blob, extent.offset)
+    if remade and have is not None and have[0] < unpack(row[0], BlobInfo).layout.data:
+        raise NotPublished(extent.blob)
 
 
 def _lacks(tx: Transaction, info: BlobInfo) -> None:

@@ -106,11 +106,13 @@ def expect(tx: Transaction, blob_id: bytes, shard: int, drive: str) -> None:
 def healed(tx: Transaction, blob_id: bytes, shard: int, drive: str, offsets: Collection[int]) -> bool:
     """A shard is whole on `drive`, made of the appends at `offsets`; False, and it stays queued, if it has others."""
     if any(append.offset not in offsets for append in appends(tx, blob_id)):
+        mark_missing(tx, blob_id, shard)  # it may have had them before
         return False
     _drop_leftovers(tx, blob_id, shard)  # a shard that is made anew has only what is alive
     tx.run("DELETE FROM leftovers WHERE drive = ? AND blob = ? AND idx = ?", drive.encode(), blob_id, shard)
     changed = tx.run(
-        "UPDATE shards SET drive = ?, missing = NULL WHERE blob = ? AND idx = ?", drive.encode(), blob_id, shard
+        "UPDATE shards SET drive = ?, missing = NULL, remade = 1 WHERE blob = ? AND idx = ?",
+        *(drive.encode(), blob_id, shard),
     )
     return changed > 0
 
@@ -131,7 +133,7 @@ def relocated(tx: Transaction, info: BlobInfo, shard: int, drive: str, offsets: 
         info.id,
         shard,
     )
-    sql = "UPDATE shards SET drive = ?, missing = NULL WHERE blob = ? AND idx = ?"
+    sql = "UPDATE shards SET drive = ?, missing = NULL, remade = 1 WHERE blob = ? AND idx = ?"
     return tx.run(sql, drive.encode(), info.id, shard) > 0
 
 
@@ -339,6 +341,15 @@ def left_over(tx: Transaction, left: Iterable[Left]) -> None:
             tx.run(sql, one.drive.encode(), one.blob, one.shard, one.offset, one.span)
 
 
+def given_back(tx: Transaction, left: Iterable[Left]) -> None:
+    """Forget what was left over."""
+    for one in left:
+        tx.run(
+            "DELETE FROM leftovers WHERE drive = ? AND blob = ? AND idx = ? AND offset = ?",
+            *(one.drive.encode(), one.blob, one.shard, one.offset),
+        )
+
+
 class Leftover(msgspec.Struct, frozen=True):
     """What a drive still holds of a shard: ranges (offset, span) that are garbage, or, without any, the whole file."""
 
@@ -361,14 +372,7 @@ def leftovers_on(tx: Transaction, drive: str, limit: int = 1000) -> list[Leftove
 
 def cleared(tx: Transaction, drive: str, left: Leftover) -> None:
     """Forget a leftover that is given back."""
-    for offset in [offset for offset, _ in left.ranges] or [0]:
-        tx.run(
-            "DELETE FROM leftovers WHERE drive = ? AND blob = ? AND idx = ? AND offset = ?",
-            drive.encode(),
-            left.blob,
-            left.shard,
-            offset,
-        )
+    given_back(tx, [Left(drive, left.blob, left.shard, *part) for part in left.ranges or [(0, 0)]])
 
 
 def forget_leftovers(tx: Transaction, drive: str) -> None:

@@ -23,6 +23,7 @@ from objstore.jobs.reap import LONGEST_READ, clear, horizon, reap
 from objstore.jobs.seal import seal_abandoned
 from objstore.store import repair
 from objstore.store.errors import NoSuchKey
+from objstore.store.extents import mark_missing
 from objstore.store.store import Store, now_us
 from tests.jobs.house import BUCKET, NEW, House, play
 from tests.store.fakes import source
@@ -169,8 +170,10 @@ class Held:
         return getattr(self._catalog, name)
 
 
-async def put_late(house: House) -> tuple[Held, asyncio.Task[Any], str]:
-    """An object in the open blob of another one, which is deleted: durable, and about to be published."""
+async def put_late(house: House, *others: str) -> tuple[Held, asyncio.Task[Any], str]:
+    """An object in a sealed blob of others, one of which is deleted: durable, and about to be published."""
+    for key in others:
+        await house.put(key, os.urandom(50_000))
     await house.put("deleted", os.urandom(600_000))
     blob = house.blob_of("deleted")
     held = Held(house.catalog)
@@ -202,6 +205,24 @@ def test_a_blob_stays_while_what_was_appended_to_it_is_about_to_be_published(
         held.go.set()
         await putting
         assert await house.get("late", Store(house.catalog, house.fresh())) == b"late" * 100_000
+
+    play(tmp_path, scene)
+
+
+def test_what_is_published_after_a_shard_was_healed_is_healed_there_too(tmp_path: Path) -> None:
+    async def scene(house: House) -> None:
+        held, putting, _ = await put_late(house, "stays")
+        blob = house.blob_of("stays")
+        house.file(house.info(blob), 1).unlink()
+        await house.catalog.write(lambda tx: mark_missing(tx, blob, 1))
+        assert (await heal(house.pool, house.catalog, house.blobs)).whole == 1
+        held.go.set()
+        await putting
+        late = house.store.current(BUCKET, "late").extents[0]
+        assert house.info(blob).missing == {1: late.offset}
+        assert (await heal(house.pool, house.catalog, house.blobs)).whole == 1
+        appends = house.catalog.read(lambda tx: repair.appends(tx, blob))
+        assert len(appends) == 2 and not await house.blobs.verify_shard(house.info(blob), 1, appends)
 
     play(tmp_path, scene)
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from erasure import SHARD_HEADER
+from objstore.blobs import Blobs
 from objstore.blobs.ids import new_instance
 from objstore.catalog import engine
 from objstore.catalog.members import Members
 from objstore.catalog.mirror import Mirror
 from objstore.catalog.redo import Step
+from objstore.jobs.reap import clear
 from objstore.jobs.seal import collect_orphans, seal_abandoned
 from objstore.store import repair
 from objstore.store.store import Store
@@ -72,6 +76,19 @@ def test_open_blobs_of_the_dead_are_sealed_and_what_they_reserved_comes_back(tmp
         assert not house.info(house.blob_of("alive")).sealed
         assert await house.get("key") == body
         assert house.catalog.read(repair.open_blobs) == [house.blob_of("alive")]
+
+    play(tmp_path, scene)
+
+
+def test_what_the_dead_reserved_comes_back_though_whoever_seals_dies_too(tmp_path: Path) -> None:
+    async def scene(house: House) -> None:
+        await house.put("key", os.urandom(50_000))
+        info = house.info(house.blob_of("key"))
+        with mock.patch.object(Blobs, "cut", side_effect=asyncio.CancelledError), pytest.raises(asyncio.CancelledError):
+            await seal_abandoned(house.catalog, house.blobs, lambda _: False)
+        before = house.used(info)
+        assert await clear(house.catalog, house.pool) == 4
+        assert all(now < then / 10 for now, then in zip(house.used(info), before, strict=True))
 
     play(tmp_path, scene)
 

@@ -122,6 +122,34 @@ def test_what_was_not_published_when_its_blob_is_settled_is_garbage_and_stays_so
     assert repair.blob(tx, BLOB) is None and repair.garbage_due(tx, 100) == {}
 
 
+def test_a_shard_that_was_made_anew_lacks_what_is_published_later() -> None:
+    tx = MemoryCatalog()
+    extents.enter(tx, info(sealed=False))
+    early, late = (written(offset, info(sealed=False)) for offset in (4096, 8192))
+    extents.record(tx, early)
+    extents.seal(tx, info(s1=12_288), 7)
+    assert repair.healed(tx, BLOB, 1, "b", [4096])
+    extents.record(tx, late)
+    found = repair.blob(tx, BLOB)
+    assert found is not None and found.missing == {1: 8192}
+    extents.mark_missing(tx, BLOB, 1, 12_288)
+    assert not repair.healed(tx, BLOB, 1, "b", [4096])
+    found = repair.blob(tx, BLOB)
+    assert found is not None and found.missing == {1: 0}, "the file is another one already"
+
+
+def test_what_too_few_shards_have_by_now_is_not_published() -> None:
+    tx = MemoryCatalog()
+    extents.enter(tx, info(sealed=False))
+    early, late = (written(offset, info(sealed=False)) for offset in (4096, 8192))
+    extents.record(tx, early)
+    extents.seal(tx, info(), 7)
+    for shard, drive in enumerate("de"):
+        assert repair.relocated(tx, repair.blob(tx, BLOB) or info(), shard, drive, [4096])
+    with pytest.raises(NotPublished):
+        extents.record(tx, late)
+
+
 def test_a_blob_of_which_nothing_was_published_is_left_over_when_it_is_settled() -> None:
     tx = MemoryCatalog()
     extents.enter(tx, info(sealed=False))

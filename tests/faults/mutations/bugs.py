@@ -274,6 +274,13 @@ BLOBS = (
         ("tests/jobs/test_reap.py",),
     ),
     Bug(
+        "a shard that was healed is taken to have what is published later",
+        "objstore/store/repair.py",
+        'UPDATE shards SET drive = ?, missing = NULL, remade = 1 WHERE blob = ? AND idx = ?",\n        *(drive',
+        'UPDATE shards SET drive = ?, missing = NULL, remade = 0 WHERE blob = ? AND idx = ?",\n        *(drive',
+        ("tests/jobs/test_reap.py",),
+    ),
+    Bug(
         "a blob is settled as soon as it is sealed",
         "objstore/jobs/reap.py",
         "repair.settling(tx, horizon(now, grace_seconds, None))",
@@ -318,8 +325,8 @@ BLOBS = (
     Bug(
         "a heal counts though bytes were appended meanwhile",
         "objstore/store/repair.py",
-        "    if any(append.offset not in offsets for append in appends(tx, blob_id)):\n        return False\n",
-        "",
+        "    if any(append.offset not in offsets for append in appends(tx, blob_id)):\n",
+        "    if not offsets:\n",
         ("tests/store/test_repair.py",),
     ),
 )
