@@ -129,7 +129,7 @@ def _require_shards(tx: Transaction, extent: Extent) -> None:
     remade = tx.all("SELECT idx FROM shards WHERE blob = ? AND remade = 1 ORDER BY idx", extent.blob)
     for (index,) in remade:
         mark_missing(tx, extent.blob, index, extent.offset)
-    sql = "SELECT count(*) FROM shards WHERE blob = ? AND (missing IS NULL OR missing > ?)"
+    sql = "SELECT count(*) FROM shards WHERE blob = ? AND coalesce(missing > ?, 1)"
     have = tx.one(sql, extent.blob, extent.offset)
     if remade and have is not None and have[0] < unpack(row[0], BlobInfo).layout.data:
         raise NotPublished(extent.blob)
