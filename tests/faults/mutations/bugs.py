@@ -529,6 +529,27 @@ CATALOG = (
         ("tests/catalog/test_records.py",),
     ),
     Bug(
+        "whether several refer to bytes of lower parity is decided before they are copied",
+        "objstore/store/extents.py",
+        "row is None or (alone and row[0] > 1)",
+        "row is None",
+        ("tests/jobs/test_restripe.py",),
+    ),
+    Bug(
+        "a snapshot of the catalog that is written anew is packed, where a restore does not look",
+        "objstore/jobs/compact.py",
+        "alone=catalog_snapshots.is_snapshot(record)",
+        "alone=False",
+        ("tests/restore/test_later.py",),
+    ),
+    Bug(
+        "a return is taken for one that was looked through before it was seen away",
+        "objstore/jobs/census.py",
+        "turn <= known",
+        "turn == 0",
+        ("tests/server/test_returns.py",),
+    ),
+    Bug(
         "a ballot is in force with one drive less than the quorum",
         "objstore/catalog/ballots.py",
         ">= write_quorum(len(one.drives), one.parity)",
