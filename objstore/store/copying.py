@@ -94,7 +94,7 @@ async def _shared(
         checksum = sealed.hidden(seal.key, checksum)
 
     def draft(version: Version) -> Version | None:
-        if (version.ord, version.version_id) != (seen.ord, seen.version_id):
+        if _identity(version) != _identity(seen):
             return None
         assert (version.encryption is None) == (seal is None), "shared bytes stay under the key that sealed them"
         return _with_checksum(objects.drafted_copy(version, change(version), stamp, seal), checksum)
@@ -148,6 +148,11 @@ def _etag_of_copy(version: Version, seal: Seal | None, taken: str) -> str:
         return f"{taken}-{len(version.parts)}" if version.parts else taken
     uncovered = version.encryption is not None and version.encryption.opaque and not version.parts
     return taken if uncovered else version.etag
+
+
+def _identity(version: Version) -> object:
+    """What a copy that shares bytes depends on: which version it is, and the geometry of its bytes."""
+    return version.ord, version.version_id, version.storage_class
 
 
 def _with_checksum(draft: Version, checksum: Checksum | None) -> Version:

@@ -19,7 +19,15 @@ from objstore.drives.pool import Pool, format_new_drives
 from objstore.store import extents, repair
 from objstore.store.errors import IncompleteBody, NoSuchKey, PreconditionFailed
 from objstore.store.store import Store
-from objstore.store.types import CompletedPart, NewObject, NewUpload, ObjectName, Preconditions
+from objstore.store.types import (
+    CompletedPart,
+    CopyKeys,
+    NewObject,
+    NewUpload,
+    ObjectName,
+    Preconditions,
+    Version,
+)
 from tests.store.fakes import OWNER, md5, source
 
 MIB = 1 << 20
@@ -145,5 +153,28 @@ def test_what_a_put_refuses_leaves_nothing_but_garbage(with_store: Any) -> None:
         assert catalog.read(lambda tx: tx.one("SELECT count(*) FROM garbage")) == (1,)
         with pytest.raises(NoSuchKey):
             store.current("b", "other")
+
+    with_store(body)
+
+
+def test_a_copy_is_as_safe_as_its_class_says_though_its_source_changes_class_meanwhile(with_store: Any) -> None:
+    """Bytes are shared only where the class that is found in the end has the geometry that was looked for."""
+
+    async def body(store: Store, catalog: Any) -> None:
+        await store.create_bucket("b", OWNER)
+        await store.put("b", "source", source(data := os.urandom(50_000)), NEW)
+        changed: list[bool] = []
+
+        async def keys(version: Version) -> CopyKeys:
+            if not changed:
+                changed.append(await store.change_class("b", "source", version, "REDUCED_REDUNDANCY"))
+            return CopyKeys()
+
+        await store.copy(ObjectName("b", "source"), "b", "copy", lambda _: NEW, keys=keys)
+        assert changed == [True]
+        (extent,) = store.current("b", "copy").extents
+        info = catalog.read(lambda tx: repair.blob(tx, extent.blob))
+        assert info.layout.parity == 2
+        assert await read(store, "b", "copy") == data
 
     with_store(body)

@@ -662,6 +662,13 @@ CATALOG = (
         ("tests/jobs/test_pace.py",),
     ),
     Bug(
+        "a copy shares the bytes of a class that promises less",
+        "objstore/store/copying.py",
+        "    return version.ord, version.version_id, version.storage_class\n",
+        "    return version.ord, version.version_id\n",
+        ("tests/store/test_on_drives.py",),
+    ),
+    Bug(
         "usage forgets the bytes",
         "objstore/store/usage.py",
         "bytes = bytes + ? WHERE",
