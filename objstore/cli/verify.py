@@ -43,7 +43,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def _verify(options: argparse.Namespace) -> int:
     console = Console(stderr=True)
-    with Bar(console, _STEPS) as bar:
+    with Bar(console, _STEPS, in_bytes=("shards",)) as bar:
         report = _offline(options, bar) if options.drives else _online(options, bar)
     if options.json:
         print(json.dumps(report, indent=2))

@@ -45,6 +45,28 @@ def test_a_drive_that_was_lost_before_the_start_is_known_by_its_place(tmp_path: 
         assert run(server, "verify").status == 0
 
 
+def test_draining_takes_no_redundancy_away(tmp_path: Path) -> None:
+    """Whenever one looks; and as many drives as promised may be lost before it, and after it."""
+    with serving(tmp_path, drives=5) as server:
+        keys = fill(server, 16)
+        as_promised(server)
+        drive = info(server)["drives"][4]
+        run(server, "drive", "drain", drive["path"])
+        looked = 0
+
+        def drained() -> bool:
+            nonlocal looked
+            now = info(server)
+            looked += 1
+            assert (now["redundancy"]["blobs_below"], now["may_fail"]) == (0, 2), now
+            one = now["drives"][4]
+            return not one["left"] and not one["mirror"]
+
+        until(drained, "it is empty")
+        assert looked > 1
+        check(server, keys)
+
+
 def test_a_store_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         away = [(drive, drive.with_name(f"{drive.name}.away")) for drive in server.drives[1:]]

@@ -148,6 +148,15 @@ def test_bytes_of_which_too_few_shards_are_left_are_lost(stopped: Running) -> No
     assert kinds(report_of(stopped)) == {"shard", "lost"}
 
 
+def test_bytes_on_drives_that_are_not_there_are_not_lost(stopped: Running) -> None:
+    """They may come back. What is damaged where they are is lost without them, and with them."""
+    only = stopped.drives[holders(stopped)[0]]
+    assert kinds(verifying.offline([only])) == {"drive", "mirror", "away"}
+    for drive in range(3):
+        shard_files(stopped, drive)[0].unlink()
+    assert kinds(verifying.offline(stopped.drives[:3])) == {"drive", "shard", "lost"}
+
+
 def test_bytes_that_other_shards_still_give_are_not_lost(stopped: Running) -> None:
     for drive in range(3):  # each damaged in another stripe
         flip(shard_files(stopped, drive)[0], 4096 + 300_000 + drive * 600_000)

@@ -19,6 +19,7 @@ class Finding(msgspec.Struct, frozen=True):
     missing    a shard that is known to lack bytes, and waits to be healed
     shard      a shard file with something wrong in it
     lost       bytes that cannot be read any more
+    away       bytes that cannot be read before drives come back that are not there
     file       a shard file that nothing knows
     """
 

@@ -159,21 +159,21 @@ class Verification:
             lacking[shard] = found
             where = f"shard {shard} of blob {info.id.hex()} on {self._path(name)}"
             self.report.problem(found[0].kind, where, found[0].reason)
+        bad = sum(found[0].kind != "drive" for found in lacking.values())
         if len(lacking) > info.layout.parity:
             for append in appends:
-                await self._prove(blobs, info, append)
+                await self._prove(blobs, info, append, "lost" if bad > info.layout.parity else "away")
 
-    async def _prove(self, blobs: Blobs, info: BlobInfo, append: Append) -> None:
-        """Read an append of a blob of which too many shards have something wrong: it may be whole all the same."""
+    async def _prove(self, blobs: Blobs, info: BlobInfo, append: Append, kind: str) -> None:
+        """Read an append of a blob of which too many shards have something wrong: it may be whole all the same. If not,
+        it is of this `kind`."""
         extent = Extent(info.id, append.offset, append.head, append.size, 0, append.size)
         try:
             async for _ in blobs.read([extent], 0, append.size):
                 pass
         except BlobError as error:
             if self._live is None or self._live(lambda tx: append_alive(tx, extent.blob, extent.offset)):
-                self.report.problem(
-                    "lost", f"{append.size} bytes at {append.offset} of blob {info.id.hex()}", str(error)
-                )
+                self.report.problem(kind, f"{append.size} bytes at {append.offset} of blob {info.id.hex()}", str(error))
 
     async def _look_at_files(self, leader: View) -> None:
         drives = self._pool.online()
