@@ -53,7 +53,7 @@ async def deliver(
     """Write all log objects that are due; how many."""
     written = 0
     for group in catalog.read(access_records.groups):
-        if group.size < LARGE and clock() - group.oldest_us < interval_us:
+        if group.size < LARGE and 0 <= clock() - group.oldest_us < interval_us:
             continue
         try:
             written += await _deliver(catalog, store, envelopes, group, region, account_of(group.target.owner), clock)

@@ -56,14 +56,13 @@ def wrong_now(catalog: Catalog) -> dict[str, list[str]]:
         return wrong | look_at(found)
 
 
-def due_us(tx: Transaction) -> int:
-    """When the mirrors are to be compared again, microseconds since 1970: every day, where that is less than a
-    hundredth of the time."""
+def due(tx: Transaction, now_us: int) -> bool:
+    """Whether the mirrors are to be compared again: every day, where that is less than a hundredth of the time."""
     last = notes.read(tx, ROW, tuple[int, int])
     if last is None:
-        return 0
+        return True
     at, took = last
-    return at + max(PERIOD_US, _REST * took)
+    return not 0 <= now_us - at < max(PERIOD_US, _REST * took)  # a time to come is from a clock that was ahead
 
 
 async def compare(catalog: Catalog, now_us: int) -> dict[str, list[str]]:

@@ -51,6 +51,8 @@ async def reap(
     """One pass; how many ranges and blobs were given back. `oldest_read`: when the oldest running read began. `placing`
     is held meanwhile: a shard that is being made has what was alive before, and its blob has to stay."""
     now, count = now_us(), 0
+    if catalog.read(lambda tx: repair.is_ahead(tx, now)):
+        await catalog.write(lambda tx: repair.set_back(tx, now_us()))
     for blob in catalog.read(lambda tx: repair.settling(tx, horizon(now, grace_seconds, None))):
         await catalog.write(lambda tx, blob=blob: repair.settle(tx, blob))  # type: ignore[misc]
     before = horizon(now, grace_seconds, oldest_read)

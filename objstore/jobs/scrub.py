@@ -33,7 +33,8 @@ _log = logging.getLogger(__name__)
 
 
 class Round(msgspec.Struct, frozen=True, array_like=True):
-    """Where a round stands: behind the blob `after`, or at its end; `began_us` is when it began.
+    """Where a round stands: behind the blob `after`, or at its end; `began_us` is when it began, and later than for
+    any round before. `paced_us` is when it began by a clock that has not been set back since.
 
     `done` of `total` bytes of blobs are looked through. `found`: shards to be mended, the first of `damaged` ones that
     there are; `mirrors`: drives whose mirrors were damaged; `away`: shards that were not looked at, their drives not
@@ -49,10 +50,23 @@ class Round(msgspec.Struct, frozen=True, array_like=True):
     away: int = 0
     left: tuple[str, ...] = ()
     damaged: int = 0
+    paced_us: int = 0
 
-    def due(self, period: float) -> float:
-        """When it should be where it is, to take just a period; seconds since 1970."""
-        return self.began_us / 1_000_000 + period * self.done / max(self.total, 1)
+    def ahead(self, now_us: int, period: float) -> float:
+        """Seconds by which it is further than it has to be, to take just a period."""
+        if now_us < self.paced_us:
+            return 0.0
+        return (self.paced_us - now_us) / 1_000_000 + self.part(period)
+
+    def part(self, period: float) -> float:
+        """The part of a period that what is done stands for."""
+        return period * self.done / max(self.total, 1)
+
+    def at(self, now_us: int, period: float) -> Round:
+        """As it is; where the clock was set back, as if it were neither ahead nor late."""
+        if now_us >= self.paced_us:
+            return self
+        return msgspec.structs.replace(self, paced_us=now_us - int(self.part(period) * 1_000_000))
 
 
 async def _no_mending() -> None:
@@ -69,11 +83,11 @@ async def scrub(
     """Look through the next blob: its id, or None where there is nothing to do now. `mend` is called at the end of a
     round that found something."""
     standing = catalog.read(_next)
-    if standing is None or (standing.ended and now_us >= standing.began_us + int(period * 1_000_000)):
+    if standing is None or (standing.ended and not 0 <= now_us - standing.paced_us < int(period * 1_000_000)):
         standing = await _begin(catalog, now_us)
     elif standing.ended:
         return None
-    begun = standing
+    begun = standing.at(now_us, period)
     found = catalog.read(lambda tx: repair.blob_ids(tx, begun.after, 1))
     if not found:
         await _end(catalog, begun, mend)
@@ -130,8 +144,10 @@ async def _begin(catalog: Catalog, now_us: int) -> Round:
     def enter(tx: Transaction) -> Round:
         row = tx.one("SELECT sum(length) FROM blobs")
         last = standing(tx)
-        at = want if want > (last.began_us if last is not None else 0) else now_us
-        began = Round(at, total=int(row[0] or 0) if row is not None else 0, mirrors=tuple(wrong))
+        before = last.began_us if last is not None else 0
+        at = want if want > before else max(now_us, before + 1)
+        total = int(row[0] or 0) if row is not None else 0
+        began = Round(at, total=total, mirrors=tuple(wrong), paced_us=now_us)
         notes.put(tx, _ROW, began)
         return began
 

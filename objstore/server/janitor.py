@@ -173,7 +173,7 @@ class Janitor:
     async def compare(self) -> None:
         """Compare the catalog's mirrors: at once where they contradict each other, and otherwise every day."""
         catalog = self._node.catalog
-        due = time.monotonic() >= self._quiet_until and now_us() >= catalog.read(mirror_checks.due_us)
+        due = time.monotonic() >= self._quiet_until and catalog.read(lambda tx: mirror_checks.due(tx, now_us()))
         if catalog.doubted or (due and self._node.read_only_reason() is None):
             await mirror_checks.compare(catalog, now_us())
 
@@ -193,7 +193,7 @@ class Janitor:
         at, want = self._node.catalog.read(lambda tx: (scrub.standing(tx), scrub.wanted(tx)))
         if at is None or want >= at.began_us:
             return 0.0
-        return max(earliest - time.monotonic(), at.due(period) - time.time())
+        return max(earliest - time.monotonic(), at.ahead(now_us(), period))
 
     async def _mend(self) -> None:
         """Mend what a scrub found: mirrors, and shards. A blob that is open is sealed by its worker first, soon."""

@@ -89,7 +89,7 @@ def keys_of(tx: Transaction) -> bytes:
 def due(tx: Transaction, now_us: int, schedule: Schedule) -> bool:
     """Whether one is to be taken now: it is time, somebody asked, or a key is in no snapshot yet."""
     newest = next(iter(listed(tx)), None)
-    if newest is None or now_us >= newest.taken_us + int(schedule.interval * 1_000_000):
+    if newest is None or not 0 <= now_us - newest.taken_us < int(schedule.interval * 1_000_000):
         return True
     return asked(tx) or keys_of(tx) != newest.keys
 
@@ -106,9 +106,12 @@ def note(tx: Transaction, made: CatalogSnapshot) -> None:
 
 
 def drop_expired(tx: Transaction, now_us: int, schedule: Schedule) -> int:
-    """Let go of snapshots that are no longer kept; how many. Their bytes become garbage."""
+    """Let go of snapshots that are no longer kept, after one was taken; how many. Their bytes become garbage.
+
+    Those of a time that is still to come are from a clock that was ahead: a restore would take them for the newest."""
     known = {one.taken_us: one for one in listed(tx)}
-    gone = expired(known, schedule)
+    past = [taken for taken in known if taken <= now_us]
+    gone = [*expired(past, schedule), *(known.keys() - past)] if past else []
     for taken in gone:
         extents.release(tx, known[taken].extents, now_us)
         tx.run("DELETE FROM catalog_snapshots WHERE taken = ?", taken)

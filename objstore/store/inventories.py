@@ -32,6 +32,7 @@ ALL: Final = "All"
 CURRENT: Final = "Current"
 
 _SUNDAY: Final = 6
+_LONGEST_US: Final = 8 * 86_400_000_000  # from one list to the next, and a day
 
 
 class Inventory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -132,11 +133,12 @@ def ask(tx: Transaction, name: str, ident: str, now_us: int) -> None:
 
 
 def due(tx: Transaction, now_us: int) -> tuple[Bucket, Inventory] | None:
-    """The list that is due longest."""
+    """The list that is due longest. One that were due beyond the longest wait is of a clock that was ahead."""
     row = tx.one(
         "SELECT buckets.record, inventories.record FROM inventories JOIN buckets ON buckets.id = inventories.bucket"
-        " WHERE due <= ? ORDER BY due, bucket, inventories.id LIMIT 1",
+        " WHERE due <= ? OR due > ? ORDER BY due, bucket, inventories.id LIMIT 1",
         now_us,
+        now_us + _LONGEST_US,
     )
     return None if row is None else (unpack(row[0], Bucket), unpack(row[1], Inventory))
 
@@ -144,9 +146,11 @@ def due(tx: Transaction, now_us: int) -> tuple[Bucket, Inventory] | None:
 def done(tx: Transaction, bucket: int, wanted: Inventory, outcome: Outcome, next_us: int) -> None:
     """Note how a list went, and when the next one is due. One that was asked for meanwhile stays due."""
     tx.run(
-        "UPDATE inventories SET last = ?, due = CASE WHEN due > ? THEN due ELSE ? END WHERE bucket = ? AND id = ?",
+        "UPDATE inventories SET last = ?, due = CASE WHEN due > ? AND due <= ? THEN due ELSE ? END"
+        " WHERE bucket = ? AND id = ?",
         pack(outcome),
         outcome.began_us,
+        outcome.began_us + _LONGEST_US,
         next_us if wanted.enabled else None,
         bucket,
         wanted.id,
@@ -204,11 +208,11 @@ class Inventories:
 
     def __init__(self, catalog: Catalog, clock: Callable[[], int]) -> None:
         self._catalog = catalog
-        self._clock = clock
+        self.clock = clock
 
     async def put(self, bucket: str, wanted: Inventory) -> None:
         """Enter or replace a configuration. Raises as `put`."""
-        now_us = self._clock()
+        now_us = self.clock()
         await self._catalog.write(lambda tx: put(tx, bucket, wanted, now_us))
 
     def find(self, bucket: str, ident: str) -> tuple[Inventory, Outcome | None]:
@@ -225,13 +229,13 @@ class Inventories:
 
     async def ask(self, bucket: str, ident: str) -> int:
         """Let a list be due now; the moment from which on its outcome counts. Raises as `ask`."""
-        now_us = self._clock()
+        now_us = self.clock()
         await self._catalog.write(lambda tx: ask(tx, bucket, ident, now_us))
         return now_us
 
     def due(self) -> tuple[Bucket, Inventory] | None:
         """The list that is due longest, with its bucket."""
-        now_us = self._clock()
+        now_us = self.clock()
         return self._catalog.read(lambda tx: due(tx, now_us))
 
     async def done(self, bucket: int, wanted: Inventory, outcome: Outcome, next_us: int) -> None:

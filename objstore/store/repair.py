@@ -276,6 +276,18 @@ def garbage_due(tx: Transaction, before_us: int, limit: int = 1000) -> dict[byte
     return due
 
 
+def is_ahead(tx: Transaction, now_us: int) -> bool:
+    """Whether anything waits since a time that is still to come: the clock was ahead when that was noted."""
+    garbage = tx.one("SELECT 1 FROM garbage WHERE since > ? LIMIT 1", now_us)
+    return garbage is not None or tx.one("SELECT 1 FROM blobs WHERE settling > ? LIMIT 1", now_us) is not None
+
+
+def set_back(tx: Transaction, now_us: int) -> None:
+    """Let what waits since a time that is still to come wait from now on, and not until then."""
+    tx.run("UPDATE garbage SET since = ? WHERE since > ?", now_us, now_us)
+    tx.run("UPDATE blobs SET settling = ? WHERE settling > ?", now_us, now_us)
+
+
 def alive(tx: Transaction, blob_id: bytes) -> bool:
     """Whether anything refers to bytes of the blob, or may come to do so: it is not settled."""
     row = tx.one("SELECT sealed AND settling IS NULL FROM blobs WHERE id = ?", blob_id)

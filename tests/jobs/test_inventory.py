@@ -306,7 +306,8 @@ def test_a_list_is_due_at_once_and_then_by_its_schedule() -> None:
         assert store.inventories.due() is None
         await store.inventories.put("b", wanted())
         bucket, one = store.inventories.due() or pytest.fail("not due")
-        await store.inventories.done(bucket.id, one, Outcome(began_us=2 << 60, done_us=0), 3 << 60)
+        now = store.inventories.clock()
+        await store.inventories.done(bucket.id, one, Outcome(began_us=now, done_us=now), next_due(DAILY, now))
         assert store.inventories.due() is None
 
     asyncio.run(main())

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from objstore.jobs import mirror_checks
-from objstore.jobs.mirror_checks import PERIOD_US, compare, due_us
+from objstore.jobs.mirror_checks import PERIOD_US, compare, due
 from objstore.store.store import now_us
 from tests.jobs.house import House, play
 
@@ -28,10 +28,10 @@ def test_the_next_comparison_is_a_day_later_or_so_that_most_of_the_time_is_witho
     monkeypatch.setattr(mirror_checks, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + passed[0]))
 
     async def scene(house: House) -> None:
-        assert house.catalog.read(due_us) == 0, "at once, where there was none"
         now = now_us()
+        assert house.catalog.read(lambda tx: due(tx, now)), "at once, where there was none"
         assert await compare(house.catalog, now) == {}
-        rest = house.catalog.read(due_us) - now
-        assert rest_us <= rest < rest_us + 100 * 60_000_000
+        assert not house.catalog.read(lambda tx: due(tx, now + rest_us - 1))
+        assert house.catalog.read(lambda tx: due(tx, now + rest_us + 100 * 60_000_000))
 
     play(tmp_path, scene)

@@ -29,7 +29,7 @@ from objstore.s3.service_writes import Written
 from objstore.sealing import KMS
 from objstore.store.errors import StoreError
 from objstore.store.inventories import Inventory, Outcome, Place, next_due
-from objstore.store.store import Store, now_us
+from objstore.store.store import Store
 from objstore.store.types import Bucket
 
 Allowed = Callable[[Bucket, Bucket, str], bool]
@@ -51,11 +51,9 @@ class Refused(Exception):
     """The list cannot be written where it is wanted; says why."""
 
 
-async def run(
-    store: Store, envelopes: Envelopes, allowed: Allowed, owns: Owns, clock: Callable[[], int] = now_us
-) -> int:
+async def run(store: Store, envelopes: Envelopes, allowed: Allowed, owns: Owns) -> int:
     """Make every list that is due; how many were tried."""
-    tried = 0
+    tried, clock = 0, store.inventories.clock
     while (found := store.inventories.due()) is not None:
         bucket, wanted = found
         began_us = clock()
