@@ -120,7 +120,10 @@ class Packer:
                 # it goes on when whoever asked first is gone: others wait for it too
                 self._opening = opening = self._spawn(self._open_another())
                 opening.add_done_callback(lambda done: done.cancelled() or done.exception())
-                return await asyncio.shield(opening)
+                opened = await asyncio.shield(opening)
+                if not opened.closed:  # it may have been sealed before this goes on
+                    return opened
+                continue
             await asyncio.wait([self._opening])
         return self._open
 

@@ -181,6 +181,23 @@ def test_a_blob_is_opened_for_all_who_wait_though_the_first_of_them_leaves(tmp_p
     run(tmp_path / "pool", scene)
 
 
+def test_a_blob_that_is_sealed_as_it_opens_takes_nothing_and_another_is_opened(tmp_path: Path) -> None:
+    async def scene(setting: Setting) -> None:
+        sealing = []
+
+        async def enter(_: BlobInfo) -> None:
+            if not sealing:  # this goes on before whoever waits for the blob does
+                sealing.append(asyncio.create_task(setting.blobs.seal_open()))
+
+        setting.opened = enter
+        extent = await setting.put(b"a" * 1000)
+        (sealed,) = await sealing[0]
+        assert extent.blob != sealed.id
+        assert await setting.get(extent) == b"a" * 1000
+
+    run(tmp_path / "pool", scene)
+
+
 def test_a_blob_that_cannot_be_entered_leaves_nothing(tmp_path: Path) -> None:
     async def scene(setting: Setting) -> None:
         async def refuse(_: BlobInfo) -> None:
