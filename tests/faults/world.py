@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from objstore.blobs import Blobs, packing, running
@@ -17,7 +17,7 @@ from objstore.blobs.types import BlobInfo
 from objstore.catalog.catalog import Catalog, attach
 from objstore.catalog.startup import start
 from objstore.drives.format import BALLOT_FILE
-from objstore.drives.inspection import inspect
+from objstore.drives.inspection import Inspection, inspect
 from objstore.drives.pool import Pool, format_new_drives
 from objstore.drives.state import DriveState
 from objstore.jobs.heal import heal, queue_lost
@@ -37,6 +37,8 @@ OPEN_BLOB = 1 << 20
 
 class World:
     """Folders of `drives` drives below `folder`, plugged into `board`. `medium` is the disk of the life that runs."""
+
+    house: type[House]
 
     def __init__(self, folder: Path, board: Board, *, drives: int = 4, parity: int | None = None, strict: bool = True):
         self.folder = folder
@@ -94,14 +96,17 @@ class World:
         runtime.mkdir()
         if not self._has_run():
             format_new_drives(inspect(self.paths, system=self.system), self.system)
-        pool = Pool.open(self.paths, parity=self.parity, strict=self.strict, deadline=deadline, system=self.system)
+        found = inspect(self.paths, system=self.system)
+        parity = None if self._has_run() else self.parity
+        pool = Pool.open(self.paths, parity=parity, strict=self.strict, deadline=deadline, system=self.system)
         try:
             start(pool, runtime, strict=self.strict)
             catalog = attach(pool, runtime, strict=self.strict, settle=0.0)
         except BaseException:
             pool.close()
             raise
-        house = House(pool, catalog, runtime)
+        house = self.house(pool, catalog, runtime)
+        house.begin(found)
         self.board.faults = faults or Faults("none")
         try:
             yield house
@@ -136,7 +141,10 @@ class House:
             running=Running(self.reads, self.instance),
             moved=lambda extent: catalog.read(lambda tx: extents.moved(tx, extent)),
         )
-        self.store = Store(catalog, self.blobs)
+        self.store = Store(catalog, self.blobs, unpublished=self.reports.unpublished)
+
+    def begin(self, found: Sequence[Inspection]) -> None:
+        """The store has started; `found` was there before."""
 
     async def close(self) -> None:
         for info in await self.blobs.seal_open():
@@ -190,7 +198,7 @@ class House:
                 self.reports.sealed(info)
             await self.keep()
             status = self.catalog.status()
-            whole = len(status.members) == status.wanted and not self.missing()
+            whole = len(status.members) >= status.wanted and not self.missing()
             if whole and self.writable() and all(drive.state is DriveState.ONLINE for drive in self.pool.drives):
                 return
         raise AssertionError(f"it does not recover: {self.catalog.status()} {self.missing()} {self.pool.drives}")
@@ -230,6 +238,9 @@ class House:
         for drive in self.pool.online():
             for blob, shard, _, _ in await drive.shards():
                 assert (blob, shard, drive.id) in known, f"{blob.hex()}.{shard} on {drive} belongs to nothing"
+
+
+World.house = House
 
 
 def small_steps(monkeypatch: object) -> None:
