@@ -32,8 +32,6 @@ from objstore.store.store import now_us
 
 PAGE = 16
 """Blobs that are looked at in one go."""
-OLD_SECONDS = 7200.0
-"""So old a blob is before it is moved: nothing that was appended to it still waits to be published."""
 DEAD, DEAD_UNPUNCHED = 15 / 16, 1 / 2
 """The share of a blob that has to be dead where holes can be punched, and where not."""
 
@@ -46,10 +44,10 @@ async def compact(
     blobs: Blobs,
     after: bytes = b"",
     *,
-    old_seconds: float = OLD_SECONDS,
+    old_seconds: float,
     pace: Pace = at_once,
 ) -> tuple[bytes, int]:
-    """Look at the next blobs behind `after`: where to go on, empty at the end, and how many blobs were moved."""
+    """Look at the next blobs behind `after` that are so old: where to go on, empty at the end; how many were moved."""
     found = await asyncio.to_thread(catalog.read, lambda tx: repair.shares(tx, after, PAGE))
     before_ms = now_us() // 1000 - int(old_seconds * 1000)
     count = 0

@@ -163,7 +163,10 @@ class Janitor:
         async with self._placing:
             await clear(node.catalog, node.pool)
         self._compacting.begin()
-        self._compacted, _ = await compact(node.pool, node.catalog, node.blobs, self._compacted, pace=self._compacting)
+        age = node.settings.compact_age
+        self._compacted, _ = await compact(
+            node.pool, node.catalog, node.blobs, self._compacted, old_seconds=age, pace=self._compacting
+        )
 
     def _somebody_died(self) -> bool:
         """Whether an instance has ended since the last call: what it never published is left on the drives."""

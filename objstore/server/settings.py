@@ -93,6 +93,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     log_delivery: float = 300.0
     drive_deadline: float = 10.0
     reap_grace: float = 900.0
+    compact_age: float = 7_200.0
     scrub_period: float = 2_592_000.0
     heal_share: float = 0.25
     accept_loss: bool = False
@@ -245,6 +246,8 @@ def _check(s: Settings) -> None:
         raise SettingsError("limits: failed_signatures is 0 or more a second, failed_signatures_burst at least 1")
     if s.log_delivery < 0:
         raise SettingsError("log_delivery: seconds, 0 or more")
+    if s.reap_grace < 0 or s.compact_age < 0:
+        raise SettingsError("reap_grace, compact_age: seconds, 0 or more")
     if s.scrub_period <= 0:
         raise SettingsError("scrub_period: seconds, more than 0")
     if not 0 < s.heal_share <= 1:

@@ -150,7 +150,7 @@ def test_a_blob_that_is_not_at_rest_stays(tmp_path: Path, what: str) -> None:
         blob = await fill(house)
         await house.delete("key1", "key3")
         if what == "young":
-            assert (await compact(house.pool, house.catalog, house.blobs))[1] == 0
+            assert (await compact(house.pool, house.catalog, house.blobs, old_seconds=60.0))[1] == 0
             return
         if what == "away":
             await house.away(house.pool.drives[0])
