@@ -11,7 +11,6 @@ import random
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
-from objstore.blobs.errors import NotPublished
 from objstore.blobs.geometry import reduced_parity
 from objstore.blobs.types import Extent, Written
 from objstore.catalog.transaction import Transaction
@@ -120,18 +119,15 @@ class Content:
         if stored is None:
             return await self.catalog.write(fn)
 
-        def attempt(tx: Transaction) -> T | StoreError | NotPublished:
-            outcome: T | StoreError | NotPublished
+        def attempt(tx: Transaction) -> T | StoreError:
             try:
-                outcome = extents.settled_without(tx, stored) or fn(tx)
+                return fn(tx)
             except StoreError as error:
-                outcome = error
-            if isinstance(outcome, StoreError | NotPublished):
                 extents.discard(tx, stored, now_us)
-            return outcome
+                return error
 
         outcome = await self.commit(stored, attempt)
-        if isinstance(outcome, StoreError | NotPublished):
+        if isinstance(outcome, StoreError):
             raise outcome
         return outcome
 

@@ -23,7 +23,7 @@ from collections.abc import Collection, Sequence
 from objstore.blobs.errors import NotPublished
 from objstore.blobs.ids import instance_of
 from objstore.blobs.types import BlobInfo, Extent, Written
-from objstore.catalog.records import pack, unpack
+from objstore.catalog.records import pack
 from objstore.catalog.transaction import Transaction
 from objstore.store.membership import Stage, courses
 
@@ -32,12 +32,15 @@ def record(tx: Transaction, written: Written) -> None:
     """Enter what a write left: one reference to each of its appends, its blobs, and what is missing on their drives.
 
     Raises NotPublished where a blob has been settled, or too few of its shards have an append still."""
-    if (late := settled_without(tx, written)) is not None:
-        raise late
     for info in written.blobs:
-        _note(tx, info)
-    for extent in written.extents:
-        _require_shards(tx, extent)
+        row = _state(tx, info.id)
+        if row is None and info.sealed:
+            enter(tx, info)
+        elif row is None or row == _SETTLED:
+            raise NotPublished(info.id)
+        _lacks(tx, info)
+        if row is not None and row != _OPEN:
+            _require_shards(tx, info, [extent.offset for extent in written.extents if extent.blob == info.id])
     spans = {(span.blob, span.offset): span.span for span in written.spans}
     for extent in written.extents:
         if not _alive(tx, extent.blob):
@@ -58,31 +61,34 @@ def record(tx: Transaction, written: Written) -> None:
 
 def discard(tx: Transaction, written: Written, now_us: int) -> None:
     """Put what a write left into the garbage: it was durable, and is not to be published."""
+    there = set()
     for info in written.blobs:
-        if _is_settled(tx, info):
+        row = _state(tx, info.id)
+        if row is None and info.sealed:
+            enter(tx, info)
+        elif row is None or row == _SETTLED:
             continue  # it is garbage already
-        _note(tx, info)
-        for span in written.spans:
-            if span.blob == info.id:
-                _condemn(tx, *span, now_us)
+        _lacks(tx, info)
+        there.add(info.id)
+    for span in written.spans:
+        if span.blob in there:
+            _condemn(tx, *span, now_us)
 
 
 def discard_unpublished(tx: Transaction, written: Written, now_us: int) -> None:
     """As `discard`, for whoever does not know whether it was published: then nothing is changed. What was packed is
     found when its blob is settled."""
-    unknown = [info for info in written.blobs if tx.one("SELECT 1 FROM blobs WHERE id = ?", info.id) is None]
+    unknown = [info for info in written.blobs if info.sealed and _state(tx, info.id) is None]
     discard(tx, dataclasses.replace(written, blobs=tuple(unknown)), now_us)
 
 
-def settled_without(tx: Transaction, written: Written) -> NotPublished | None:
-    """Why what a write left cannot be published any more."""
-    return next((NotPublished(info.id) for info in written.blobs if _is_settled(tx, info)), None)
+_OPEN, _SETTLED = (0, 1), (1, 1)
 
 
-def _is_settled(tx: Transaction, info: BlobInfo) -> bool:
-    """Whether nothing can be published in the blob of a write any more."""
-    row = tx.one("SELECT sealed AND settling IS NULL FROM blobs WHERE id = ?", info.id)
-    return not info.sealed if row is None else bool(row[0])
+def _state(tx: Transaction, blob: bytes) -> tuple[int, ...] | None:
+    """Whether a blob is sealed, and whether it is not settling; None of one without a row: it never had one, if it was
+    made for a write that is not published yet, or is gone."""
+    return tx.one("SELECT sealed, settling IS NULL FROM blobs WHERE id = ?", blob)
 
 
 def enter(tx: Transaction, info: BlobInfo) -> None:
@@ -113,26 +119,17 @@ def seal(tx: Transaction, info: BlobInfo, now_us: int) -> None:
     _lacks(tx, info)
 
 
-def _note(tx: Transaction, info: BlobInfo) -> None:
-    """Enter what is known of the blob of a write: that it is there, if it was made for it, and what its shards lack."""
-    if info.sealed:
-        enter(tx, info)
-    _lacks(tx, info)
-
-
-def _require_shards(tx: Transaction, extent: Extent) -> None:
-    """Note which shards lack an append that is published after its blob was sealed, for they were made anew without it.
-    Raises NotPublished where too few have it."""
-    row = tx.one("SELECT record FROM blobs WHERE id = ? AND settling IS NOT NULL", extent.blob)
-    if row is None:
-        return
-    remade = tx.all("SELECT idx FROM shards WHERE blob = ? AND remade = 1 ORDER BY idx", extent.blob)
-    for (index,) in remade:
-        mark_missing(tx, extent.blob, index, extent.offset)
-    sql = "SELECT count(*) FROM shards WHERE blob = ? AND coalesce(missing > ?, 1)"
-    have = tx.one(sql, extent.blob, extent.offset)
-    if remade and have is not None and have[0] < unpack(row[0], BlobInfo).layout.data:
-        raise NotPublished(extent.blob)
+def _require_shards(tx: Transaction, info: BlobInfo, offsets: Sequence[int]) -> None:
+    """Note which shards lack appends that are published after their blob was sealed, for they were made anew without
+    them. Raises NotPublished where too few have one."""
+    remade = tx.all("SELECT idx FROM shards WHERE blob = ? AND remade = 1 ORDER BY idx", info.id)
+    for offset in offsets if remade else ():
+        for (index,) in remade:
+            mark_missing(tx, info.id, index, offset)
+        sql = "SELECT count(*) FROM shards WHERE blob = ? AND coalesce(missing > ?, 1)"
+        have = tx.one(sql, info.id, offset)
+        if have is not None and have[0] < info.layout.data:
+            raise NotPublished(info.id)
 
 
 def _lacks(tx: Transaction, info: BlobInfo) -> None:

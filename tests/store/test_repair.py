@@ -162,6 +162,15 @@ def test_a_blob_of_which_nothing_was_published_is_left_over_when_it_is_settled()
     ]
 
 
+def test_two_appends_to_one_blob_that_are_not_published_are_garbage() -> None:
+    tx = MemoryCatalog()
+    extents.enter(tx, info(sealed=False))
+    one, two = (written(offset, info(sealed=False)) for offset in (4096, 8192))
+    joined = Written(one.extents + two.extents, one.blobs + two.blobs, one.spans + two.spans)
+    extents.discard(tx, joined, 7)
+    assert repair.garbage_due(tx, 8) == {BLOB: [(4096, 4096), (8192, 4096)]}
+
+
 def test_what_is_never_published_is_garbage_at_once() -> None:
     tx = MemoryCatalog()
     extents.enter(tx, info(sealed=False))

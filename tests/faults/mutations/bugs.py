@@ -297,8 +297,8 @@ BLOBS = (
     Bug(
         "an append is published in a blob that is gone",
         "objstore/store/extents.py",
-        "    return not info.sealed if row is None else bool(row[0])\n",
-        "    return False\n",
+        "        if row is None and info.sealed:\n            enter(tx, info)\n        elif row is None or row == _SETTLED:\n            raise",
+        "        if row is None:\n            enter(tx, info)\n        elif row == _SETTLED:\n            raise",
         ("tests/jobs/test_reap.py",),
     ),
     Bug(
