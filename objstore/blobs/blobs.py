@@ -13,7 +13,7 @@ from objstore.blobs.ids import INSTANCE_BYTES
 from objstore.blobs.packing import LIMIT, Packer
 from objstore.blobs.rebuild import Pace, Problem, at_once
 from objstore.blobs.running import Running
-from objstore.blobs.shards import Damaged, Shards
+from objstore.blobs.shards import Damaged, Meet, Shards, nobody
 from objstore.blobs.types import Append, BlobInfo, Extent, Leaves, Left, Written
 from objstore.blobs.writer import Writer
 from objstore.drives.drive import Drive
@@ -33,7 +33,8 @@ class Blobs:
     possibly many times, and also of what was given back meanwhile. `opened(info)` is awaited before the first append to
     a blob that many are packed into, and `sealed(info)` told when it takes no more. `left` is told of what a drive that
     fails keeps and should not, `running` of every read, for the reaper's sake. `moved` tells, as `lookup` does, where
-    an extent's bytes were moved.
+    an extent's bytes were moved. `meet(drive)` is awaited where a shard is on a drive that the pool does not know: it
+    may have joined just now.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Blobs:
         limit: int = LIMIT,
         running: Running | None = None,
         moved: Callable[[Extent], Extent | None] = lambda _: None,
+        meet: Meet = nobody,
     ) -> None:
         assert len(instance) == INSTANCE_BYTES, "an instance tag has four bytes"
         self.pool = pool
@@ -61,7 +63,7 @@ class Blobs:
         self._limit = limit
         self._running = running or Running()
         self._packers: dict[int, Packer] = {}
-        self._shards = Shards(pool, self.directory, damaged)
+        self._shards = Shards(pool, self.directory, damaged, meet)
 
     # --- write
 

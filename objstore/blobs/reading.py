@@ -147,13 +147,14 @@ async def _fetch(shards: Shards, step: Step, suspects: set[int]) -> list[memoryv
 
 async def _fetch_here(shards: Shards, step: Step, suspects: set[int]) -> list[memoryview]:
     _, info, layout, place = step
-    if any(shards.drive(info, shard) is None for shard in range(len(info.drives))):
-        info = shards.directory.refresh(info.id)  # a drive is not there: its shards may have come to another one
+    info = await shards.reachable(info)
     try:
         return _decode(layout, place, await gather(shards, info, layout, place, suspects))
     except Unreadable:
-        if place.plan.count == 1:
+        fresh = await shards.reachable(shards.directory.refresh(info.id))
+        if place.plan.count == 1 and fresh.drives == info.drives:
             raise
+        info = fresh  # shards have moved meanwhile, or each stripe has other good ones
     views: list[memoryview] = []
     for one in place.stripes(layout):
         views += _decode(layout, one, await gather(shards, info, layout, one, set()))

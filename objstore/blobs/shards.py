@@ -9,7 +9,7 @@ what was written.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -25,6 +25,9 @@ from objstore.drives.state import DriveState
 
 Damaged = Callable[[bytes, int, int, str], None]
 """Told of a blob, a shard, the offset of the append in which something is wrong, and what."""
+
+Meet = Callable[[str], Awaitable[None]]
+"""Lets the pool look whether a drive of this name has joined."""
 
 SLOW_SECONDS = 5.0
 """So long a drive that was hedged against is asked last."""
@@ -58,6 +61,10 @@ class Range:
             yield Range(self.offset, self.head, plan)
 
 
+async def nobody(_: str) -> None:
+    """There is no drive to meet."""
+
+
 class Frames(NamedTuple):
     """Verified frames of one shard: as they stand in the file, and the payload of each stripe."""
 
@@ -72,8 +79,9 @@ class ShardLost(Exception):
 class Shards:
     """Reads of verified frames, and what is learned on the way: which drives are slow, which shards are damaged."""
 
-    def __init__(self, pool: Pool, directory: Directory, damaged: Damaged) -> None:
+    def __init__(self, pool: Pool, directory: Directory, damaged: Damaged, meet: Meet) -> None:
         self.pool = pool
+        self._meet = meet
         self.directory = directory
         self._damaged = damaged
         self._reported: dict[tuple[bytes, int, int], float] = {}
@@ -84,6 +92,17 @@ class Shards:
         """The drive of the shard when it is online."""
         drive = self.pool.by_id(info.drives[shard])
         return drive if drive is not None and drive.state is DriveState.ONLINE else None
+
+    async def reachable(self, info: BlobInfo) -> BlobInfo:
+        """The blob as it is now, where one of its drives is not there: its shards may have come to another one, which
+        the pool may have to meet first. Raises BlobUnknown."""
+        if all(self.drive(info, shard) is not None for shard in range(len(info.drives))):
+            return info
+        info = self.directory.refresh(info.id)
+        for drive in info.drives:
+            if self.pool.by_id(drive) is None:
+                await self._meet(drive)
+        return info
 
     def order(self, info: BlobInfo, offset: int, suspects: frozenset[int] | set[int] = frozenset()) -> list[int]:
         """Shards to try for the append at `offset`, best first: data before parity, slow drives and suspects behind

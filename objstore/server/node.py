@@ -90,6 +90,7 @@ class Node:
             left=self.reports.left,
             running=Running(reads(runtime), self.instance),
             moved=lambda extent: catalog.read(lambda tx: extents.moved(tx, extent)),
+            meet=self._meet,
         )
         self.returns = Returns(pool, catalog)
         pool.on_change(self._drive_changed)
@@ -261,6 +262,12 @@ class Node:
             begun = await membership.follow(self.pool, self.catalog)
         if begun or parity != self.pool.parity:
             await self._seal()
+
+    async def _meet(self, drive: str) -> None:
+        """Follow at once where a drive has joined that this process does not know yet."""
+        with contextlib.suppress(CatalogError):
+            if any(drive in one.drives for one in self.catalog.ballot().electorates):
+                await self.follow()
 
     async def watch(self, seconds: float) -> None:
         """Look at the drives again and again, enter what waits to be reported of blobs, and let go of damaged ones."""

@@ -191,6 +191,37 @@ def test_a_shard_that_a_move_has_placed_and_not_yet_recorded_is_no_orphan(tmp_pa
     play(tmp_path, scene)
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_what_has_moved_to_a_drive_that_has_just_joined_is_read_by_who_has_not_met_it(
+    tmp_path: Path, known: bool
+) -> None:
+    """Two other drives are away, `known` to the reader or not, so that it needs what is on the new one."""
+
+    async def scene(worker: Node, janitor: Janitor) -> None:
+        data = os.urandom(5 * MIB)
+        await put(worker, "object", data)
+        version = worker.store.current(BUCKET, "object")
+        blob = version.extents[0].blob
+        beside = Beside(worker, janitor)
+        await janitor.sweep()
+        await join(beside, tmp_path / "drive4")
+        catalog, leaving = janitor._node.catalog, beside.info(blob).drives[0]
+        await catalog.write(lambda tx: membership.drain(tx, leaving, "drive", now_us()))
+        await beside.until(janitor.move, lambda: bool(beside.sweeps))
+        beside.whole(tmp_path, blob)
+        for drive in beside.info(blob).drives[1:3]:
+            found = worker.pool.by_id(drive)
+            assert found is not None
+            shutil.rmtree(found.path)
+        if known:
+            await worker.pool.probe()
+        for one in worker.pool.drives:
+            one._files.forget_all()  # what is open could be read although it is gone
+        assert b"".join([bytes(piece) async for piece in worker.store.read(version)]) == data
+
+    play(tmp_path, scene)
+
+
 def test_mending_goes_on_until_the_mirrors_are_there(tmp_path: Path) -> None:
     async def scene(_: Node, janitor: Janitor) -> None:
         catalog, recruit, calls = janitor._node.catalog, upkeep.recruit, []

@@ -239,6 +239,13 @@ BLOBS = (
         ("tests/blobs/test_damage.py",),
     ),
     Bug(
+        "a reader does not look for drives that have just joined",
+        "objstore/blobs/shards.py",
+        "            if self.pool.by_id(drive) is None:\n",
+        "            if False:\n",
+        ("tests/server/test_janitor.py",),
+    ),
+    Bug(
         "a shard that waits for repair is never read",
         "objstore/blobs/shards.py",
         "        usable = [s for s in range(len(info.drives)) if self.drive(info, s) is not None]\n",
