@@ -12,6 +12,7 @@ from objstore.blobs.directory import Directory
 from objstore.blobs.ids import INSTANCE_BYTES
 from objstore.blobs.packing import LIMIT, Packer
 from objstore.blobs.rebuild import Pace, Problem, at_once
+from objstore.blobs.records import Record
 from objstore.blobs.running import Running
 from objstore.blobs.shards import Damaged, Meet, Shards, nobody
 from objstore.blobs.types import Append, BlobInfo, Extent, Leaves, Left, Written
@@ -127,8 +128,8 @@ class Blobs:
         """
         return await rebuild.rebuild(self._shards, info, shard, target, appends, pace)
 
-    async def record(self, info: BlobInfo, append: Append) -> bytes:
-        """The record in front of an append, as `Writer.finish` wants it. Raises Unreadable."""
+    async def record(self, info: BlobInfo, append: Append) -> Record:
+        """The record in front of an append. Raises Unreadable."""
         return await rebuild.record_of(self._shards, info, append)
 
     async def verify_shard(

@@ -15,6 +15,7 @@ from objstore.blobs.coding import encode
 from objstore.blobs.container import Container, choose_drives, make
 from objstore.blobs.errors import BlobError, WriteQuorumLost
 from objstore.blobs.quorum import settle
+from objstore.blobs.records import placed
 from objstore.blobs.types import BlobInfo, Leaves, Left, span_of
 from objstore.drives.errors import DriveError
 from objstore.drives.pool import Pool
@@ -80,7 +81,8 @@ class Packer:
         done: asyncio.Future[dict[int, DriveError]] | None = None
         try:
             frames = await encode(blob.layout, blob.id, offset + len(record), parts)
-            shards: list[list[Buffer]] = [[record, *buffers] for buffers in frames]
+            head = placed(record, blob.id, offset)
+            shards: list[list[Buffer]] = [[head, *buffers] for buffers in frames]
             done = open_blob.submit(offset, span, len(record) + blob.layout.framed(size), shards)
             failures = await asyncio.shield(done)
             if blob.layout.width - len(failures) < blob.quorum:

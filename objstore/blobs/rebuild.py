@@ -15,7 +15,7 @@ from erasure import SHARD_HEADER, Buffer, HeaderCorrupt, HeaderTooNew, Layout, S
 from objstore.blobs.errors import RecordCorrupt, Unreadable
 from objstore.blobs.gathering import gather
 from objstore.blobs.reading import STEP
-from objstore.blobs.records import pack_record, unpack_record
+from objstore.blobs.records import Record, unpack_record
 from objstore.blobs.shards import Range, ShardLost, Shards
 from objstore.blobs.types import Append, BlobInfo
 from objstore.drives.drive import Drive
@@ -108,7 +108,7 @@ async def _look_through(
         record = await look(append.offset, append.head)
         if record is not None:
             try:
-                unpack_record(record)
+                unpack_record(record, info.id, append.offset)
             except RecordCorrupt as error:
                 problems.append(Problem(append.offset, str(error)))
         for place in _steps(layout, append):
@@ -166,9 +166,9 @@ async def _made(shards: Shards, info: BlobInfo, shard: int, place: Range, suspec
     return made[shard]
 
 
-async def record_of(shards: Shards, info: BlobInfo, append: Append) -> bytes:
-    """The record of an append, packed. Raises Unreadable."""
-    return pack_record(unpack_record(await _record(shards, info, append)))
+async def record_of(shards: Shards, info: BlobInfo, append: Append) -> Record:
+    """The record of an append. Raises Unreadable."""
+    return unpack_record(await _record(shards, info, append), info.id, append.offset)
 
 
 async def _record(shards: Shards, info: BlobInfo, append: Append) -> Buffer:
@@ -180,7 +180,7 @@ async def _record(shards: Shards, info: BlobInfo, append: Append) -> Buffer:
             continue
         try:
             record = await drive.read(info.id, shard, append.offset, append.head)
-            unpack_record(record)
+            unpack_record(record, info.id, append.offset)
         except (DriveError, RecordCorrupt) as error:
             reasons[shard] = str(error)
         else:

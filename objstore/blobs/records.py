@@ -2,7 +2,8 @@
 
 If every mirror of the catalog were lost, the drives still tell what they hold: each append begins, in every shard
 file, with this record: magic (4 bytes), length of the body (4), xxh3_64 of the body (8), the body in MessagePack,
-zeros up to a multiple of 64 bytes. A blob of its own reserves one page for it and fills the page in when the ETag is
+zeros up to a multiple of 64 bytes. The hash is seeded with blob and offset, so that a record which a confused disk
+gives from another place is none. A blob of its own reserves one page for it and fills the page in when the ETag is
 known.
 """
 
@@ -64,22 +65,33 @@ def fits(record: Record) -> bool:
 
 
 def pack_record(record: Record) -> bytes:
-    """The record as it stands on the drives: a multiple of 64 bytes, never more than a page."""
+    """The record as it stands on the drives once it is `placed`: a multiple of 64 bytes, never more than a page."""
     body = _encoder.encode(record)
     size = _HEAD.size + len(body)
     assert size <= PAGE, "a record fits in the page that a blob of its own reserves for it"
-    return _HEAD.pack(MAGIC, len(body), xxhash.xxh3_64_intdigest(body)) + body + bytes(-size % _PAD)
+    return _HEAD.pack(MAGIC, len(body), 0) + body + bytes(-size % _PAD)
 
 
-def unpack_record(buffer: Buffer) -> Record:
-    """The record at the start of `buffer`; raises RecordCorrupt."""
+def placed(packed: bytes, blob: bytes, offset: int) -> bytes:
+    """A packed record with the hash that it has at this place."""
+    magic, length, _ = _HEAD.unpack_from(packed)
+    body = packed[_HEAD.size : _HEAD.size + length]
+    return _HEAD.pack(magic, length, _hash(body, blob, offset)) + packed[_HEAD.size :]
+
+
+def _hash(body: Buffer, blob: bytes, offset: int) -> int:
+    return xxhash.xxh3_64_intdigest(body, xxhash.xxh3_64_intdigest(_PLACE.pack(blob, offset)))
+
+
+def unpack_record(buffer: Buffer, blob: bytes, offset: int) -> Record:
+    """The record at the start of `buffer`, which was read at this place; raises RecordCorrupt."""
     view = memoryview(buffer)
     if len(view) < _HEAD.size:
         raise RecordCorrupt("shorter than a record")
     magic, length, digest = _HEAD.unpack_from(view)
     body = view[_HEAD.size : _HEAD.size + length]
-    if magic != MAGIC or len(body) != length or xxhash.xxh3_64_intdigest(body) != digest:
-        raise RecordCorrupt("not a record, or its checksum differs")
+    if magic != MAGIC or len(body) != length or _hash(body, blob, offset) != digest:
+        raise RecordCorrupt("not a record, or of another place, or its checksum differs")
     try:
         return _decoder.decode(body)
     except msgspec.DecodeError as error:

@@ -12,6 +12,7 @@ from erasure import SHARD_HEADER, Buffer, Layout
 from objstore.blobs.coding import encode
 from objstore.blobs.container import Container, make
 from objstore.blobs.quorum import settle
+from objstore.blobs.records import placed
 from objstore.blobs.types import PAGE, Leaves, span_of
 from objstore.drives.errors import DriveError
 from objstore.drives.pool import Pool
@@ -80,7 +81,7 @@ class Stream:
         if self._syncing is not None:
             await self._syncing
         blob.length = SHARD_HEADER + span_of(blob.layout, PAGE, self.size)
-        await self._write(RECORD_AT, [[record]] * blob.layout.width)
+        await self._write(RECORD_AT, [[placed(record, blob.id, RECORD_AT)]] * blob.layout.width)
         if self._reserved:
             await self._sync()
         else:

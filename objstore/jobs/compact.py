@@ -20,7 +20,7 @@ from objstore.blobs import Blobs
 from objstore.blobs.errors import BlobError
 from objstore.blobs.ids import created_ms
 from objstore.blobs.rebuild import Pace, at_once
-from objstore.blobs.records import pack_record, place_of, unpack_record
+from objstore.blobs.records import pack_record, place_of
 from objstore.blobs.types import Append, BlobInfo, Extent, Written
 from objstore.catalog.catalog import Catalog
 from objstore.catalog.errors import CatalogError, Undecided
@@ -103,7 +103,7 @@ async def exchange(
 
 async def copy(blobs: Blobs, info: BlobInfo, append: Append, parity: int, pace: Pace = at_once) -> Written:
     """Write the bytes of an append once more, with its record. Raises BlobError, DriveError."""
-    record = unpack_record(await blobs.record(info, append))
+    record = await blobs.record(info, append)
     origin = record.origin or place_of(info.id, append.offset)
     # without a catalog a snapshot of it is looked for where a blob of its own begins
     writer = blobs.writer(parity, append.size, alone=catalog_snapshots.is_snapshot(record))

@@ -229,7 +229,29 @@ def test_every_shard_file_tells_what_it_holds(tmp_path: Path) -> None:
         for extent in [await setting.put(bytes(5000)), await setting.put(bytes(5 * MIB))]:
             for shard in range(4):
                 content = setting.file(extent, shard).read_bytes()
-                assert unpack_record(content[extent.offset :]).key == b"some/key"
+                assert unpack_record(content[extent.offset :], extent.blob, extent.offset).key == b"some/key"
+
+    run(tmp_path / "pool", scene)
+
+
+def test_a_record_that_a_drive_gives_from_another_place_is_noticed_and_not_copied(tmp_path: Path) -> None:
+    async def scene(setting: Setting) -> None:
+        extent, other = await setting.put(bytes(5000)), await setting.put(bytes(5000))
+        await setting.blobs.seal_open()
+        assert extent.blob == other.blob
+        astray, healed = setting.file(extent, 0), setting.file(extent, 3)
+        right = healed.read_bytes()
+        with astray.open("r+b") as file:
+            file.seek(other.offset)
+            record = file.read(other.head)
+            file.seek(extent.offset)
+            file.write(record)
+        info, appends = setting.info(extent), setting.appends[extent.blob]
+        (problem,) = await setting.blobs.verify_shard(info, 0, appends)
+        assert problem.offset == extent.offset
+        await setting.blobs.rebuild(info, 3, setting.drive(extent, 3), appends)
+        end = extent.offset + extent.head
+        assert healed.read_bytes()[extent.offset : end] == right[extent.offset : end]
 
     run(tmp_path / "pool", scene)
 

@@ -13,7 +13,7 @@ from objstore.blobs.errors import NotEnoughDrives, RecordCorrupt
 from objstore.blobs.geometry import choose_layout, reduced_parity, write_quorum
 from objstore.blobs.ids import created_ms, instance_of, new_blob_id, new_instance
 from objstore.blobs.placement import place, roomy
-from objstore.blobs.records import Record, pack_record, unpack_record
+from objstore.blobs.records import Record, pack_record, placed, unpack_record
 from objstore.drives.space import Usage
 
 
@@ -77,6 +77,7 @@ def test_an_id_tells_its_instance_and_its_age() -> None:
     assert created_ms(first) <= created_ms(second)
 
 
+BLOB = bytes(range(16))
 records = st.builds(
     Record,
     st.text(max_size=63),
@@ -91,13 +92,19 @@ records = st.builds(
 def test_a_record_describes_itself(record: Record, behind: bytes) -> None:
     packed = pack_record(record)
     assert len(packed) % 64 == 0 and len(packed) <= 4096
-    assert unpack_record(packed + behind) == record
+    assert unpack_record(placed(packed, BLOB, 4096) + behind, BLOB, 4096) == record
 
 
 @given(records, st.data())
 def test_a_damaged_record_is_noticed(record: Record, data: st.DataObject) -> None:
-    packed = bytearray(pack_record(record))
+    packed = bytearray(placed(pack_record(record), BLOB, 4096))
     used = 16 + int.from_bytes(packed[4:8], "big")
     packed[data.draw(st.integers(0, used - 1))] ^= 1 << data.draw(st.integers(0, 7))
     with pytest.raises(RecordCorrupt):
-        unpack_record(packed)
+        unpack_record(packed, BLOB, 4096)
+
+
+@given(records, st.sampled_from([(BLOB, 8192), (BLOB[::-1], 4096)]))
+def test_a_record_of_another_place_is_none(record: Record, place: tuple[bytes, int]) -> None:
+    with pytest.raises(RecordCorrupt):
+        unpack_record(placed(pack_record(record), BLOB, 4096), *place)

@@ -78,7 +78,7 @@ class BlobFiles:
         if page is None:
             return None
         try:
-            return unpack_record(page)
+            return unpack_record(page, self.id, offset)
         except RecordCorrupt:
             return None
 
