@@ -2,7 +2,7 @@
 
 It may be an old copy, or have lost files while it was away; the rows of its shards do not know. Which drives are to be
 looked through, and how far that has come, are rows; until all are at their end, the health of the store's redundancy is
-red. A row stays, for it counts how often the drive was begun: by that one return is told from the next.
+red. A row stays for ever, for it counts how often the drive was begun: by that one return is told from the next.
 """
 
 from __future__ import annotations
@@ -68,11 +68,12 @@ def _stands(tx: Transaction) -> dict[str, Stand]:
 
 
 async def look_through(catalog: Catalog, blobs: Blobs, pace: Pace = at_once) -> None:
-    """Look through drives that came back. Drives that are not there wait."""
-    for drive in catalog.read(begun):
+    """Look through drives that came back. Drives that are not there wait; one that no slot holds is begun anew when it
+    comes."""
+    for drive, begun_so in catalog.read(waiting).items():
         here = blobs.pool.by_id(drive)
         if here is None:
-            await catalog.write(lambda tx, drive=drive: notes.put(tx, _PREFIX + drive, None))  # type: ignore[misc]
+            await catalog.write(lambda tx, drive=drive, begun_so=begun_so: _ended(tx, drive, begun_so))  # type: ignore[misc]
             continue
         while here.state is DriveState.ONLINE and (stand := catalog.read(waiting).get(drive)) is not None:
             page = catalog.read(lambda tx, drive=drive, stand=stand: repair.shards_on(tx, drive, stand.after, 1))  # type: ignore[misc]

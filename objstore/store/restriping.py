@@ -3,7 +3,7 @@
 First parts of uploads, then current objects, noncurrent versions, what snapshots of buckets keep, and at last the
 snapshots of the catalog: so an upload that is completed and an object that is overwritten meanwhile are met later. One
 that comes to a place behind the walk (it was renamed, or the version above it deleted) is met by another walk, which
-follows as long as the last one moved something and blobs of a parity that nothing is promised are left.
+follows while blobs of a parity that nothing is promised are left, and were more before the last one.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _TABLES: Final = (
 
 class Walk(msgspec.Struct, frozen=True, array_like=True):
     """Behind which row of the table with this number the walk stands; how many rows of about `total` it has seen, and
-    how many appends it has written anew, `before` of them in walks that it follows.
+    how many appends it and those that it follows have written anew. The last of them left so many blobs `old`.
 
     `problem` says why it does not get on, for people."""
 
@@ -46,7 +46,7 @@ class Walk(msgspec.Struct, frozen=True, array_like=True):
     last: int | bytes | None = None
     seen: int = 0
     moved: int = 0
-    before: int = 0
+    old: int | None = None
     problem: str = ""
 
 
@@ -94,11 +94,10 @@ def next_table(tx: Transaction, walk: Walk, parities: Collection[int]) -> Walk |
     table = walk.table + 1
     if table < len(_TABLES):
         return msgspec.structs.replace(walk, table=table, bucket=-1, key=b"", last=None)
-    marks = ",".join("?" * len(parities))
-    old = tx.one(f"SELECT 1 FROM blob_counts WHERE blobs > 0 AND parity NOT IN ({marks}) LIMIT 1", *parities)
-    if old is None or walk.moved == walk.before:
+    old = sum(blobs for parity, blobs in tx.all("SELECT parity, blobs FROM blob_counts") if parity not in parities)
+    if not old or (walk.old is not None and old >= walk.old):
         return None
-    return Walk(walk.began_us, _total(tx), moved=walk.moved, before=walk.moved)
+    return Walk(walk.began_us, _total(tx), moved=walk.moved, old=old)
 
 
 def note(tx: Transaction, walk: Walk | None) -> None:
