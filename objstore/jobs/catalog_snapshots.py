@@ -36,14 +36,15 @@ async def run(catalog: Catalog, blobs: Blobs, schedule: Schedule) -> CatalogSnap
     if not catalog.read(lambda tx: catalog_snapshots.due(tx, now_us(), schedule)):
         return None
     writer = blobs.writer(blobs.pool.parity, alone=True)
-    taken = now_us()
+    clock = now_us()
+    taken = catalog.read(lambda tx: catalog_snapshots.next_us(tx, clock))
     try:
-        seq, size, keys = await _dump(catalog, writer, blobs.pool.deployment or "", taken)
+        seq, size, keys = await _dump(catalog, writer, blobs.pool.deployment or "", clock)
         written = await writer.finish(pack_record(catalog_snapshots.record_of(taken, size)))
     except BaseException:
         await writer.abort()
         raise
-    made = CatalogSnapshot(taken, seq, size, written.extents, keys)
+    made = CatalogSnapshot(taken, seq, size, written.extents, keys, clock)
 
     def enter(tx: Transaction) -> int:
         catalog_snapshots.enter(tx, made, written)
@@ -60,7 +61,7 @@ async def run(catalog: Catalog, blobs: Blobs, schedule: Schedule) -> CatalogSnap
     return made
 
 
-async def _dump(catalog: Catalog, writer: Writer, deployment: str, taken: int) -> tuple[int, int, bytes]:
+async def _dump(catalog: Catalog, writer: Writer, deployment: str, clock: int) -> tuple[int, int, bytes]:
     """Write a dump: the transaction that it stands at, its bytes, and the digest of the keys in it."""
     loop, stopped, size = asyncio.get_running_loop(), threading.Event(), 0
 
@@ -75,7 +76,7 @@ async def _dump(catalog: Catalog, writer: Writer, deployment: str, taken: int) -
         assert isinstance(tx, Reading), "what the catalog gives to read with"
         if size:  # the mirror read so far is damaged, and will be replaced: the next time begins with a good one
             raise BlobError("the mirror that was dumped is damaged")
-        return dumping.dump(tx, deployment, taken, write).seq, catalog_snapshots.keys_of(tx)
+        return dumping.dump(tx, deployment, clock, write).seq, catalog_snapshots.keys_of(tx)
 
     reading = asyncio.ensure_future(asyncio.to_thread(catalog.read, read))
     try:

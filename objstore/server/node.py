@@ -155,10 +155,10 @@ class Node:
         _record(exchange, log)
 
     async def ask_for_snapshot(self) -> int:
-        """Have the jobs process take a snapshot of the catalog soon; the time of asking, in microseconds."""
+        """Have the jobs process take a snapshot of the catalog soon; the time that it is known by at the earliest, in
+        microseconds."""
         now = now_us()
-        await self.catalog.write(lambda tx: catalog_snapshots.ask(tx, now))
-        return now
+        return await self.catalog.write(lambda tx: catalog_snapshots.ask(tx, now))
 
     def snapshots(self, tx: Transaction) -> list[dict[str, int]]:
         """The snapshots of the catalog, newest first."""

@@ -37,13 +37,15 @@ class CatalogSnapshot(msgspec.Struct, frozen=True, array_like=True):
     """One snapshot: the catalog after transaction `seq`, at `taken_us`, in `size` bytes.
 
     `keys` is a digest of the store's keys then: a key that no snapshot has would be lost with the catalog, and with it
-    all that it seals."""
+    all that it seals. `taken_us` grows from one to the next; `clock_us` is what the clock said, which may have been put
+    back since, and 0 where that is not known."""
 
     taken_us: int
     seq: int
     size: int
     extents: tuple[Extent, ...]
     keys: bytes = b""
+    clock_us: int = 0
 
 
 def record_of(taken_us: int, size: int) -> Record:
@@ -67,9 +69,19 @@ def listed(tx: Transaction) -> list[CatalogSnapshot]:
     return [unpack(record, CatalogSnapshot) for (record,) in rows]
 
 
-def ask(tx: Transaction, now_us: int) -> None:
-    """Have one taken soon, whatever the schedule says."""
-    notes.put(tx, _ASKED, now_us)
+def next_us(tx: Transaction, now_us: int) -> int:
+    """The time that the next one is known by: now, or, where the clock was put back, behind all others and not before
+    what was asked for."""
+    row = tx.one("SELECT max(taken) FROM catalog_snapshots")
+    return max(now_us, notes.read(tx, _ASKED, int) or 0, row[0] + 1 if row is not None and row[0] is not None else 0)
+
+
+def ask(tx: Transaction, now_us: int) -> int:
+    """Have one taken soon, whatever the schedule says. The time that it is known by at the earliest: one that is being
+    taken now is an earlier one."""
+    when = max(now_us, next_us(tx, 0) + 1)
+    notes.put(tx, _ASKED, when)
+    return when
 
 
 def asked(tx: Transaction) -> bool:
@@ -89,8 +101,8 @@ def keys_of(tx: Transaction) -> bytes:
 def due(tx: Transaction, now_us: int, schedule: Schedule) -> bool:
     """Whether one is to be taken now: it is time, somebody asked, or a key is in no snapshot yet."""
     newest = next(iter(listed(tx)), None)
-    if newest is None or not 0 <= now_us - newest.taken_us < int(schedule.interval * 1_000_000):
-        return True
+    if newest is None or not newest.clock_us <= now_us < newest.clock_us + int(schedule.interval * 1_000_000):
+        return True  # also where the clock was ahead when it was taken
     return asked(tx) or keys_of(tx) != newest.keys
 
 

@@ -116,6 +116,36 @@ def test_snapshots_that_were_moved_are_found(tmp_path: Path) -> None:
     assert again(tmp_path, after).complete
 
 
+def test_a_clock_that_was_ahead_for_a_while(tmp_path: Path) -> None:
+    """Snapshots go on as scheduled and when asked for, the latest is the newest, and later writes are found."""
+    hourly = Schedule(3_600.0, 24, 7)
+
+    async def before(house: House) -> None:
+        async def due() -> bool:
+            return await catalog_snapshots.run(house.catalog, house.blobs, hourly) is not None
+
+        with mock.patch.object(catalog_snapshots, "now_us", lambda: now_us() + 30 * 86_400_000_000):
+            assert await due() and not await due()
+        await house.put("k1", b"body" * 5_000)
+        assert await due() and not await due()
+        when = await house.catalog.write(lambda tx: ask(tx, now_us()))
+        while await due():
+            pass
+        newest = house.catalog.read(listed)[0]
+        assert newest.taken_us >= when > now_us() >= newest.clock_us
+        with mock.patch.object(catalog_snapshots, "now_us", lambda: now_us() + 3_600_000_000):
+            assert await due() and not await due()
+        await house.put("k2", b"body" * 5_000)
+
+    async def after(house: House) -> None:
+        for key in ("k1", "k2"):
+            assert await house.get(key) == b"body" * 5_000
+
+    play(tmp_path, before)
+    report = again(tmp_path, after)
+    assert report.complete and {item.key for item in report.recovered} == {"k2"}
+
+
 def test_shards_that_are_missing_or_damaged_are_healed(tmp_path: Path) -> None:
     bodies = {f"k{number}": bytes([number]) * 400_000 for number in range(4)}
 

@@ -216,6 +216,7 @@ class _Making:
             return
         self._step("snapshot of the catalog read", 0)
         head = sources.read(self._candidate, self._pool.deployment or "", connection)
+        taken.taken_us = head.taken_us  # by the clock, as what was written later
         taken.seq, taken.size = head.seq, self._candidate.record.stored
 
     def _new(self, tx: Transaction) -> Iterator[Found]:
