@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from objstore.catalog.catalog import Catalog
@@ -37,10 +37,8 @@ async def follow(pool: Pool, catalog: Catalog) -> bool:
     pool.removed |= leaving
     if ballot.before is None and ballot.drives:
         pool.parity = ballot.parity
-    for drive in voters - leaving:
-        place = ballot.places.get(drive)
-        if pool.by_id(drive) is None and place is not None and place not in {str(one.path) for one in pool.drives}:
-            await pool.join(Path(place))
+    for place in _places_to_join(pool, ballot, courses, leaving):
+        await pool.join(Path(place))
     for drive in leaving - voters:
         slot = _slot(pool, drive, courses[drive], ballot)
         if slot is not None:
@@ -55,6 +53,20 @@ async def follow(pool: Pool, catalog: Catalog) -> bool:
         begun |= draining and not slot.draining
         slot.draining = draining
     return begun
+
+
+def _places_to_join(pool: Pool, ballot: Ballot, courses: Mapping[str, Course], leaving: set[str]) -> list[str]:
+    """Where voters are that no slot holds. A slot whose drive is new, and which nobody is adding, is there in the place
+    of one of them that is lost: the start has put it there."""
+    here = {str(one.path) for one in pool.drives}
+    voters = dict.fromkeys(drive for one in ballot.electorates for drive in one.drives if drive not in leaving)
+    gone = [ballot.places[drive] for drive in voters if pool.by_id(drive) is None and drive in ballot.places]
+    gone = [place for place in gone if place not in here]
+    known = {*voters, *courses}
+    places = {*ballot.places.values(), *(one.path for one in courses.values())}
+    new = [one for one in pool.drives if one.id is not None or one.state is DriveState.NEW]
+    fresh = [one for one in new if one.id not in known and str(one.path) not in places]
+    return gone[len(fresh) :]
 
 
 def _slot(pool: Pool, drive: str, course: Course, ballot: Ballot) -> Drive | None:

@@ -45,6 +45,24 @@ def test_a_drive_that_was_lost_before_the_start_is_known_by_its_place(tmp_path: 
         assert run(server, "verify").status == 0
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_empty_folder_that_is_named_instead_of_a_lost_drive_takes_its_place(tmp_path: Path, workers: int) -> None:
+    with serving(tmp_path, workers=workers) as server:
+        keys = fill(server, 8)
+        with stopped(server):
+            server.drives[2].rename(tmp_path / "lost")
+            server.drives[2] = tmp_path / "new"
+            server.drives[2].mkdir()
+        until(lambda: states(server) == ["online"] * 4, "it is taken in")
+        as_promised(server)
+        assert {one["path"] for one in info(server)["drives"]} == set(map(str, server.drives))
+        with stopped(server):
+            pass
+        assert {one["path"] for one in info(server)["drives"]} == set(map(str, server.drives))
+        as_promised(server)
+        check(server, keys)
+
+
 def test_draining_takes_no_redundancy_away(tmp_path: Path) -> None:
     """Whenever one looks; and as many drives as promised may be lost before it, and after it."""
     with serving(tmp_path, drives=5) as server:
