@@ -120,13 +120,13 @@ def note(tx: Transaction, made: CatalogSnapshot) -> None:
 def drop_expired(tx: Transaction, now_us: int, schedule: Schedule) -> int:
     """Let go of snapshots that are no longer kept, after one was taken; how many. Their bytes become garbage.
 
-    Those of a time that is still to come are from a clock that was ahead: a restore would take them for the newest."""
-    known = {one.taken_us: one for one in listed(tx)}
-    past = [taken for taken in known if taken <= now_us]
-    gone = [*expired(past, schedule), *(known.keys() - past)] if past else []
-    for taken in gone:
-        extents.release(tx, known[taken].extents, now_us)
-        tx.run("DELETE FROM catalog_snapshots WHERE taken = ?", taken)
+    Those of a time that is still to come are from a clock that was ahead: nobody knows which they would stand for."""
+    known = {one.clock_us or one.taken_us: one for one in listed(tx)}
+    past = [clock for clock in known if clock <= now_us]
+    gone = [*expired(past, schedule), *(clock for clock in known if clock > now_us)] if past else []
+    for clock in gone:
+        extents.release(tx, known[clock].extents, now_us)
+        tx.run("DELETE FROM catalog_snapshots WHERE taken = ?", known[clock].taken_us)
     return len(gone)
 
 
