@@ -47,12 +47,15 @@ def _summary(runs: list[Run]) -> int:
     harm: Counter[str] = Counter()
     moves: Counter[str] = Counter()
     refused: Counter[str] = Counter()
+    views: Counter[str] = Counter()
     for run in runs:
         done += run.record.operations
         unclear += run.record.unclear
         harm += run.harm.done
         moves += run.moves.done
         refused += run.moves.refused
+        views += run.views.done
+        harm += run.losses.done
     for run in runs:
         for what, why in run.harm.skipped.items():
             say(f"left out: {what} ({why})")
@@ -61,6 +64,7 @@ def _summary(runs: list[Run]) -> int:
     say("faults      " + ", ".join(f"{what} {count}" for what, count in harm.most_common()))
     say("moves       " + ", ".join(f"{what} {count}" for what, count in moves.most_common()))
     say("refused     " + ", ".join(f"{what} {count}" for what, count in refused.most_common()))
+    say("snapshots   " + ", ".join(f"{what} {count}" for what, count in views.most_common()))
     wrong = sum(len(run.record.violations) for run in runs)
     seeds = ", ".join(str(run.plan.seed) for run in runs)
     rounds, faults, crashes = (sum(getattr(run, name) for run in runs) for name in ("rounds", "faults", "crashes"))

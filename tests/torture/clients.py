@@ -18,11 +18,13 @@ from urllib3.exceptions import HTTPError
 from tests.harness import Running
 from tests.torture.history import Keys, Record
 from tests.torture.model import MARKER, OK, UNKNOWN, Entry, Listed, Op
+from tests.torture.values import Cut, Fresh
 
 PART = 5 << 20
 SMALL, PACKED, OWN = (0, 8192), (8193, 300_000), (4_200_000, 6_000_000)
 SIZES, SIZE_WEIGHTS = (SMALL, PACKED, OWN), (8, 14, 2)
 SLOW_PIECE, SLOW_SECONDS = 1 << 17, 1.5  # what a slow reader takes before it rests, and for how long
+REPLACED = frozenset({"404 NoSuchKey", "412 PreconditionFailed"})  # no part was copied
 NOT_DONE = frozenset({"SlowDown"})  # refused before anything was done
 SHUT = (BotoCoreError, HTTPError, OSError)
 BROKEN = (ResponseStreamingError, IncompleteReadError)
@@ -88,13 +90,20 @@ class Client:
 
     def _value(self) -> tuple[str, bytes]:
         low, high = self._chance.choices(SIZES, SIZE_WEIGHTS)[0]
-        etag, pieces = self._record.values.new(f"{self._seed}-{self._count}", [self._chance.randint(low, high)])
-        return etag, pieces[0]
+        return self._record.values.new(self._name, self._chance.randint(low, high))
+
+    @property
+    def _name(self) -> str:
+        return f"{self._seed}-{self._count}"
+
+    def _sealed(self) -> dict[str, Any]:
+        """Some of what is written is encrypted, so that its ETag is still that of its bytes."""
+        return {"ServerSideEncryption": "AES256"} if self._chance.random() < 0.25 else {}
 
     def _write(self, keys: Keys, **conditions: Any) -> bool:
         key = self._chance.randrange(keys.count)
         etag, body = self._value()
-        given: dict[str, Any] = {}
+        given = self._sealed()
         if conditions.get("if_absent"):
             given["IfNoneMatch"] = "*"
         if (match := conditions.get("if_match")) is not None:
@@ -130,31 +139,67 @@ class Client:
     def _put_match(self, keys: Keys) -> bool:
         return self._write(keys, if_match=self._chance.choice(keys.contents[-3:])) if keys.contents else True
 
+    def _append(self, keys: Keys) -> bool:
+        """More bytes at the end of what a key was last known to hold, if it still does."""
+        if not keys.latest:
+            return True
+        key, old = self._chance.choice(list(keys.latest.items()))
+        etag, body = self._record.values.appended(old, self._name, self._chance.choice((100, 5_000, 60_000)))
+        given = {"WriteOffsetBytes": self._record.values.size(old), "IfMatch": f'"{old}"'}
+        call = lambda: self._s3.put_object(Bucket=keys.bucket, Key=keys.name(key), Body=body, **given)  # noqa: E731
+        return self._finish(keys, *self._ask(keys, "put", call, key=key, content=etag, if_match=old, note="append"))
+
     def _put_parts(self, keys: Keys) -> bool:
-        """Upload parts, and complete or abort."""
+        """Upload parts, the last one perhaps a copy of what another key holds, and complete or abort."""
         key = self._chance.randrange(keys.count)
         named = {"Bucket": keys.bucket, "Key": keys.name(key)}
-        sizes = [PART] * self._chance.randint(0, 2) + [self._chance.randint(1, 400_000)]
-        etag, pieces = self._record.values.new(f"{self._seed}-{self._count}", sizes, parts=True)
+        pieces: list[Fresh | Cut] = [Fresh(f"{self._name}/{n}", PART) for n in range(self._chance.randint(0, 2))]
+        source = self._chance.choice([*keys.latest.items(), (0, "")]) if self._chance.random() < 0.5 else (0, "")
+        size = self._record.values.size(source[1]) or 0
+        if size:
+            start = self._chance.randrange(size)
+            pieces.append(self._record.values.cut(source[1], start, self._chance.randint(1, size - start)))
+        else:
+            pieces.append(Fresh(f"{self._name}/last", self._chance.randint(1, 400_000)))
         try:
-            named["UploadId"] = self._s3.create_multipart_upload(**named)["UploadId"]
-            parts = [
-                {"PartNumber": n, "ETag": self._s3.upload_part(**named, PartNumber=n, Body=piece)["ETag"]}
-                for n, piece in enumerate(pieces, 1)
-            ]
+            named["UploadId"] = self._s3.create_multipart_upload(**named, **self._sealed())["UploadId"]
+            etags = [self._put_part(keys, named, n, piece, source) for n, piece in enumerate(pieces, 1)]
             if self._chance.random() < 0.2:
                 self._s3.abort_multipart_upload(**named)
                 return True
         except (ClientError, *SHUT) as error:
             self._record.failed("upload part", _short(error))
-            return False
+            return _short(error) in REPLACED
+        etag = self._record.values.parts(pieces, etags)
+        parts = [{"PartNumber": n, "ETag": one} for n, one in enumerate(etags, 1)]
         call = lambda: self._s3.complete_multipart_upload(**named, MultipartUpload={"Parts": parts})  # noqa: E731
         return self._finish(keys, *self._ask(keys, "put", call, key=key, content=etag, note="parts"))
 
+    def _put_part(
+        self, keys: Keys, upload: dict[str, str], number: int, piece: Fresh | Cut, source: tuple[int, str]
+    ) -> str:
+        """Send or copy a part; its ETag. What is to be copied may have been replaced: that is an error."""
+        if isinstance(piece, Fresh):
+            response = self._s3.upload_part(**upload, PartNumber=number, Body=piece.data())
+            return str(response["ETag"]).strip('"')
+        key, content = source
+        copied = self._s3.upload_part_copy(
+            **upload,
+            PartNumber=number,
+            CopySource={"Bucket": keys.bucket, "Key": keys.name(key)},
+            CopySourceIfMatch=f'"{content}"',
+            CopySourceRange=f"bytes={piece.start}-{piece.start + piece.size - 1}",
+        )
+        return str(copied["CopyPartResult"]["ETag"]).strip('"')
+
     def _copy(self, keys: Keys) -> bool:
         source, key = self._chance.sample(range(keys.count), 2)
+        sealed = self._sealed()
         call = lambda: self._s3.copy_object(  # noqa: E731
-            Bucket=keys.bucket, Key=keys.name(key), CopySource={"Bucket": keys.bucket, "Key": keys.name(source)}
+            Bucket=keys.bucket,
+            Key=keys.name(key),
+            CopySource={"Bucket": keys.bucket, "Key": keys.name(source)},
+            **sealed,
         )
         return self._finish(keys, *self._ask(keys, "copy", call, key=key, source=source))
 
@@ -214,6 +259,30 @@ class Client:
         return self._read(
             keys, key, {"Range": f"bytes={start}-{start + self._chance.randrange(1, 200_000)}"}, "see", {}
         )
+
+    def _get_if(self, keys: Keys) -> bool:
+        """GET with If-Match or If-None-Match: also a refusal tells of what is there."""
+        if not keys.latest:
+            return True
+        key, known = self._chance.choice(list(keys.latest.items()))
+        condition, told, kind = self._chance.choice(
+            (("IfMatch", "PreconditionFailed", "see other"), ("IfNoneMatch", "304", "see"))
+        )
+        call = lambda: self._s3.get_object(Bucket=keys.bucket, Key=keys.name(key), **{condition: f'"{known}"'})  # noqa: E731
+        op, response = self._ask(keys, "see", call)
+        if op is None or op.answer == UNKNOWN:
+            return False
+        if response is not None:
+            found = response["ETag"].strip('"')
+            response["Body"].close()
+            if (found == known) != (condition == "IfMatch"):
+                self._bad(keys, f"GET {keys.name(key)} with {condition} {known} gave {found}")
+            kind, known = "see", found
+        elif op.answer == "NoSuchKey":
+            return self._note(keys, Op("see", op.begin, op.end, OK, seen={key: None}))
+        elif op.answer != told:
+            return self._note(keys, op)
+        return self._note(keys, Op(kind, op.begin, op.end, OK, seen={key: known}, note=condition))
 
     def _get_version(self, keys: Keys) -> bool:
         if not keys.versioned or not keys.versions:
@@ -340,9 +409,9 @@ class Client:
 
 
 _WISHES = {
-    "put": 12, "put_absent": 4, "put_match": 4, "put_parts": 2, "copy": 4, "rename": 4, "delete": 5,
-    "delete_several": 2, "delete_version": 3, "get": 12, "get_range": 4, "get_version": 4, "get_slowly": 1, "list": 6,
-    "list_versions": 3, "walk": 1, "list_prefixes": 1,
+    "put": 12, "put_absent": 4, "put_match": 4, "put_parts": 2, "append": 4, "copy": 4, "rename": 4, "delete": 5,
+    "delete_several": 2, "delete_version": 3, "get": 12, "get_range": 4, "get_if": 3, "get_version": 4, "get_slowly": 1,
+    "list": 6, "list_versions": 3, "walk": 1, "list_prefixes": 1,
 }  # fmt: skip
 _FLEETING = {"create_bucket": 5, "delete_bucket": 4, "head_bucket": 2, "put": 3, "get": 2, "list": 2, "delete": 5}
 WISHES, FLEETING = tuple(_WISHES), tuple(_FLEETING)

@@ -28,6 +28,8 @@ class Keys:
     history: list[Op] = field(default_factory=list)
     versions: list[tuple[int, str]] = field(default_factory=list)
     contents: list[str] = field(default_factory=list)
+    latest: dict[int, str] = field(default_factory=dict)
+    """What a key was last known to hold."""
     last: dict[int, Listed] | None = None
     """What the last look at it found, for later ones; None where its bucket was gone."""
 
@@ -64,6 +66,7 @@ class Record:
             if op.content and op.answer == OK:
                 keys.contents.append(op.content)
                 del keys.contents[:-6]
+                keys.latest[op.key] = op.content
 
     def failed(self, kind: str, why: str) -> None:
         """An operation was answered with an error of the server, or not at all."""

@@ -13,7 +13,7 @@ from tests.torture.linearizable import IMPOSSIBLE
 
 MARKER = "marker"
 OK, UNKNOWN = "ok", "unknown"
-LOOKS = frozenset({"see", "see some", "see version", "see versions", "head bucket"})
+LOOKS = frozenset({"see", "see some", "see other", "see version", "see versions", "head bucket"})
 
 
 class Entry(NamedTuple):
@@ -107,6 +107,11 @@ class Family:
         """Whether any of the keys has a current object: a common prefix in a listing."""
         return state if any(map(current, state)) == op.seen[0] else IMPOSSIBLE
 
+    def _see_other(self, state: tuple[Stack, ...], op: Op) -> Any:
+        """That some keys hold an object, and not this one: a GET whose If-Match does not hold."""
+        others = (current(state[key]) not in (None, content) for key, content in op.seen.items())
+        return state if all(others) else IMPOSSIBLE
+
     def _see_version(self, state: tuple[Stack, ...], op: Op) -> Any:
         found = next((one.content for one in state[op.key] if one.version == op.version), None)
         return state if found == op.seen[op.key] else IMPOSSIBLE
@@ -122,6 +127,8 @@ class Family:
     def _put(self, state: tuple[Stack, ...], op: Op) -> Any:
         refused = self._refusal(state[op.key], op)
         if op.answer not in (OK, UNKNOWN):
+            if op.note == "append" and refused and op.answer == "InvalidWriteOffset":
+                return state  # the object is another one, and not as long
             return state if op.answer in (refused, "ConditionalRequestConflict") else IMPOSSIBLE
         return IMPOSSIBLE if refused else self._with(state, op.key, Entry(op.content, op.version))
 

@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from objstore.client import ADMIN, Connection, StoreRefused, StoreUnreachable, ask, follow
+from tests.faults.cluster import remove
 from tests.harness import ROOT_PASSWORD, ROOT_USER, Running
 from tests.torture.history import Record
 from tests.torture.plan import Action
@@ -88,6 +89,16 @@ class Moves:
         for told in follow(self._connection, f"{ADMIN}/verify"):
             for problem in told["report"]["problems"][:20] if "report" in told else ():
                 self._record.violation(f"a running server's verify: {problem}")
+
+    def lose(self, position: int) -> None:
+        """Let the spare drive join, lose another one for good, and have it removed as it is: all is whole otherwise."""
+        drive = self._server.drives[position]
+        self._insist("add a drive", lambda: self._change("POST", path=str(self._spare)))
+        self._until("it has joined", lambda: self._drives().get(self._spare), lambda one: one and one["stage"] is None)
+        remove(drive)
+        self._insist("accept the loss", lambda: self._change("DELETE", drive=str(drive), accept_loss="true"))
+        self._until("it is no drive any more", lambda: drive in self._drives(), lambda there: not there)
+        self._server.drives[position], self._spare = self._spare, drive
 
     def clear(self) -> None:
         """Empty the spare drive's folder: the server stands still."""

@@ -45,6 +45,8 @@ class Round:
     killed: bool
     at_rest: tuple[Action, ...]
     moves: tuple[Action, ...]
+    loss: str
+    """What is lost at the end, when all is whole: "catalog" (all its mirrors), "drive", or nothing."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ class Plan:
             killed=chance.random() < 0.4,
             at_rest=tuple(at_rest),
             moves=_in_order(self._moves(random.Random(f"{self.seed}/moves/{number}"), victims, parity)),
+            loss=random.Random(f"{self.seed}/loss/{number}").choice(("catalog", "drive", "", "")),
         )
 
     def parity_of(self, number: int) -> int:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import functools
 import math
+import random
 import shutil
 import sys
 import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +26,11 @@ from tests.torture.clients import Client, Row, all_versions, listed
 from tests.torture.harm import CRASHES, MENDED, Disks, Harm
 from tests.torture.history import Keys, Record, judge
 from tests.torture.linearizable import TooHard
+from tests.torture.losses import Losses
 from tests.torture.model import MARKER, OK, Listed, Op, empty
 from tests.torture.moves import Moves
 from tests.torture.plan import ROUND_SECONDS, Plan, Round, plan
+from tests.torture.views import Views
 
 CLIENTS = 5
 FAMILIES, MEMBERS, FLEETING = 8, 3, 3
@@ -52,7 +56,8 @@ class Run:
         self._folder = folder
         self._disks = Disks(folder, self.plan.drives)
         (folder / "settings.toml").write_text(
-            f"reap_grace = {GRACE_SECONDS}\n[limits]\nhung_seconds = {self.plan.hung_seconds}\n"
+            f"reap_grace = {GRACE_SECONDS}\ncompact_age = {GRACE_SECONDS}\n"
+            f"[limits]\nhung_seconds = {self.plan.hung_seconds}\n"
             "[catalog_snapshots]\nhourly = 1\ndaily = 1\n"  # the newest alone: older ones keep the parity they had
         )
         self.server = Running(
@@ -63,6 +68,8 @@ class Run:
         )
         self.harm = Harm(self.server, self._disks, folder, seed)
         self.moves = Moves(self.server, self._disks.spare, self.record)
+        self.views = Views(self.server, self.record)
+        self.losses = Losses(self.server, self.moves, self.record, seed)
         self._kept: list[tuple[int, list[Keys]]] = []
         self._undecided = 0
         self._kept_here = keep
@@ -73,7 +80,8 @@ class Run:
 
     @property
     def faults(self) -> int:
-        return sum(count for what, count in self.harm.done.items() if what not in CRASHES | MENDED)
+        harm = sum(count for what, count in self.harm.done.items() if what not in CRASHES | MENDED)
+        return harm + self.losses.done.total()
 
     _killed = 0
 
@@ -89,6 +97,8 @@ class Run:
             with contextlib.suppress(Exception):
                 self.harm.resume()
                 self.server.kill()
+            log = (self._folder / "server.log").read_text(errors="replace")
+            self.moves.done["blobs emptied"] = log.count("appends were moved out of blob")
             if self.record.violations and self._kept_here:
                 for drive in self.server.drives:
                     shutil.copytree(drive, self._folder / "kept" / drive.parent.name)
@@ -108,6 +118,7 @@ class Run:
         self._heal()
         self._abort_all_uploads()
         self.moves.settle(self.plan.parity_of(now.number + 1))
+        self._lose(now)
         self._usage()
         self._rest()
 
@@ -132,7 +143,9 @@ class Run:
         clients = [
             Client(self.server, self.record, families, f"{self.plan.seed}/{now.number}/{n}") for n in range(CLIENTS)
         ]
-        threads = [threading.Thread(target=self._guarded, args=(one, stop), daemon=True) for one in clients]
+        chance = random.Random(f"{self.plan.seed}/views/{now.number}")
+        work = [*(one.work for one in clients), functools.partial(self.views.work, families, chance)]
+        threads = [threading.Thread(target=self._guarded, args=(one, stop), daemon=True) for one in work]
         for thread in threads:
             thread.start()
         began = time.monotonic()
@@ -159,9 +172,9 @@ class Run:
                 if thread.is_alive():
                     self.record.violation("a client still waits after 90 seconds")
 
-    def _guarded(self, client: Client, stop: threading.Event) -> None:
+    def _guarded(self, work: Callable[[threading.Event], None], stop: threading.Event) -> None:
         try:
-            client.work(stop)
+            work(stop)
         except Exception:
             self.record.violation(f"a client failed: {traceback.format_exc()}")
 
@@ -182,6 +195,7 @@ class Run:
     def _settle(self, now: Round, families: Sequence[Keys]) -> None:
         """What is there at the end, and whether the history explains it."""
         hard = 0
+        self.views.settle(families)
         for keys in families:
             last = self._last_look(keys)
             try:
@@ -193,13 +207,17 @@ class Run:
         if hard:
             say(f"  {hard} histories were too hard to decide")
             self._undecided += hard
+        self._look_at_kept()
+        self._kept.append((now.number, list(families)))
+        while len(self._kept) > KEPT_ROUNDS:
+            self._forget(self._kept.pop(0)[1])
+
+    def _look_at_kept(self) -> None:
+        """What earlier rounds left is as it was."""
         for _, kept in self._kept:
             for keys in kept:
                 if (last := self._last_look(keys)) != keys.last:
                     self.record.violation(f"{keys.bucket}/{keys.prefix}* was {keys.last}, is now {last}")
-        self._kept.append((now.number, list(families)))
-        while len(self._kept) > KEPT_ROUNDS:
-            self._forget(self._kept.pop(0)[1])
 
     def _last_look(self, keys: Keys) -> dict[int, Listed] | None:
         """List and read every version of a family; note it as the last thing that was seen."""
@@ -240,6 +258,7 @@ class Run:
                 rows = all_versions(s3, bucket)
             except ClientError:
                 continue  # a fleeting one that is gone
+            self.views.delete(bucket)
             gone = [{"Key": name, "VersionId": entry.version} for name, entry, _, _ in rows]
             for start in range(0, len(gone), 1000):
                 s3.delete_objects(Bucket=bucket, Delete={"Objects": gone[start : start + 1000], "Quiet": True})
@@ -254,6 +273,16 @@ class Run:
         s3 = self.server.client()
         for one in s3.list_multipart_uploads(Bucket=bucket).get("Uploads", ()):
             s3.abort_multipart_upload(Bucket=bucket, Key=one["Key"], UploadId=one["UploadId"])
+
+    def _lose(self, now: Round) -> None:
+        """What a disaster leaves is what was there."""
+        if not now.loss:
+            return
+        say(f"  lost: {now.loss}")
+        (self.losses.catalog if now.loss == "catalog" else self.losses.drive)(now.number)
+        self._whole(f"after the loss of a {now.loss}")
+        self._look_at_kept()
+        self.views.settle([])
 
     # afterwards
 

@@ -25,3 +25,4 @@ def test_a_plan_has_bytes_moved_in_every_round_and_drives_in_many() -> None:
     assert all(any(one.what == "restripe" for one in now.moves) for now in rounds)
     for what in ("parity", "drain", "keep", "replace", "add", "let go", "scrub", "verify", "snapshot"):
         assert sum(any(one.what.startswith(what) for one in now.moves) for now in rounds) > 5, what
+    assert {now.loss for now in rounds} == {"catalog", "drive", ""}

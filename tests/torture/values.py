@@ -5,22 +5,44 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Value:
-    """Bytes that were, or may have been, written: one piece, or the parts of an upload."""
+class Fresh(NamedTuple):
+    """Bytes that nobody had before."""
 
     name: str
-    sizes: tuple[int, ...]
-    parts: bool = False
-
-    def pieces(self) -> list[bytes]:
-        return [random.Random(f"{self.name}/{n}").randbytes(size) for n, size in enumerate(self.sizes)]
+    size: int
 
     def data(self) -> bytes:
-        return b"".join(self.pieces())
+        return random.Random(self.name).randbytes(self.size)
+
+
+class Cut(NamedTuple):
+    """A range of a value."""
+
+    value: Value
+    start: int
+    size: int
+
+    def data(self) -> bytes:
+        return self.value.data()[self.start : self.start + self.size]
+
+
+class Value(NamedTuple):
+    """Bytes that were, or may have been, written: in one piece, as parts of an upload, or one behind the other."""
+
+    pieces: tuple[Fresh | Cut, ...]
+
+    @property
+    def size(self) -> int:
+        return sum(piece.size for piece in self.pieces)
+
+    def data(self) -> bytes:
+        return b"".join(piece.data() for piece in self.pieces)
+
+    def __str__(self) -> str:
+        return " + ".join(one.name if isinstance(one, Fresh) else f"a cut of {one.value}" for one in self.pieces)
 
 
 class Values:
@@ -29,29 +51,49 @@ class Values:
     def __init__(self) -> None:
         self._known: dict[str, Value] = {}
 
-    def new(self, name: str, sizes: Sequence[int], parts: bool = False) -> tuple[str, list[bytes]]:
-        """A value's ETag and its pieces."""
-        value = Value(name, tuple(sizes), parts)
-        pieces = value.pieces()
-        digests = [hashlib.md5(piece, usedforsecurity=False).digest() for piece in pieces]
-        etag = digests[0].hex()
-        if parts:
-            etag = f"{hashlib.md5(b''.join(digests), usedforsecurity=False).hexdigest()}-{len(pieces)}"
+    def new(self, name: str, size: int) -> tuple[str, bytes]:
+        """The ETag and the bytes of a value that is put in one piece."""
+        value = Value((Fresh(name, size),))
+        data = value.data()
+        etag = _md5(data).hex()
         self._known[etag] = value
-        return etag, pieces
+        return etag, data
+
+    def parts(self, pieces: Sequence[Fresh | Cut], etags: Sequence[str]) -> str:
+        """The ETag of a value that is uploaded in parts, of which each has its own: that of a copied part is no MD5."""
+        etag = f"{_md5(b''.join(map(bytes.fromhex, etags))).hex()}-{len(etags)}"
+        self._known[etag] = Value(tuple(pieces))
+        return etag
+
+    def appended(self, old: str, name: str, size: int) -> tuple[str, bytes]:
+        """The ETag of the value `old` with so many bytes behind it, and these."""
+        value, piece = self._known[old], Fresh(name, size)
+        digest, _, parts = old.partition("-")
+        count = int(parts) if parts else int(value.size > 0)
+        data = piece.data()
+        etag = f"{_md5(bytes.fromhex(digest) + _md5(data)).hex()}-{count + 1}"
+        self._known[etag] = Value((*value.pieces, piece))
+        return etag, data
+
+    def cut(self, etag: str, start: int, size: int) -> Cut:
+        """A range of a known value."""
+        return Cut(self._known[etag], start, size)
 
     def differs(self, etag: str, data: bytes, start: int = 0, *, whole: bool = True) -> str | None:
         """What is wrong with bytes that came under this ETag, `start` being their place; None when nothing is."""
         value = self._known.get(etag)
         if value is None:
             return f"nobody ever wrote anything with the ETag {etag}"
-        size = sum(value.sizes)
-        if whole and len(data) != size:
-            return f"{len(data)} bytes came of {size} of {value.name}"
+        if whole and len(data) != value.size:
+            return f"{len(data)} bytes came of {value.size} of {value}"
         if data != value.data()[start : start + len(data)]:
-            return f"other bytes than those of {value.name} (from {start}, {len(data)} of {size})"
+            return f"other bytes than those of {value} (from {start}, {len(data)} of {value.size})"
         return None
 
     def size(self, etag: str) -> int | None:
         value = self._known.get(etag)
-        return None if value is None else sum(value.sizes)
+        return None if value is None else value.size
+
+
+def _md5(data: bytes) -> bytes:
+    return hashlib.md5(data, usedforsecurity=False).digest()
