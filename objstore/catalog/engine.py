@@ -84,6 +84,7 @@ def define(members: Members, statements: Sequence[str]) -> None:
 
 def _attempt(members: Members, functions: Sequence[Function]) -> list[Outcome]:
     leader, *others = members.mirrors
+    assert {mirror.id for mirror in members.mirrors} == {*members.state.ballot.members}, "a commit is on every member"
     batch = _Batch(members, functions)
     try:
         step = attend(leader, batch.run, batch.progress)

@@ -88,12 +88,12 @@ class Members:
             if time.monotonic() < self.state.again:
                 raise ReadOnly(self.state.read_only or "an election is open", self.state.away)
             self.elect()
-        else:
-            if self.absent:
+        while self.absent or self.shared.unfinished:
+            if self.absent:  # one may have failed in the vote itself: nothing is committed without a member
                 self.vote_out(self.absent)
-            if self.shared.unfinished:  # somebody was killed in the middle of a commit
+            else:  # somebody was killed in the middle of a commit
                 self.heal_steps()
-        self.shared.finished()
+                self.shared.finished()
 
     def _require_quorum(self) -> None:
         if reason := ballots.shortfall(self.pool):
@@ -154,6 +154,8 @@ class Members:
         electorate is `wanted`, or the one of now.
 
         Raises ReadOnly: then nothing commits until an election succeeds."""
+        if not mirrors:
+            self.refuse("no mirror of the catalog can be written")
         named = [mirror.id for mirror in mirrors]
         self._cast(ballots.succeeding(self.pool, self.state.ballot, named, wanted), mirrors)
         if self.state.ballot.before is not None:  # both electorates have agreed: from now on the new one decides alone

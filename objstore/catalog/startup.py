@@ -88,13 +88,18 @@ def _open(members: Members) -> None:
 
 
 def _schema_version(members: Members) -> int:
-    return min((int(mirror.connection.pragma("user_version")) for mirror in members.mirrors), default=0)
+    if not members.mirrors:
+        raise StartRefused("the mirrors of the catalog failed while it was started", ballots.away(members.pool))
+    return min(int(mirror.connection.pragma("user_version")) for mirror in members.mirrors)
 
 
 def _complete(members: Members) -> None:
-    """Mirrors for members that were too far behind, damaged or lost."""
-    while len(members.mirrors) < wanted(members.pool) and recruit(members, frozenset()):
-        pass
+    """Mirrors for members that were too far behind, damaged or lost; what cannot be made now, upkeep makes."""
+    try:
+        while len(members.mirrors) < wanted(members.pool) and recruit(members, frozenset()):
+            pass
+    except ReadOnly as error:
+        _log.warning("%s", error)
 
 
 # --- what is there

@@ -132,6 +132,8 @@ def recruit(members: Members, not_yet: Collection[str], *, room: int = 0) -> boo
 
     Takes the commit lock. Raises ReadOnly."""
     for drive in _candidates(members, not_yet, room):
+        if not members.mirrors:  # they failed while they voted
+            return False
         assert drive.id is not None
         try:
             if not _join(members, drive):

@@ -200,7 +200,7 @@ def test_a_loss_can_be_accepted(tmp_path: Path) -> None:
         deployment.put("new")
     deployment.bring_back(0)
     deployment.lose(1, 2, 3)
-    with pytest.raises(StartRefused, match="flag"):
+    with pytest.raises(StartRefused, match="--accept-loss"):
         deployment.start()
     with deployment.running(accept_loss=True):
         assert deployment.names() == {"old"}

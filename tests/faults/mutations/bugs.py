@@ -412,9 +412,23 @@ CATALOG = (
     Bug(
         "a commit in which somebody died is made whole by none but the next one",
         "objstore/catalog/members.py",
-        "            if self.shared.unfinished:",
-        "            if False:",
+        "        while self.absent or self.shared.unfinished:\n",
+        "        while self.absent:\n",
         ("tests/catalog/test_cut_short.py",),
+    ),
+    Bug(
+        "a commit goes on without a member that failed in the vote on another",
+        "objstore/catalog/members.py",
+        "        while self.absent or self.shared.unfinished:\n",
+        "        if self.absent or self.shared.unfinished:\n",
+        ("tests/catalog/test_every_crash.py",),
+    ),
+    Bug(
+        "an election is open and commits go on",
+        "objstore/catalog/shared.py",
+        "        return self.read_only is None and self.tried == self.ballot.epoch\n",
+        "        return True\n",
+        ("tests/catalog/test_every_crash.py",),
     ),
     Bug(
         "nobody hears of a change of members whose teller died",
