@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
@@ -113,14 +114,14 @@ def _restore(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(msgspec.to_builtins(report) | {"complete": report.complete}, indent=2))
     else:
-        _tell(report, options.dry_run, Console(highlight=False))
+        _tell(report, options.dry_run, Console(highlight=False, soft_wrap=True))
     return 0 if report.complete else 1
 
 
 def _tell(report: Report, dry_run: bool, console: Console) -> None:
     taken = report.snapshot
     for reason in taken.passed_over:
-        console.print(f"[yellow]a snapshot could not be used[/]: {reason}")
+        console.print(f"[yellow]a snapshot could not be used[/]: {escape(reason)}")
     if taken.taken_us:
         console.print(f"snapshot of {_when(taken.taken_us)}, transaction {taken.seq:,}: {report.objects:,} objects")
     else:
@@ -130,11 +131,16 @@ def _tell(report: Report, dry_run: bool, console: Console) -> None:
         console.print(f"[yellow]bucket {name} was not in it[/]: made again, owned by root, without its settings")
     for one in report.uploads:
         what = "made an object" if one.completed else "an upload in progress: complete or abort it"
-        console.print(f"upload {one.upload} of {one.bucket}/{one.key}, {len(one.parts)} parts: {what}")
+        console.print(escape(f"upload {one.upload} of {one.bucket}/{one.key}, {len(one.parts)} parts: {what}"))
     _items(console, "older than what their keys have, given up", report.superseded)
     _items(console, "deleted or replaced after the snapshot", report.gone)
     _items(console, "[red]kept, and cannot be read now[/]", report.unreadable)
     _items(console, "[red]could not be recovered[/]", report.lost)
+    if report.lost:
+        console.print(
+            "[red]what the drives hold of these alone is deleted by the next start[/]: if other drives may come back,"
+            " bring them back first and restore once more, or put copies of these drives aside"
+        )
     console.print(
         "not on the drives, and lost if changed after the snapshot: objects up to 8 KiB, copies and renames, deletes"
         " (what was deleted may be back), tags and ACLs, users, policies and settings"

@@ -173,6 +173,8 @@ def test_appended_bytes_after_the_snapshot(tmp_path: Path) -> None:
         etags = {key: s3.head_object(Bucket="bucket", Key=key)["ETag"] for key in ("log", "small")}
         server.stop()
         lose_catalog(server)
+        told = command("admin", "catalog", "restore", "--dry-run", *map(str, server.drives)).stdout
+        assert "2 could not be recovered:\n  bucket/inline" in told and "deleted by the next start" in told
         report = restore(server.drives, status=1)
         assert set(names(report["recovered"])) == {"bucket/log", "bucket/small"}
         assert set(names(report["lost"])) == {"bucket/inline"}, "its beginning was in the catalog alone"
