@@ -35,6 +35,7 @@ CHECKPOINT_PAGES = 16_384  # a fallback: `maintain` checkpoints long before
 _FEWEST_PAGES = 64
 _CACHE_KIB = 32_768
 _PAGE = 4_096
+_STRIDE = 200_000  # operations of SQLite's machine: some milliseconds
 _IN_THE_WAY_MILLISECONDS = 100  # for so long commits wait for a slow reader
 
 # What says that the medium or the file is bad; the rest (constraints, wrong SQL) is the caller's own mistake.
@@ -85,6 +86,7 @@ class Mirror:
         self._log = path.with_name(f"{path.name}-wal")
         self._hand: Hand | None = None
         self.abandoned = False
+        self.strides = 0  # grows while a statement gets on
         self._opened: apsw.Connection | None = None
         with self.failures():
             before = File.at(path)
@@ -93,6 +95,7 @@ class Mirror:
         try:
             self._files = self._identity()
             self._size = path.stat().st_size
+            self._opened.set_progress_handler(self._stride, _STRIDE)
             if before != self.file:
                 raise MirrorFailed(self.id, "was replaced while it was opened")
             if stood > (now := self.position().seq):
@@ -118,6 +121,10 @@ class Mirror:
     def file(self) -> File:
         """The file that is open."""
         return self._files[0]
+
+    def _stride(self) -> bool:
+        self.strides += 1
+        return False  # go on
 
     def _identity(self) -> tuple[File, File]:
         return File.at(self.path), File.at(self._log)

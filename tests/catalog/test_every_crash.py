@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import random
 from collections.abc import Iterator
 
 import pytest
@@ -103,6 +104,29 @@ def test_two_accidents_in_one_life() -> None:
 @pytest.mark.parametrize(("size", "parity", "wanted"), [(2, 1, 0), (3, 0, 1), (3, 1, 0), (4, 1, 2), (4, 2, 1)])
 def test_an_accident_while_the_parity_is_changed(size: int, parity: int, wanted: int) -> None:
     Worlds(parity, first(size, parity)).after("a", wanted=wanted, each=2 if size < 4 else 11).check()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_many_accidents_at_random(seed: int) -> None:
+    rng = random.Random(seed)
+    kinds = [
+        ("process", False, False),
+        ("host", False, False),
+        *(("", *one) for one in itertools.product((False, True), repeat=2)),
+    ]
+    for _ in range(100):
+        size = rng.randint(2, 6)
+        parity = rng.randint(0, size // 2)
+        world = first(size, parity)
+        for life in range(rng.randint(1, 4)):
+            there = [drive for drive in range(size) if rng.random() < 0.8]
+            names = [
+                rng.choice((f"{life}{number}", f"{life}{number}", MEND, TOLD)) for number in range(rng.randint(1, 5))
+            ]
+            sudden = [Accident(rng.randint(1, 60), *rng.choice(kinds)) for _ in range(rng.randint(0, 4))]
+            wanted = rng.choice((None, rng.randint(0, size // 2)))
+            world, _ = live(world, parity, there, names, sudden, wanted=wanted)
+        Worlds(parity, world).check()
 
 
 def test_members_that_fail_one_after_the_other_while_they_vote_and_then_the_power() -> None:

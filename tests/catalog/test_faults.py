@@ -231,6 +231,19 @@ def test_a_leader_that_gets_on_is_waited_for(tmp_path: Path) -> None:
         assert len(deployment.names()) == 9
 
 
+def test_a_statement_that_gets_on_is_waited_for_on_every_mirror(tmp_path: Path) -> None:
+    """Such as an index that an upgrade makes of a large table."""
+    deployment = Deployment(tmp_path, 4)
+    with deployment.running() as catalog:
+        deployment.put("before")
+        for mirror in catalog._members.mirrors:
+            mirror.deadline = 0.3
+        rows = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 6000000) SELECT x FROM n"
+        deployment.write(lambda tx: tx.run(f"INSERT INTO settings (name) SELECT 'rows' || count(*) FROM ({rows})"))
+        assert deployment.members() == [0, 1, 2]
+        assert deployment.names() == {"before", "rows6000000"}
+
+
 def test_a_full_drive_loses_its_mirror_only_where_others_have_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

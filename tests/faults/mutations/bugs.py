@@ -431,6 +431,13 @@ CATALOG = (
         ("tests/catalog/test_every_crash.py",),
     ),
     Bug(
+        "a mirror that has much to do is taken for one that hangs",
+        "objstore/catalog/mirror.py",
+        "        self.strides += 1\n",
+        "        pass\n",
+        ("tests/catalog/test_faults.py",),
+    ),
+    Bug(
         "nobody hears of a change of members whose teller died",
         "objstore/catalog/shared.py",
         "                if self.generation % 2:",
