@@ -93,6 +93,7 @@ class Moves:
     def lose(self, position: int) -> None:
         """Let the spare drive join, lose another one for good, and have it removed as it is: all is whole otherwise."""
         drive = self._server.drives[position]
+        self.clear()
         self._insist("add a drive", lambda: self._change("POST", path=str(self._spare)))
         self._until("it has joined", lambda: self._drives().get(self._spare), lambda one: one and one["stage"] is None)
         remove(drive)
@@ -101,7 +102,7 @@ class Moves:
         self._server.drives[position], self._spare = self._spare, drive
 
     def clear(self) -> None:
-        """Empty the spare drive's folder: the server stands still."""
+        """Empty the spare drive's folder: no server has it."""
         shutil.rmtree(self._spare, ignore_errors=True)
         self._spare.mkdir()
 
