@@ -12,6 +12,8 @@ import time
 import weakref
 from collections.abc import Collection
 
+import apsw
+
 from objstore.catalog import ballots, copying
 from objstore.catalog.errors import CatalogError, Differs, MirrorFailed, OutOfStep
 from objstore.catalog.hands import together
@@ -77,8 +79,10 @@ class Upkeep:
 
     def _remind(self) -> None:
         """Let every drive that was away know the ballot. Without the lock: a ballot never replaces a later one."""
-        ballot = self._members.state.ballot
-        for drive in self._members.pool.online():
+        ballot, online = self._members.state.ballot, self._members.pool.online()
+        for drive in set(self._reminded).difference(online):
+            del self._reminded[drive]  # what comes back may be as it was long ago
+        for drive in online:
             if self._reminded.get(drive) != ballot.epoch:
                 with contextlib.suppress(DriveError):
                     ballots.remind(drive, ballot)
@@ -120,6 +124,8 @@ class Upkeep:
                     raise failed[mirror]
         except MirrorFailed as error:
             _log.warning("checkpoint: %s", error)
+            if not error.full and isinstance(error.__cause__, apsw.IOError | apsw.CorruptError):
+                self._members.shared.suspect(mirror.id)  # else its log would grow until the disk is full
 
 
 def wanted(pool: Pool) -> int:

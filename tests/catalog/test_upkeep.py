@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import threading
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from objstore.catalog import upkeep
 from objstore.catalog.catalog import attach
 from objstore.catalog.errors import SchemaTooNew, StartRefused
+from objstore.catalog.mirror import Mirror
 from objstore.catalog.schema import MIGRATIONS, VERSION
 from objstore.catalog.transaction import Transaction
 from objstore.drives.format import read_ballot
@@ -238,3 +240,48 @@ def test_a_catalog_larger_than_the_cache_is_copied_out_of_its_log(tmp_path: Path
         deployment.notice()
         assert deployment.members() == [0, 1, 3]
         deployment.assert_equal()
+
+
+def test_a_drive_that_comes_back_as_it_was_long_ago_is_told_the_ballot_again(tmp_path: Path) -> None:
+    deployment = Deployment(tmp_path, 5)
+    with deployment.running() as catalog:
+        deployment.put("a")
+        shutil.copytree(deployment.paths[4], tmp_path / "old")
+        deployment.lose(0)
+        deployment.notice()
+        assert read_ballot(deployment.paths[4]) == catalog.ballot() != read_ballot(tmp_path / "old")
+        deployment.lose(4)
+        deployment.notice()
+        epoch = catalog.status().epoch
+        (tmp_path / "old").rename(deployment.paths[4])
+        deployment.notice()
+        assert catalog.status().epoch == epoch, "no other election told it"
+        assert read_ballot(deployment.paths[4]) == catalog.ballot()
+
+
+@pytest.mark.parametrize("slot", [0, 1])
+def test_a_mirror_whose_log_cannot_be_moved_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slot: int
+) -> None:
+    """Its file fails and its log does not: it would go on until the log has filled the disk."""
+    deployment = Deployment(tmp_path, 3)
+
+    def checkpoint(mirror: Mirror) -> int:
+        if mirror.path == deployment.file(slot):
+            with mirror.failures():
+                raise apsw.IOError("injected")
+        return real(mirror)
+
+    real = Mirror.checkpoint
+    monkeypatch.setattr(upkeep, "CHECKPOINT_BYTES", 1)
+    with deployment.running():
+        deployment.put("a")
+        before = deployment.file(slot).stat().st_ino
+        with monkeypatch.context() as patch, deployment.file(slot).open():  # so its number is not given again
+            patch.setattr(Mirror, "checkpoint", checkpoint)
+            deployment.notice()
+            deployment.notice()
+            assert not deployment.file(slot).exists() or deployment.file(slot).stat().st_ino != before
+        deployment.notice()
+        deployment.assert_equal()
+        assert deployment.names() == {"a"}
