@@ -249,6 +249,7 @@ def test_a_drive_that_comes_back_as_it_was_long_ago_is_told_the_ballot_again(tmp
         shutil.copytree(deployment.paths[4], tmp_path / "old")
         deployment.lose(0)
         deployment.notice()
+        deployment.notice()
         assert read_ballot(deployment.paths[4]) == catalog.ballot() != read_ballot(tmp_path / "old")
         deployment.lose(4)
         deployment.notice()
