@@ -56,6 +56,24 @@ def _awaited(mirror: Mirror, future: concurrent.futures.Future[T], progress: Cal
             seen = now
 
 
+def opened(member: str, deadline: float, opening: Callable[[], Mirror]) -> Mirror:
+    """The mirror on the drive `member` that `opening` opens. Raises MirrorFailed, also where it takes longer than
+    `deadline` seconds: should it come to an end, it is closed."""
+    hand = Hand(f"open-{member}")
+    future = hand.submit(opening)
+    hand.dismiss()
+    try:
+        return future.result(deadline)
+    except concurrent.futures.TimeoutError:
+        future.add_done_callback(_close)
+        raise MirrorFailed(member, f"was not opened within {deadline:g} s", intact=True) from None
+
+
+def _close(future: concurrent.futures.Future[Mirror]) -> None:
+    if future.exception() is None:
+        future.result().close()
+
+
 class Hand:
     """A daemon thread that does one thing after another; one that hangs is left behind and holds up no exit."""
 

@@ -18,11 +18,12 @@ import msgspec
 
 from objstore.catalog import ballots, copying
 from objstore.catalog.errors import CatalogFull, MirrorFailed, ReadOnly
-from objstore.catalog.hands import together
+from objstore.catalog.hands import opened, together
 from objstore.catalog.mirror import Mirror
 from objstore.catalog.redo import Position
 from objstore.catalog.replaying import replay
 from objstore.catalog.shared import Shared, State
+from objstore.drives.drive import DEADLINE
 from objstore.drives.errors import DriveError
 from objstore.drives.format import Ballot, Electorate
 from objstore.drives.pool import Pool
@@ -49,19 +50,19 @@ class Members:
         if generation == self._generation:
             return
         self.state = self.shared.state()
-        opened = {mirror.id: mirror for mirror in self.mirrors}
+        known = {mirror.id: mirror for mirror in self.mirrors}
         self.mirrors, self.absent = [], {}
         for member in self.state.ballot.members:
-            mirror = opened.get(member)
+            mirror = known.get(member)
             if mirror is not None and mirror.problem() is None:
-                del opened[member]
+                del known[member]
                 self.mirrors.append(mirror)
                 continue
             try:
                 self.mirrors.append(self.open(member))
             except MirrorFailed as error:
                 self.absent[member] = error
-        for mirror in opened.values():
+        for mirror in known.values():
             mirror.close()
         self._generation = generation
 
@@ -70,7 +71,8 @@ class Members:
         drive, file = self.pool.by_id(member), self.state.files.get(member)
         if file is None:
             raise MirrorFailed(member, "nobody has seen its file", intact=True)
-        mirror = Mirror(member, Path(file.path), drive, strict=self.strict)
+        deadline = drive.deadline if drive is not None else DEADLINE
+        mirror = opened(member, deadline, lambda: Mirror(member, Path(file.path), drive, strict=self.strict))
         try:
             mirror.check()
             if mirror.file != file:

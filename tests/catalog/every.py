@@ -317,6 +317,7 @@ def exchange(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(module, "Mirror", Mirror)
     for module in (members, engine):
         patch.setattr(module, "together", _together)
+    patch.setattr(members, "opened", lambda _, __, opening: opening())
     patch.setattr(engine, "attend", lambda mirror, work, _: work(mirror))
     patch.setattr(engine, "_Batch", _Batch)
     for module in (members, upkeep):

@@ -3,6 +3,7 @@ quorum breaks in the middle the caller is told that it is undecided."""
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +14,8 @@ import apsw
 import pytest
 
 from objstore.catalog import ballots, pages
+from objstore.catalog import mirror as mirror_module
+from objstore.catalog.catalog import attach
 from objstore.catalog.errors import CatalogFull, MirrorFailed, ReadOnly, Undecided
 from objstore.catalog.members import Members
 from objstore.catalog.mirror import Mirror
@@ -203,6 +206,33 @@ def test_a_mirror_that_hangs_is_left_behind(
         deployment.notice()
         deployment.assert_equal()
         assert deployment.names() == {"before", "during", "after"}
+
+
+def test_a_mirror_that_hangs_while_it_is_opened_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a process that follows what another one changed: it holds the lock that all wait for."""
+    deployment = Deployment(tmp_path, 4)
+    real = mirror_module.connect
+    release, hung = threading.Event(), threading.Event()
+
+    def hang(path: Path, **given: Any) -> apsw.Connection:
+        if path == deployment.file(1):
+            hung.set()
+            release.wait(60)
+        return real(path, **given)
+
+    with deployment.running():
+        deployment.put("before")
+        deployment.pool.drives[1].deadline = 0.3
+        other = attach(deployment.pool, deployment.runtime, strict=False)
+        with monkeypatch.context() as patch:
+            patch.setattr(mirror_module, "connect", hang)
+            asyncio.run(other.write(lambda tx: tx.run("INSERT INTO settings (name) VALUES ('during')")))
+            assert hung.is_set() and 1 not in deployment.members()
+            release.set()
+        other.close()
+        deployment.notice()
+        deployment.assert_equal()
+        assert deployment.names() == {"before", "during"}
 
 
 def until_let_go(file: Path) -> None:
