@@ -3,7 +3,9 @@
 `shards/xx/BLOBHEX.INDEX`, xx being the last two digits of the blob id (the first ones are its time). A shard that is
 being rebuilt has `.tmp` behind its name until it is placed. Everything here may block and raises OSError; the drive
 runs it on its threads and says what the errors mean. Descriptors are kept open, the most recently used ones: whoever
-uses one holds a reference, and it is closed when the last reference goes, never under a running call.
+uses one holds a reference, and it is closed when the last reference goes, never under a running call. One that was
+written through stays until it is synced: the kernel tells of bytes that it could not write to who had the file open
+then, and may not tell who opens it later (https://lwn.net/Articles/752063/).
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import errno
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from objstore.drives import space
@@ -118,6 +120,7 @@ class ShardFiles:
         self._strict = strict
         self._most = open_files
         self._open: OrderedDict[Key, OpenFile] = OrderedDict()
+        self._unsynced: dict[Key, OpenFile] = {}
         self._durable_folders: set[str] = set()
         self._sweep_due = 0.0
 
@@ -152,13 +155,14 @@ class ShardFiles:
 
     def _linked(self, key: Key) -> OpenFile | None:
         """The open file, looked at again: another process may have placed a rebuilt one over it."""
-        file = self._open.get(key)
+        file = self._open.get(key) or self._unsynced.get(key)
         if file is None:
             return None
         if self._system.fstat(file.fd).st_nlink == 0:
             self.forget(key)
             return None
         file.checked = time.monotonic()
+        self._keep(key, file)
         return file
 
     def to_write(self, key: Key) -> OpenFile:
@@ -173,6 +177,7 @@ class ShardFiles:
     def forget(self, key: Key) -> None:
         """Do not use the descriptor again: the file behind the name may be another one."""
         self._open.pop(key, None)
+        self._unsynced.pop(key, None)
 
     def forget_all(self) -> None:
         """Close everything that is not in use."""
@@ -184,7 +189,7 @@ class ShardFiles:
         if time.monotonic() < self._sweep_due:
             return
         self._sweep_due = time.monotonic() + _SWEEP_SECONDS
-        for key, file in list(self._open.items()):
+        for key, file in [*self._open.items(), *self._unsynced.items()]:
             if self._system.fstat(file.fd).st_nlink == 0:
                 self.forget(key)
 
@@ -243,7 +248,11 @@ class ShardFiles:
         """Write without making durable; long writes start on their way to the medium."""
         file = self.to_write(key)
         self.require_growth(file, offset + sum(map(length_of, buffers)))
-        length = write_vectors(self._system, file.fd, offset, buffers)
+        try:
+            length = write_vectors(self._system, file.fd, offset, buffers)
+        finally:  # a sync that runs beside may have begun before
+            if self._strict:
+                self._unsynced[key] = file
         if self._strict and length >= _WRITEBACK_FROM:
             self._system.start_writeback(file.fd, offset, length)
 
@@ -253,13 +262,18 @@ class ShardFiles:
 
     def sync_open(self, key: Key, file: OpenFile) -> None:
         """As `sync`, for a file that is at hand."""
-        if self._strict:
-            try:
-                self._system.fdatasync(file.fd)
-            except OSError:
-                self.forget(key)  # the kernel reports a lost page once: a second sync of this descriptor would lie
-                raise
+        self._sync(key, file, self._system.fdatasync)
         self.require_linked(key, file)
+
+    def _sync(self, key: Key, file: OpenFile, sync: Callable[[int], None]) -> None:
+        if not self._strict:
+            return
+        self._unsynced.pop(key, None)
+        try:
+            sync(file.fd)
+        except OSError:
+            self.forget(key)  # the kernel reports a lost page once: a second sync of this descriptor would lie
+            raise
 
     def require_linked(self, key: Key, file: OpenFile) -> None:
         """FileNotFoundError when the open file has been unlinked: bytes written to it are nowhere."""
@@ -293,8 +307,7 @@ class ShardFiles:
         """Cut the file to `length`, durably: what was reserved beyond goes back."""
         file = self.to_write(key)
         self._system.ftruncate(file.fd, length)
-        if self._strict:
-            self._system.fsync(file.fd)
+        self._sync(key, file, self._system.fsync)
         self.require_linked(key, file)
 
     def punch(self, key: Key, ranges: Sequence[tuple[int, int]]) -> Punched:
@@ -318,8 +331,7 @@ class ShardFiles:
         """Give the temporary file its name, over what is there, durably."""
         temporary, final = (blob, index, True), (blob, index, False)
         file = self.to_write(temporary)
-        if self._strict:
-            self._system.fsync(file.fd)
+        self._sync(temporary, file, self._system.fsync)
         path = self.path(final)
         self._system.rename(self.path(temporary), path)
         if self._strict:

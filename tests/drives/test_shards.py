@@ -234,6 +234,47 @@ def test_descriptors_are_bounded_and_never_mixed_up(tmp_path: Path) -> None:
     drive.close()
 
 
+@pytest.mark.parametrize("last", ["sync", "finish", "place"])
+def test_a_stream_is_synced_through_the_descriptor_that_it_was_written_through(tmp_path: Path, last: str) -> None:
+    """The kernel tells of bytes that it could not write to who had the file open then."""
+    system = FaultySystem()
+    drive = new_drive(tmp_path / "few", open_files=1, system=system)
+    opened: list[str] = []
+    held: list[str] = []
+    temporary = last == "place"
+
+    def open_file(path: str, *arguments: int) -> int:
+        opened.append(path)
+        return really_open(path, *arguments)
+
+    def sync(fd: int) -> None:
+        held.append(os.readlink(f"/proc/self/fd/{fd}"))
+
+    really_open = system.hook("open", open_file)
+
+    async def main() -> None:
+        await drive.create(BLOB, 0, HEADER, 0, temporary=temporary)
+        await drive.write(BLOB, 0, 4096, [bytes(4096)], temporary=temporary)
+        await drive.create(OTHER, 0, HEADER, 0)  # it takes the place of the other among those that are kept open
+        for name in ("fsync", "fdatasync"):
+            system.hook(name, sync)
+        opened.clear()
+        if last == "sync":
+            await drive.sync(BLOB, 0)
+        elif last == "finish":
+            await drive.finish(BLOB, 0, 8192)
+        else:
+            await drive.place(BLOB, 0)
+        path = shardfiles.shard_path(str(drive.path), BLOB, 0) + (".tmp" if temporary else "")
+        assert held[0] == path
+        assert path not in opened
+
+    asyncio.run(main())
+    links = [os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")]
+    assert sum(link.startswith(f"{drive.path}/shards") for link in links) <= 1, "once it is synced it may be closed"
+    drive.close()
+
+
 def test_usage_is_the_file_systems(drive: Drive) -> None:
     async def main() -> None:
         await asyncio.to_thread(drive.run, drive.measure)

@@ -28,8 +28,8 @@ DRIVES = (
     Bug(
         "an append is acknowledged without a sync of its file",
         "objstore/drives/shardfiles.py",
-        "                self._system.fdatasync(file.fd)\n",
-        "                pass\n",
+        "        self._sync(key, file, self._system.fdatasync)\n",
+        "",
         (DURABLE,),
     ),
     Bug(
@@ -49,9 +49,16 @@ DRIVES = (
     Bug(
         "a stream is finished without a sync",
         "objstore/drives/shardfiles.py",
-        "        self._system.ftruncate(file.fd, length)\n        if self._strict:\n            self._system.fsync(file.fd)\n",
+        "        self._system.ftruncate(file.fd, length)\n        self._sync(key, file, self._system.fsync)\n",
         "        self._system.ftruncate(file.fd, length)\n",
         (DURABLE,),
+    ),
+    Bug(
+        "what a stream was written through is not kept open",
+        "objstore/drives/shardfiles.py",
+        "                self._unsynced[key] = file\n",
+        "                pass\n",
+        ("tests/drives/test_shards.py",),
     ),
     Bug(
         "a healed shard gets its name without a sync of the folder",
