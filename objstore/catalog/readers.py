@@ -52,7 +52,13 @@ class _Source:
     def close(self) -> None:
         with contextlib.suppress(IndexError):
             while True:
-                self.idle.pop().close()
+                _let_go(self.idle.pop())
+
+
+def _let_go(connection: apsw.Connection) -> None:
+    """Close a connection. Who closes a file last moves its log into it: where that fails no reader is to blame."""
+    with contextlib.suppress(apsw.Error):
+        connection.close()
 
 
 class _Turn:
@@ -223,7 +229,7 @@ class Readers:
                 connection.execute("COMMIT")
                 source.idle.append(connection)
                 return
-        connection.close()
+        _let_go(connection)
 
     def _follow(self) -> _Source:
         with self._changing:

@@ -371,3 +371,26 @@ def test_a_first_start_that_is_cut_short_is_finished_by_the_next(
         with deployment.running():
             deployment.put("a")
             deployment.assert_equal()
+
+
+class _Failing:
+    """A connection to a file that cannot be read or written any more."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def close(self) -> None:
+        self.asked += 1
+        raise apsw.IOError("xWrite: injected")
+
+
+def test_who_reads_hears_nothing_of_connections_to_a_leader_that_is_gone(tmp_path: Path) -> None:
+    """They are closed when another leads, by whoever reads next."""
+    deployment = Deployment(tmp_path, 2)
+    with deployment.running() as catalog:
+        before = catalog.read(lambda tx: tx.all("SELECT count(*) FROM buckets"))
+        failing = [_Failing(), _Failing()]
+        catalog._readers._source.idle.extendleft(failing)  # type: ignore[arg-type]
+        catalog._readers._source.generation -= 1
+        assert catalog.read(lambda tx: tx.all("SELECT count(*) FROM buckets")) == before
+    assert [one.asked for one in failing] == [1, 1]

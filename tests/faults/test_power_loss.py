@@ -29,8 +29,8 @@ from tests.store.fakes import source
 
 KEPT = [19, 27]
 """Seeds that found something once: a reader that closed the catalog last and did not sync it."""
-KEPT_MOVING = [52]
-"""An append to a blob that was sealed as it was opened."""
+KEPT_MOVING = [52, 105]
+"""An append to a blob that was sealed as it opened; closing what was opened of a leader that had failed."""
 
 
 def seeds(kept: list[int], some: int) -> list[int]:
