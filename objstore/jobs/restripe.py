@@ -76,10 +76,10 @@ async def _step(
     """Past the next rows; None at the end."""
     page = catalog.read(lambda tx: restriping.following(tx, walk, PAGE))
     moved = 0
-    for behind, record in page:
+    for behind in page:
         if not proceed():
             return msgspec.structs.replace(walk, moved=walk.moved + moved)
-        kept = catalog.read(lambda tx, behind=behind, record=record: restriping.kept(tx, behind, record))  # type: ignore[misc]
+        kept = catalog.read(lambda tx, behind=behind: restriping.kept(tx, behind))  # type: ignore[misc]
         parity = classes.get(kept.storage_class, pool.parity)
         for place in kept.places:
             moved += await _anew(pool, catalog, blobs, place, parity, pace)

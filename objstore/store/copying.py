@@ -3,7 +3,8 @@
 Bytes move only where they must: to a storage class of another geometry they are written again, and so they are when
 they are to be encrypted otherwise; a checksum that the source does not have needs them read. Under the same key an
 encrypted copy shares the source's bytes and its data key, sealed anew: whoever can open one can open the other, so
-nothing is lost by it. Under another key it must not, or the old one would open the copy.
+nothing is lost by it. Under another key it must not, or the old one would open the copy. Bytes that are written again
+are those that the source had when the copy began, whatever it has by the end.
 
 What was looked at before the transaction is looked at again inside it; when the source has changed in between the copy
 starts over.

@@ -111,24 +111,29 @@ def advance(tx: Transaction, begun: Walk, walk: Walk | None) -> None:
         note(tx, walk)
 
 
-def following(tx: Transaction, walk: Walk, limit: int) -> list[tuple[Walk, bytes]]:
-    """The records of the next rows, each with the walk behind it; fewer than `limit` at the end of a table."""
+def following(tx: Transaction, walk: Walk, limit: int) -> list[Walk]:
+    """The walk behind each of the next rows; fewer than `limit` at the end of a table."""
     table, column, order = _TABLES[walk.table]
-    sql = f"SELECT bucket, key, {column}, record FROM {table} WHERE {{}} ORDER BY bucket, key, {column} {order} LIMIT ?"
+    sql = f"SELECT bucket, key, {column} FROM {table} WHERE {{}} ORDER BY bucket, key, {column} {order} LIMIT ?"
     beyond = f"bucket = ? AND key = ? AND {column} {'>' if order == 'ASC' else '<'} ?"
     rows = tx.all(sql.format(beyond), walk.bucket, walk.key, walk.last, limit)
     if len(rows) < limit:
         rows += tx.all(sql.format("(bucket, key) > (?, ?)"), walk.bucket, walk.key, limit - len(rows))
     found = []
-    for bucket, key, last, record in rows:
+    for bucket, key, last in rows:
         walk = msgspec.structs.replace(walk, bucket=bucket, key=key, last=last, seen=walk.seen + 1)
-        found.append((walk, record))
+        found.append(walk)
     return found
 
 
-def kept(tx: Transaction, walk: Walk, record: bytes) -> Kept:
-    """What the row refers to behind which the walk stands."""
-    table, _, _ = _TABLES[walk.table]
+def kept(tx: Transaction, walk: Walk) -> Kept:
+    """What the row refers to behind which the walk stands, if it is there still."""
+    table, column, _ = _TABLES[walk.table]
+    sql = f"SELECT record FROM {table} WHERE bucket = ? AND key = ? AND {column} = ?"
+    row = tx.one(sql, walk.bucket, walk.key, walk.last)
+    if row is None:
+        return Kept("", [])
+    (record,) = row
     if table == "uploads":
         upload = unpack(record, Upload)
         parts = uploads.parts_of(tx, bytes.fromhex(upload.id)).values()

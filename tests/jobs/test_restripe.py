@@ -113,6 +113,25 @@ def test_all_that_refers_to_bytes_is_brought_to_a_higher_parity(tmp_path: Path) 
     play(tmp_path, scene)
 
 
+def test_what_goes_while_the_walk_runs_does_not_end_it(tmp_path: Path) -> None:
+    async def scene(house: House) -> None:
+        house.pool.parity = 1
+        for key, body in BODIES.items():
+            await house.put(key, body)
+            await house.put(f"{key} small", body[:1000])
+        house.pool.parity = 2
+
+        async def pace() -> None:
+            """Behind the first row all others are removed."""
+            await house.delete(*(f"{key}{suffix}" for key in [*BODIES][1:] for suffix in ("", " small")))
+
+        await house.catalog.write(lambda tx: restriping.start(tx, 1))
+        assert await walk(house, pace) is None
+        assert await house.get("key0") == BODIES["key0"]
+
+    play(tmp_path, scene)
+
+
 def test_an_object_that_gets_behind_the_walk_is_met_by_another_one(tmp_path: Path) -> None:
     async def scene(house: House) -> None:
         house.pool.parity = 1

@@ -96,14 +96,14 @@ class Client:
     def _name(self) -> str:
         return f"{self._seed}-{self._count}"
 
-    def _sealed(self) -> dict[str, Any]:
-        """Some of what is written is encrypted, so that its ETag is still that of its bytes."""
-        return {"ServerSideEncryption": "AES256"} if self._chance.random() < 0.25 else {}
+    def _sealed(self, keys: Keys) -> dict[str, Any]:
+        """How to have some of what is written encrypted, so that its ETag is still that of its bytes."""
+        return {"ServerSideEncryption": "AES256"} if keys.encrypted and self._chance.random() < 0.5 else {}
 
     def _write(self, keys: Keys, **conditions: Any) -> bool:
         key = self._chance.randrange(keys.count)
         etag, body = self._value()
-        given = self._sealed()
+        given = self._sealed(keys)
         if conditions.get("if_absent"):
             given["IfNoneMatch"] = "*"
         if (match := conditions.get("if_match")) is not None:
@@ -162,7 +162,7 @@ class Client:
         else:
             pieces.append(Fresh(f"{self._name}/last", self._chance.randint(1, 400_000)))
         try:
-            named["UploadId"] = self._s3.create_multipart_upload(**named, **self._sealed())["UploadId"]
+            named["UploadId"] = self._s3.create_multipart_upload(**named, **self._sealed(keys))["UploadId"]
             etags = [self._put_part(keys, named, n, piece, source) for n, piece in enumerate(pieces, 1)]
             if self._chance.random() < 0.2:
                 self._s3.abort_multipart_upload(**named)
@@ -193,13 +193,13 @@ class Client:
         return str(copied["CopyPartResult"]["ETag"]).strip('"')
 
     def _copy(self, keys: Keys) -> bool:
+        if keys.encrypted:
+            return self._write(keys)
         source, key = self._chance.sample(range(keys.count), 2)
-        sealed = self._sealed()
         call = lambda: self._s3.copy_object(  # noqa: E731
             Bucket=keys.bucket,
             Key=keys.name(key),
             CopySource={"Bucket": keys.bucket, "Key": keys.name(source)},
-            **sealed,
         )
         return self._finish(keys, *self._ask(keys, "copy", call, key=key, source=source))
 

@@ -33,6 +33,12 @@ class Keys:
     last: dict[int, Listed] | None = None
     """What the last look at it found, for later ones; None where its bucket was gone."""
 
+    @property
+    def encrypted(self) -> bool:
+        """Whether some of what is written is encrypted. A copy of that writes bytes anew and is not of one moment, so
+        that these keys are not copied."""
+        return not self.fleeting and int(self.prefix[1:-1]) % 3 == 1
+
     def name(self, key: int) -> str:
         return f"{self.prefix}{key}"
 
