@@ -2,9 +2,8 @@
 
 Parity may have been raised or lowered since, a class may promise another one, there may be more drives than there
 were, or fewer, for some time. A walk goes over all that refers to bytes, snapshots of the catalog too; what is not as
-its class promises is copied to new blobs,
-and one transaction for each append makes those its place, as in compaction. It waits while a drive is away: everything
-would be laid out for too few.
+its class promises is copied to new blobs, and one transaction for each append makes those its place, as in compaction.
+It waits while a drive is away: everything would be laid out for too few.
 """
 
 from __future__ import annotations

@@ -133,7 +133,7 @@ def ask(tx: Transaction, name: str, ident: str, now_us: int) -> None:
 
 
 def due(tx: Transaction, now_us: int) -> tuple[Bucket, Inventory] | None:
-    """The list that is due longest. One that were due beyond the longest wait is of a clock that was ahead."""
+    """The list that is due longest. A time that is further off than the longest wait is of a clock that was ahead."""
     row = tx.one(
         "SELECT buckets.record, inventories.record FROM inventories JOIN buckets ON buckets.id = inventories.bucket"
         " WHERE due <= ? OR due > ? ORDER BY due, bucket, inventories.id LIMIT 1",
