@@ -9,6 +9,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -16,9 +17,10 @@ from botocore.exceptions import BotoCoreError, ClientError, IncompleteReadError,
 from urllib3.exceptions import HTTPError
 
 from tests.harness import Running
+from tests.torture import sealed
 from tests.torture.history import Keys, Record
-from tests.torture.model import MARKER, OK, UNKNOWN, Entry, Listed, Op
-from tests.torture.values import Cut, Fresh
+from tests.torture.model import ENABLED, MARKER, NULL, OK, SUSPENDED, UNKNOWN, Entry, Listed, Op
+from tests.torture.values import UNTOLD, Cut, Fresh
 
 PART = 5 << 20
 SMALL, PACKED, OWN = (0, 8192), (8193, 300_000), (4_200_000, 6_000_000)
@@ -46,7 +48,8 @@ class Client:
         """Do one thing after another."""
         while not stop.is_set():
             keys = self._chance.choice(self._families)
-            wish = self._chance.choices(FLEETING if keys.fleeting else WISHES, cum_weights=_weights(keys))[0]
+            wishes = _FLEETING if keys.fleeting else _SWITCHED if keys.switched else _WISHES
+            wish = self._chance.choices(list(wishes), list(wishes.values()))[0]
             self._count += 1
             if not getattr(self, "_" + wish)(keys):
                 time.sleep(0.1)  # the server is down, or says that it cannot
@@ -96,14 +99,10 @@ class Client:
     def _name(self) -> str:
         return f"{self._seed}-{self._count}"
 
-    def _sealed(self, keys: Keys) -> dict[str, Any]:
-        """How to have some of what is written encrypted, so that its ETag is still that of its bytes."""
-        return {"ServerSideEncryption": "AES256"} if keys.encrypted and self._chance.random() < 0.5 else {}
-
     def _write(self, keys: Keys, **conditions: Any) -> bool:
         key = self._chance.randrange(keys.count)
         etag, body = self._value()
-        given = self._sealed(keys)
+        given = sealed.asked(keys.scheme, etag, self._chance)
         if conditions.get("if_absent"):
             given["IfNoneMatch"] = "*"
         if (match := conditions.get("if_match")) is not None:
@@ -115,7 +114,7 @@ class Client:
                 "put",
                 lambda: self._s3.put_object(Bucket=keys.bucket, Key=keys.name(key), Body=body, **given),
                 key=key,
-                content=etag,
+                content=UNTOLD + etag if keys.opaque else etag,
                 **conditions,
             ),
         )
@@ -125,7 +124,9 @@ class Client:
         if op is not None and response is not None:
             etag = response.get("ETag") or response["CopyObjectResult"]["ETag"]
             fields = vars(op) | {"version": response.get("VersionId")}
-            if op.kind == "put" and etag.strip('"') != op.content:
+            if op.content.startswith(UNTOLD):
+                self._record.values.learn(etag.strip('"'), op.content.removeprefix(UNTOLD))
+            elif op.kind == "put" and etag.strip('"') != op.content:
                 self._bad(keys, f"the ETag of {keys.name(op.key)} is {etag}, its bytes have {op.content}")
             op = Op(**(fields | {"content": etag.strip('"')}))
         return self._note(keys, op)
@@ -141,7 +142,7 @@ class Client:
 
     def _append(self, keys: Keys) -> bool:
         """More bytes at the end of what a key was last known to hold, if it still does."""
-        if not keys.latest:
+        if not keys.latest or keys.opaque:
             return True
         key, old = self._chance.choice(list(keys.latest.items()))
         etag, body = self._record.values.appended(old, self._name, self._chance.choice((100, 5_000, 60_000)))
@@ -155,25 +156,52 @@ class Client:
         named = {"Bucket": keys.bucket, "Key": keys.name(key)}
         pieces: list[Fresh | Cut] = [Fresh(f"{self._name}/{n}", PART) for n in range(self._chance.randint(0, 2))]
         source = self._chance.choice([*keys.latest.items(), (0, "")]) if self._chance.random() < 0.5 else (0, "")
+        source = (0, "") if keys.opaque else source
         size = self._record.values.size(source[1]) or 0
         if size:
             start = self._chance.randrange(size)
             pieces.append(self._record.values.cut(source[1], start, self._chance.randint(1, size - start)))
         else:
             pieces.append(Fresh(f"{self._name}/last", self._chance.randint(1, 400_000)))
+        given = sealed.asked(keys.scheme, self._name, self._chance)
         try:
-            named["UploadId"] = self._s3.create_multipart_upload(**named, **self._sealed(keys))["UploadId"]
+            named["UploadId"] = self._s3.create_multipart_upload(**named, **given)["UploadId"]
+            named |= sealed.brought(given)
             etags = [self._put_part(keys, named, n, piece, source) for n, piece in enumerate(pieces, 1)]
-            if self._chance.random() < 0.2:
-                self._s3.abort_multipart_upload(**named)
-                return True
         except (ClientError, *SHUT) as error:
             self._record.failed("upload part", _short(error))
             return _short(error) in REPLACED
         etag = self._record.values.parts(pieces, etags)
         parts = [{"PartNumber": n, "ETag": one} for n, one in enumerate(etags, 1)]
         call = lambda: self._s3.complete_multipart_upload(**named, MultipartUpload={"Parts": parts})  # noqa: E731
-        return self._finish(keys, *self._ask(keys, "put", call, key=key, content=etag, note="parts"))
+        complete = lambda: self._ask(keys, "put", call, key=key, content=etag, note="parts")  # noqa: E731
+        upload = {name: value for name, value in named.items() if not name.startswith("SSE")}
+        abort = lambda: self._ask(keys, "abort", lambda: self._s3.abort_multipart_upload(**upload))  # noqa: E731
+        asked = self._chance.choices((complete, abort), (7, 3), k=self._chance.choice((1, 1, 2)))
+        if self._chance.random() < 0.5:
+            return self._ended(keys, [one() for one in asked])
+        with ThreadPoolExecutor(len(asked)) as pool:
+            return self._ended(keys, [one.result() for one in [pool.submit(one) for one in asked]])
+
+    def _ended(self, keys: Keys, answers: Sequence[tuple[Op | None, Any]]) -> bool:
+        """What was answered to those who completed or aborted one upload: it becomes one version at most, and all whose
+        completion was a success are told of that."""
+        ends = [(op, response) for op, response in answers if op is not None]
+        made = [(op, response) for op, response in ends if op.kind == "put" and op.answer == OK]
+        aborted = any(op.kind == "abort" and op.answer == OK for op, _ in ends)
+        unclear = [op for op, _ in ends if op.answer == UNKNOWN]
+        if (aborted and made) or len({(one["ETag"], one.get("VersionId", NULL)) for _, one in made}) > 1:
+            self._bad(keys, f"an upload was completed and aborted, or completed twice: {[one for one, _ in ends]}")
+        if made:
+            begin, end = min(op.begin for op, _ in ends), min(op.end or 0 for op, _ in made)
+            return self._finish(keys, Op(**(vars(made[0][0]) | {"begin": begin, "end": end})), made[0][1])
+        refused = [op for op, _ in ends if op.answer not in (OK, UNKNOWN)]
+        if len(ends) == len(answers) and refused and not aborted and not unclear:
+            self._bad(keys, f"an upload was neither completed nor aborted: {refused}")
+        puts = [op for op in unclear if op.kind == "put" and not aborted]
+        if puts:
+            self._note(keys, Op(**(vars(puts[0]) | {"begin": min(op.begin for op, _ in ends)})))
+        return not unclear
 
     def _put_part(
         self, keys: Keys, upload: dict[str, str], number: int, piece: Fresh | Cut, source: tuple[int, str]
@@ -193,7 +221,7 @@ class Client:
         return str(copied["CopyPartResult"]["ETag"]).strip('"')
 
     def _copy(self, keys: Keys) -> bool:
-        if keys.encrypted:
+        if keys.scheme:
             return self._write(keys)
         source, key = self._chance.sample(range(keys.count), 2)
         call = lambda: self._s3.copy_object(  # noqa: E731
@@ -262,7 +290,7 @@ class Client:
 
     def _get_if(self, keys: Keys) -> bool:
         """GET with If-Match or If-None-Match: also a refusal tells of what is there."""
-        if not keys.latest:
+        if not keys.latest or keys.scheme == sealed.CUSTOMER:
             return True
         key, known = self._chance.choice(list(keys.latest.items()))
         condition, told, kind = self._chance.choice(
@@ -299,7 +327,7 @@ class Client:
         self, keys: Keys, key: int, given: dict[str, Any], kind: str, what: dict[str, Any], rest: float = 0.0
     ) -> bool:
         def call() -> Any:
-            response = self._s3.get_object(Bucket=keys.bucket, Key=keys.name(key), **given)
+            response = sealed.get(self._s3, keys.name(key), self._chance, Bucket=keys.bucket, **given)
             begin = response["Body"].read(SLOW_PIECE) if rest else b""
             if len(begin) == SLOW_PIECE:
                 time.sleep(rest)
@@ -312,10 +340,14 @@ class Client:
         content: str | None = None
         if response is not None:
             content = response["ETag"].strip('"')
+            if (value := sealed.value(response)) is not None:
+                self._record.values.learn(content, value)
             if problem := self._unlike(content, response):
                 self._bad(keys, f"GET {keys.name(key)} {given or ''}: {problem}")
-        elif op.answer == "InvalidRange":
-            return True
+        elif op.answer == "InvalidRange" or (op.answer == sealed.WRONG_KEY and keys.scheme == sealed.CUSTOMER):
+            return True  # there is something, whose key was asked for when something else was there
+        elif op.answer == "MethodNotAllowed" and given.get("VersionId") == NULL:
+            content = MARKER
         elif op.answer not in ("NoSuchKey", "NoSuchVersion"):
             return self._note(keys, op)  # the model says whether it may be
         return self._note(keys, Op(kind, op.begin, op.end, OK, seen={key: content}, **what))
@@ -342,7 +374,7 @@ class Client:
         for one in response.get("Contents", ()):
             etag = one["ETag"].strip('"')
             found[one["Key"]] = etag
-            if self._record.values.size(etag) != one["Size"]:
+            if self._record.values.size(etag) not in ((one["Size"], None) if keys.opaque else (one["Size"],)):
                 self._bad(keys, f"{one['Key']} is listed with ETag {etag} and {one['Size']} bytes")
         if strange := found.keys() - set(keys.names):
             self._bad(keys, f"listed with prefix {keys.prefix}: {strange}")
@@ -393,6 +425,14 @@ class Client:
 
     # buckets
 
+    def _switch(self, keys: Keys) -> bool:
+        """Switch versioning, of all families of the bucket at one moment."""
+        wanted = self._chance.choice((ENABLED, SUSPENDED))
+        given = {"Bucket": keys.bucket, "VersioningConfiguration": {"Status": wanted}}
+        op, _ = self._ask(keys, "switch", lambda: self._s3.put_bucket_versioning(**given), content=wanted)
+        sisters = [one for one in self._families if one.bucket == keys.bucket]
+        return [self._note(one, op) for one in sisters] == [True] * len(sisters)
+
     def _create_bucket(self, keys: Keys) -> bool:
         call = lambda: self._s3.create_bucket(Bucket=keys.bucket)  # noqa: E731
         return self._note(keys, self._ask(keys, "create bucket", call, key=keys.count)[0])
@@ -413,16 +453,8 @@ _WISHES = {
     "delete_several": 2, "delete_version": 3, "get": 12, "get_range": 4, "get_if": 3, "get_version": 4, "get_slowly": 1,
     "list": 6, "list_versions": 3, "walk": 1, "list_prefixes": 1,
 }  # fmt: skip
+_SWITCHED = _WISHES | {"switch": 8}
 _FLEETING = {"create_bucket": 5, "delete_bucket": 4, "head_bucket": 2, "put": 3, "get": 2, "list": 2, "delete": 5}
-WISHES, FLEETING = tuple(_WISHES), tuple(_FLEETING)
-
-
-def _weights(keys: Keys) -> list[int]:
-    total, sums = 0, []
-    for weight in (_FLEETING if keys.fleeting else _WISHES).values():
-        total += weight
-        sums.append(total)
-    return sums
 
 
 def _short(error: Exception) -> str:

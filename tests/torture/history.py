@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+from tests.torture import sealed
 from tests.torture.linearizable import TooHard, check
-from tests.torture.model import OK, UNKNOWN, Family, Listed, Op, State
+from tests.torture.model import MARKER, OK, UNKNOWN, Listed, Op, State, step
 from tests.torture.values import Values
 
 SEARCHED_SHOWN = 40
@@ -25,6 +27,8 @@ class Keys:
     versioned: bool
     initial: State
     fleeting: bool = False
+    switched: bool = False
+    """Whether clients switch versioning on and off."""
     history: list[Op] = field(default_factory=list)
     versions: list[tuple[int, str]] = field(default_factory=list)
     contents: list[str] = field(default_factory=list)
@@ -34,10 +38,15 @@ class Keys:
     """What the last look at it found, for later ones; None where its bucket was gone."""
 
     @property
-    def encrypted(self) -> bool:
-        """Whether some of what is written is encrypted. A copy of that writes bytes anew and is not of one moment, so
-        that these keys are not copied."""
-        return not self.fleeting and int(self.prefix[1:-1]) % 3 == 1
+    def scheme(self) -> str:
+        """How some of what is written is encrypted. A copy of that writes bytes anew and is not of one moment, so that
+        these keys are not copied."""
+        return sealed.scheme(self.prefix)
+
+    @property
+    def opaque(self) -> bool:
+        """Whether ETags are not those of the bytes: that of a write without an answer is known once it is read."""
+        return self.scheme in (sealed.KMS, sealed.CUSTOMER)
 
     def name(self, key: int) -> str:
         return f"{self.prefix}{key}"
@@ -69,16 +78,39 @@ class Record:
             if op.answer == OK and op.version and op.kind in ("put", "copy"):
                 keys.versions.append((op.key, op.version))
                 del keys.versions[:-12]
-            if op.content and op.answer == OK:
+            if op.answer == OK and op.kind in ("put", "copy"):
                 keys.contents.append(op.content)
                 del keys.contents[:-6]
                 keys.latest[op.key] = op.content
+
+    def did(self, kind: str) -> None:
+        """An operation was done that belongs to no family."""
+        with self._lock:
+            self.operations[kind] += 1
 
     def failed(self, kind: str, why: str) -> None:
         """An operation was answered with an error of the server, or not at all."""
         with self._lock:
             self.operations[kind] += 1
             self.unclear[f"{kind}: {why}"] += 1
+
+    def settle(self, keys: Keys) -> None:
+        """What was read meanwhile tells the ETags of writes without an answer; what was listed under an ETag that
+        nobody ever read tells nothing."""
+        if keys.opaque:
+            keys.history = [
+                replace(op, content=self.values.etag(op.content), seen=self._known(op.seen)) for op in keys.history
+            ]
+
+    def _known(self, seen: dict[int, Any]) -> dict[int, Any]:
+        def etags(one: Any) -> list[str]:
+            return one.contents if isinstance(one, Listed) else [one] if isinstance(one, str) else []
+
+        return {
+            key: one
+            for key, one in seen.items()
+            if all(etag == MARKER or self.values.size(etag) is not None for etag in etags(one))
+        }
 
     def violation(self, what: str) -> None:
         """Something that must never be."""
@@ -91,17 +123,16 @@ def judge(keys: Keys) -> str | None:
 
     Operations of unknown outcome of which nothing was ever seen are left out at first: most had none.
     """
-    model = Family(keys.versioned)
     seen = {op.content for op in keys.history if op.answer == OK} | {
         content for op in keys.history for content in _contents(op)
     }
     likely = [op for op in keys.history if op.answer != UNKNOWN or (op.kind == "put" and op.content in seen)]
     try:
-        if check(likely, keys.initial, model.step).good:
+        if check(likely, keys.initial, step).good:
             return None
     except TooHard:
         pass
-    verdict = check(keys.history, keys.initial, model.step)
+    verdict = check(keys.history, keys.initial, step)
     if verdict.culprit is None:
         return None
     culprit = keys.history[verdict.culprit]

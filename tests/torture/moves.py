@@ -19,6 +19,7 @@ from urllib.parse import urlencode
 from objstore.client import ADMIN, Connection, StoreRefused, StoreUnreachable, ask, follow
 from tests.faults.cluster import remove
 from tests.harness import ROOT_PASSWORD, ROOT_USER, Running
+from tests.torture import sealed
 from tests.torture.history import Record
 from tests.torture.plan import Action
 
@@ -106,6 +107,12 @@ class Moves:
         shutil.rmtree(self._spare, ignore_errors=True)
         self._spare.mkdir()
 
+    def make_key(self) -> None:
+        """Make the key that some objects are encrypted with, if it is not there."""
+        known = self._insist("tell the keys", lambda: self._ask("GET", "kms/keys"))["keys"]
+        if all(one["name"] != sealed.KMS_KEY for one in known):
+            self._insist("make a key", lambda: self._ask("PUT", "kms/keys", name=sealed.KMS_KEY))
+
     # one after the other
 
     def _work(self, moves: Sequence[Action], began: float) -> None:
@@ -167,6 +174,16 @@ class Moves:
         for told in follow(self._connection, f"{ADMIN}/verify"):
             if "report" in told or self._stop.is_set():
                 return
+
+    def _rotate(self) -> None:
+        """New versions of keys, and what older ones sealed is sealed under these."""
+        for name in (sealed.KMS_KEY, "SSE-S3"):
+            self._ask("POST", "kms/keys", name=name, action="rotate")
+            after: dict[str, str] | None = {}
+            while after is not None and not self._stop.is_set():
+                page = self._ask("POST", "kms/rewrap", name=name, **after)
+                self.done["records rewrapped"] += page["rewrapped"]
+                after = {"after": page["next"]} if page["next"] else None
 
     def _drain(self, drive: Path) -> None:
         self._change("PUT", drive=str(drive), action="drain")

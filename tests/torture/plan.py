@@ -78,6 +78,7 @@ class Plan:
         at_rest = [Action(0.0, chance.choice(_AT_REST), drive) for drive in victims if chance.random() < 0.6]
         at_rest.sort(key=lambda one: one.what == "swapped")  # last: positions mean other drives from then on
         parity = self.parity_of(number)
+        moves = self._moves(random.Random(f"{self.seed}/moves/{number}"), victims, parity)
         return Round(
             number=number,
             parity=parity,
@@ -85,7 +86,7 @@ class Plan:
             actions=_in_order(actions),
             killed=chance.random() < 0.4,
             at_rest=tuple(at_rest),
-            moves=_in_order(self._moves(random.Random(f"{self.seed}/moves/{number}"), victims, parity)),
+            moves=_in_order([*moves, *self._rotations(number)]),
             loss=random.Random(f"{self.seed}/loss/{number}").choice(("catalog", "drive", "", "")),
         )
 
@@ -108,6 +109,10 @@ class Plan:
             highest = max(highest, parity)
             moves += [Action(at, f"parity {parity}"), Action(at + chance.uniform(0.2, 2.0), "restripe")]
         return moves + self._drive_moves(chance, victims, highest)
+
+    def _rotations(self, number: int) -> list[Action]:
+        chance = random.Random(f"{self.seed}/keys/{number}")
+        return [Action(chance.uniform(1.0, ROUND_SECONDS - 2.0), "rotate") for _ in range(chance.randint(0, 2))]
 
     def _drive_moves(self, chance: random.Random, victims: tuple[int, ...], parity: int) -> list[Action]:
         begin = chance.uniform(1.0, ROUND_SECONDS / 2)

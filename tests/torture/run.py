@@ -21,19 +21,20 @@ from botocore.exceptions import ClientError
 
 from tests.faults.cluster import info
 from tests.harness import Running
-from tests.torture import offline
+from tests.torture import offline, sealed
+from tests.torture.aging import DAY, Aging
 from tests.torture.clients import Client, Row, all_versions, listed
 from tests.torture.harm import CRASHES, MENDED, Disks, Harm
 from tests.torture.history import Keys, Record, judge
 from tests.torture.linearizable import TooHard
 from tests.torture.losses import Losses
-from tests.torture.model import MARKER, OK, Listed, Op, empty
+from tests.torture.model import ENABLED, MARKER, OK, Listed, Op, empty
 from tests.torture.moves import Moves
 from tests.torture.plan import ROUND_SECONDS, Plan, Round, plan
 from tests.torture.views import Views
 
 CLIENTS = 5
-FAMILIES, MEMBERS, FLEETING = 8, 3, 3
+FAMILIES, MEMBERS, FLEETING, SWITCHED = 8, 3, 3, 3
 KEPT_ROUNDS = 2
 HEAL_SECONDS, GRACE_SECONDS = 120.0, 0.5
 SHAKEN_SECONDS = 5.0
@@ -56,7 +57,7 @@ class Run:
         self._folder = folder
         self._disks = Disks(folder, self.plan.drives)
         (folder / "settings.toml").write_text(
-            f"reap_grace = {GRACE_SECONDS}\ncompact_age = {GRACE_SECONDS}\n"
+            f"reap_grace = {GRACE_SECONDS}\ncompact_age = {GRACE_SECONDS}\nlifecycle_day = {DAY}\n"
             f"[limits]\nhung_seconds = {self.plan.hung_seconds}\n"
             "[catalog_snapshots]\nhourly = 1\ndaily = 1\n"  # the newest alone: older ones keep the parity they had
         )
@@ -69,6 +70,7 @@ class Run:
         self.harm = Harm(self.server, self._disks, folder, seed)
         self.moves = Moves(self.server, self._disks.spare, self.record)
         self.views = Views(self.server, self.record)
+        self.aging = Aging(self.server, self.record)
         self.losses = Losses(self.server, self.moves, self.record, seed)
         self._kept: list[tuple[int, list[Keys]]] = []
         self._undecided = 0
@@ -111,6 +113,8 @@ class Run:
         if now.number:
             self.harm.keep_copies({drive for drive in old if drive is not None})
         self.server.start()
+        self.moves.make_key()
+        self.aging.begin(now.number)
         families = self._new_families(now.number)
         self._work(now, families)
         self._end(now)
@@ -132,7 +136,13 @@ class Run:
             s3.create_bucket(Bucket=bucket)
             if versioned:
                 s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-            families += [Keys(bucket, f"f{n:02}/", MEMBERS, versioned, empty(MEMBERS)) for n in range(FAMILIES)]
+            initial = empty(MEMBERS, ENABLED if versioned else "")
+            families += [Keys(bucket, f"f{n:02}/", MEMBERS, versioned, initial) for n in range(FAMILIES)]
+        s3.create_bucket(Bucket=f"round{number}-switched")
+        families += [
+            Keys(f"round{number}-switched", f"f{n:02}/", MEMBERS, True, empty(MEMBERS), switched=True)
+            for n in range(SWITCHED)
+        ]
         return families + [
             Keys(f"round{number}-fleeting{n}", "f/", 2, False, None, fleeting=True) for n in range(FLEETING)
         ]
@@ -144,7 +154,8 @@ class Run:
             Client(self.server, self.record, families, f"{self.plan.seed}/{now.number}/{n}") for n in range(CLIENTS)
         ]
         chance = random.Random(f"{self.plan.seed}/views/{now.number}")
-        work = [*(one.work for one in clients), functools.partial(self.views.work, families, chance)]
+        aging = functools.partial(self.aging.work, random.Random(f"{self.plan.seed}/aging/{now.number}"))
+        work = [*(one.work for one in clients), functools.partial(self.views.work, families, chance), aging]
         threads = [threading.Thread(target=self._guarded, args=(one, stop), daemon=True) for one in work]
         for thread in threads:
             thread.start()
@@ -198,6 +209,7 @@ class Run:
         self.views.settle(families)
         for keys in families:
             last = self._last_look(keys)
+            self.record.settle(keys)
             try:
                 if problem := judge(keys):
                     self.record.violation(problem)
@@ -207,13 +219,17 @@ class Run:
         if hard:
             say(f"  {hard} histories were too hard to decide")
             self._undecided += hard
+        self.aging.settle()
         self._look_at_kept()
         self._kept.append((now.number, list(families)))
         while len(self._kept) > KEPT_ROUNDS:
-            self._forget(self._kept.pop(0)[1])
+            number, old = self._kept.pop(0)
+            self._forget(old)
+            self.aging.forget(number)
 
     def _look_at_kept(self) -> None:
         """What earlier rounds left is as it was."""
+        self.aging.look()
         for _, kept in self._kept:
             for keys in kept:
                 if (last := self._last_look(keys)) != keys.last:
@@ -242,10 +258,13 @@ class Run:
             return
         given = {"VersionId": entry.version} if keys.versioned else {}
         try:
-            data = s3.get_object(Bucket=keys.bucket, Key=name, **given)["Body"].read()
+            response = sealed.get(s3, name, Bucket=keys.bucket, **given)
+            data = response["Body"].read()
         except Exception as error:
             self.record.violation(f"{keys.bucket}/{name} {entry} cannot be read: {error!r}")
             return
+        if (value := sealed.value(response)) is not None:
+            self.record.values.learn(entry.content, value)
         problem = self.record.values.differs(entry.content, data)
         if problem or len(data) != size:
             self.record.violation(f"{keys.bucket}/{name} {entry}: {problem or f'{len(data)} bytes, listed {size}'}")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.torture.history import Keys, judge
 from tests.torture.linearizable import check
-from tests.torture.model import MARKER, UNKNOWN, Entry, Family, Listed, Op, State, empty
+from tests.torture.model import ENABLED, MARKER, NULL, SUSPENDED, UNKNOWN, Entry, Listed, Op, State, empty, step
 
 EMPTY = empty(2)
 
@@ -26,7 +26,7 @@ def see(begin: int, end: int, *contents: str | None) -> Op:
 
 
 def good(*history: Op, versioned: bool = False, initial: State = EMPTY) -> bool:
-    return check(history, initial, Family(versioned).step).good
+    return check(history, empty(2, ENABLED) if versioned else initial, step).good
 
 
 GOOD = {
@@ -90,6 +90,28 @@ def test_versions() -> None:
     hidden = Op("see versions", 11, 12, seen={0: Listed((second, first), (Entry(MARKER, "3"),), Entry(MARKER, "3"))})
     assert good(*marked, hidden, versioned=True)
     assert not good(*marked, whole.__class__(**(vars(whole) | {"begin": 11, "end": 12})), versioned=True)
+
+
+def test_versioning_that_is_switched() -> None:
+    def switch(begin: int, state: str) -> Op:
+        return Op("switch", begin, begin + 1, content=state)
+
+    def shows(begin: int, versions: list[Entry], markers: list[Entry], latest: Entry) -> Op:
+        seen = Listed(tuple(versions), tuple(markers), latest)
+        return Op("see versions", begin, begin + 1, seen={0: seen})
+
+    first, second, third = Entry("a", NULL), Entry("b", "2"), Entry("c", NULL)
+    enabled = [put(1, 2, "a"), switch(3, ENABLED), put(5, 6, "b", version="2")]
+    assert good(*enabled, shows(7, [second, first], [], second))
+    suspended = [*enabled, switch(7, SUSPENDED), put(9, 10, "c", version=NULL)]
+    assert good(*suspended, shows(11, [third, second], [], third))
+    assert not good(*suspended, shows(11, [third, second, first], [], third))
+    assert not good(*enabled, switch(7, SUSPENDED), put(9, 10, "c", version="3"))
+    marker = Entry(MARKER, NULL)
+    deleted = [*suspended, Op("delete", 11, 12, version=NULL)]
+    assert good(*deleted, shows(13, [second], [marker], marker))
+    assert good(*deleted, Op("delete version", 13, 14, version=NULL), see(15, 16, "b"))
+    assert not good(*deleted, see(13, 14, "b"))
 
 
 def test_buckets_that_come_and_go() -> None:

@@ -23,6 +23,6 @@ def test_no_more_drives_come_to_harm_than_any_byte_bears(seed: int) -> None:
 def test_a_plan_has_bytes_moved_in_every_round_and_drives_in_many() -> None:
     rounds = [plan(seed).round(number) for seed in range(40) for number in range(4)]
     assert all(any(one.what == "restripe" for one in now.moves) for now in rounds)
-    for what in ("parity", "drain", "keep", "replace", "add", "let go", "scrub", "verify", "snapshot"):
+    for what in ("parity", "drain", "keep", "replace", "add", "let go", "scrub", "verify", "snapshot", "rotate"):
         assert sum(any(one.what.startswith(what) for one in now.moves) for now in rounds) > 5, what
     assert {now.loss for now in rounds} == {"catalog", "drive", ""}

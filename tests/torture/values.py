@@ -45,11 +45,26 @@ class Value(NamedTuple):
         return " + ".join(one.name if isinstance(one, Fresh) else f"a cut of {one.value}" for one in self.pieces)
 
 
+UNTOLD = "?"
+"""Before the MD5 of a value whose ETag is not known."""
+
+
 class Values:
     """All values of a run by ETag."""
 
     def __init__(self) -> None:
         self._known: dict[str, Value] = {}
+        self._etags: dict[str, str] = {}
+
+    def learn(self, etag: str, md5: str) -> None:
+        """What has this ETag is the value of that MD5."""
+        if etag not in self._known and md5 in self._known:
+            self._known[etag] = self._known[md5]
+            self._etags[UNTOLD + md5] = etag
+
+    def etag(self, content: str) -> str:
+        """The ETag of what was written without an answer, once it is known."""
+        return self._etags.get(content, content)
 
     def new(self, name: str, size: int) -> tuple[str, bytes]:
         """The ETag and the bytes of a value that is put in one piece."""

@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from objstore.client import ADMIN, Connection, StoreRefused, StoreUnreachable, ask
 from tests.harness import ROOT_PASSWORD, ROOT_USER, Running
+from tests.torture import sealed
 from tests.torture.clients import SHUT
 from tests.torture.history import Keys, Record
 from tests.torture.model import OK, Op
@@ -126,8 +127,10 @@ class Views:
         return shown
 
     def _read(self, s3: Any, view: View, name: str, etag: str) -> None:
-        response = s3.get_object(Bucket=view.path, Key=name)
+        response = sealed.get(s3, name, Bucket=view.path)
         found = response["ETag"].strip('"')
+        if (value := sealed.value(response)) is not None:
+            self._record.values.learn(found, value)
         problem = self._record.values.differs(found, response["Body"].read())
         if problem or found != etag:
             self._record.violation(f"GET {name} of {view.path}: {problem or f'{found}, listed as {etag}'}")
