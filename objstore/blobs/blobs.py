@@ -13,7 +13,7 @@ from objstore.blobs.ids import INSTANCE_BYTES
 from objstore.blobs.packing import LIMIT, Packer
 from objstore.blobs.rebuild import Pace, Problem, at_once
 from objstore.blobs.records import Record
-from objstore.blobs.running import Running
+from objstore.blobs.running import Read, Running
 from objstore.blobs.shards import Damaged, Meet, Shards, nobody
 from objstore.blobs.types import Append, BlobInfo, Extent, Leaves, Left, Written
 from objstore.blobs.writer import Writer
@@ -98,6 +98,10 @@ class Blobs:
 
     # --- read
 
+    def begin_read(self) -> Read:
+        """Nothing that is looked up from now on is given back before this is closed."""
+        return self._running.begin()
+
     def read(self, extents: Sequence[Extent], start: int, length: int) -> AsyncIterator[Buffer]:
         """The verified bytes [start, start + length) of the extents put together, in pieces.
 
@@ -107,7 +111,7 @@ class Blobs:
         return self._noted(reading.read(self._shards, extents, start, length))
 
     async def _noted(self, pieces: AsyncGenerator[Buffer, None]) -> AsyncIterator[Buffer]:
-        with self._running.read():
+        with contextlib.closing(self.begin_read()):
             async with contextlib.aclosing(pieces):
                 async for piece in pieces:
                     yield piece

@@ -5,10 +5,9 @@ oldest running read began (microseconds since 1970), 0 while there is none. Proc
 their files say; who lives is known to the caller.
 """
 
-import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 _BYTES = 8
@@ -16,6 +15,23 @@ _BYTES = 8
 
 def _now_us() -> int:
     return time.time_ns() // 1000
+
+
+class Read:
+    """A read that runs until it is closed, or nobody refers to it any more."""
+
+    __slots__ = ("_ended",)
+
+    def __init__(self, ended: Callable[[], None]) -> None:
+        self._ended: Callable[[], None] | None = ended
+
+    def close(self) -> None:
+        """It has ended."""
+        ended, self._ended = self._ended, None
+        if ended is not None:
+            ended()
+
+    __del__ = close
 
 
 class Running:
@@ -30,17 +46,16 @@ class Running:
             folder.mkdir(exist_ok=True)
             self._file = os.open(folder / instance.hex(), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
-    @contextlib.contextmanager
-    def read(self) -> Iterator[None]:
-        """A read runs for as long as this is entered."""
+    def begin(self) -> Read:
+        """A read begins: what is looked up from now on stays until it is closed."""
         token = object()
         self._begun[token] = self._clock()
         self._tell()
-        try:
-            yield
-        finally:
-            del self._begun[token]
-            self._tell()
+        return Read(lambda: self._end(token))
+
+    def _end(self, token: object) -> None:
+        del self._begun[token]
+        self._tell()
 
     def _tell(self) -> None:
         oldest = next(iter(self._begun.values()), 0)

@@ -10,6 +10,7 @@ never given twice (AUTOINCREMENT). Rows of `payloads` are added and deleted, nev
 `blobs.settling` is when a blob was sealed of which something may still be published, in microseconds since 1970. A
 shard that was `remade` has only what was published by then.
 `blob_counts` says how many blobs with a row of `extents` there are of each parity, so that nobody has to count them.
+`garbage.since` is when the reaper first saw it, NULL until then: a transaction does not know when it becomes visible.
 `leftovers` are what a drive that was away still holds of garbage: a range of a shard file, all of it where span is 0.
 `mirror` and `redo` belong to the engine: where this mirror stands, and its latest transactions as packed statements.
 `chain` is a hash over all transactions so far, `logged` their bytes: two mirrors of one chain have one history.
@@ -89,7 +90,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) STRICT, WITHOUT ROWID""",
         "CREATE UNIQUE INDEX moved_to ON moved (to_blob, to_offset)",
         """CREATE TABLE garbage (
-            blob BLOB NOT NULL, offset INTEGER NOT NULL, span INTEGER NOT NULL, since INTEGER NOT NULL,
+            blob BLOB NOT NULL, offset INTEGER NOT NULL, span INTEGER NOT NULL, since INTEGER,
             PRIMARY KEY (blob, offset)
         ) STRICT, WITHOUT ROWID""",
         "CREATE INDEX garbage_since ON garbage (since)",

@@ -6,13 +6,14 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/DeleteMarker.html
 
 from __future__ import annotations
 
+import contextlib
 from email.utils import formatdate
 from typing import Final
 
 from objstore.aws.errors import AwsError
 from objstore.aws.operation import Call
 from objstore.iam.context import Context
-from objstore.store.errors import MethodNotAllowed, NoSuchKey
+from objstore.store.errors import MethodNotAllowed, NoSuchKey, StoreError
 from objstore.store.types import Bucket, Version
 
 BUCKET: Final = "bucket"
@@ -33,6 +34,17 @@ def version_of(call: Call, context: Context) -> Version:
     if found is None:
         found = call.notes[VERSION] = find(context, call.bucket, call.key, call.get("VersionId"))
     return found
+
+
+def look_again(call: Call, context: Context) -> bool:
+    """Look up once more what `version_of` found; whether it is still the same. Else nothing is known any more."""
+    before = call.notes.pop(VERSION)
+    with contextlib.suppress(AwsError, StoreError):
+        if version_of(call, context) == before:
+            return True
+    for note in (BUCKET, VERSION):
+        call.notes.pop(note, None)
+    return False
 
 
 def find(context: Context, bucket: str, key: str, version_id: str | None) -> Version:

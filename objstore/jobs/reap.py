@@ -1,8 +1,8 @@
 """Reap: give the space of what nothing refers to back, when no read can be using it any more.
 
-A read looks a version up and then reads its bytes. The grace time is what may lie between the two; from then on the
-read is known to run, and whatever became garbage since it began, less that time, stays. A read that has run for a day
-holds nothing up any more.
+A read tells that it runs, and then looks up what it reads; whatever is garbage since it began stays. When something
+became garbage is for the reaper to say, who sees that it is: only from then on nobody looks its place up any more. What
+began to be read without telling before has the grace time. A read that has run for a day holds nothing up any more.
 
 A blob that was sealed is settled after the grace time: until then, what was appended to it last may be about to be
 published. A settled blob in which nothing is alive stays so, and is unlinked.
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from objstore.blobs import Blobs
 from objstore.blobs.types import BlobInfo
@@ -44,22 +44,31 @@ async def reap(
     catalog: Catalog,
     blobs: Blobs,
     grace_seconds: float,
-    oldest_read: int | None = None,
+    oldest_read: Callable[[], int | None] = lambda: None,
     *,
     placing: asyncio.Lock | None = None,
 ) -> int:
-    """One pass; how many ranges and blobs were given back. `oldest_read`: when the oldest running read began. `placing`
-    is held meanwhile: a shard that is being made has what was alive before, and its blob has to stay."""
+    """One pass; how many ranges and blobs were given back. `oldest_read` tells when the oldest running read began.
+    `placing` is held meanwhile: a shard that is being made has what was alive before, and its blob has to stay."""
     now, count = now_us(), 0
     if catalog.read(lambda tx: repair.is_ahead(tx, now)):
         await catalog.write(lambda tx: repair.set_back(tx, now_us()))
     for blob in catalog.read(lambda tx: repair.settling(tx, horizon(now, grace_seconds, None))):
         await catalog.write(lambda tx, blob=blob: repair.settle(tx, blob))  # type: ignore[misc]
-    before = horizon(now, grace_seconds, oldest_read)
+    await _note(catalog)
+    now = now_us()  # who tells only later that it reads looks up later still, and finds nothing that is due
+    before = horizon(now, grace_seconds, oldest_read())
     async with placing or asyncio.Lock():
         for blob, ranges in catalog.read(lambda tx: repair.garbage_due(tx, before)).items():
             count += await _reap_one(catalog, blobs, blob, ranges, before)
     return count
+
+
+async def _note(catalog: Catalog) -> None:
+    """Note of new garbage since when it is: since now, for it is seen to be."""
+    while places := catalog.read(repair.unseen):
+        since = now_us()
+        await catalog.write(lambda tx, places=places, since=since: repair.seen(tx, places, since))  # type: ignore[misc]
 
 
 async def _reap_one(catalog: Catalog, blobs: Blobs, blob: bytes, ranges: Ranges, before: int) -> int:

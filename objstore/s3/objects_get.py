@@ -7,14 +7,15 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from objstore.aws.errors import AwsError
 from objstore.aws.operation import Call, Reply, operation
 from objstore.iam.context import Context
-from objstore.iam.lookup import bucket_of, http_date, version_of
+from objstore.iam.gate import authorise
+from objstore.iam.lookup import bucket_of, http_date, look_again, version_of
 from objstore.s3 import checksums, conditions, customer_keys, encryption, headers, lifecycle, limits, ranges, versions
 from objstore.sealing import DataKey
 from objstore.store.preconditions import matches
@@ -59,21 +60,40 @@ _REDUNDANCY = "x-objstore-redundancy"
 
 @operation("GetObject", action="s3:GetObject", supports=_SUPPORTS)
 async def get_object(call: Call, context: Context) -> Reply:
+    reply, found = await _found(call, context)
+    at_hand = context.store.read_now(*found) if found.length else []
+    if at_hand is not None:
+        return _with_body(reply, b"".join(at_hand))
+    begun = await context.store.begin_read()
+    try:
+        if not look_again(call, context):
+            await authorise(call, context)  # it is another object, which not everybody may read who could the first
+            reply, found = await _found(call, context)
+    except BaseException:
+        begun.close()
+        raise
+    return _with_body(reply, context.store.read(*found, begun))
+
+
+class _Found(NamedTuple):
+    """What is read of which version."""
+
+    version: Version
+    start: int
+    length: int
+    key: DataKey | None
+
+
+async def _found(call: Call, context: Context) -> tuple[Reply, _Found]:
+    """The answer but for the bytes, and where those are."""
     version = version_of(call, context)
     chosen = _chosen(call, context, version)
     key = await _data_key(call, context, version, needed=True)
-    reply = _answer(call, context, version, chosen, key)
-    return Reply({**reply.members, "Body": _bytes(context, version, chosen, key)}, reply.status, reply.headers)
+    return _answer(call, context, version, chosen, key), _Found(version, chosen.start, chosen.length, key)
 
 
-def _bytes(context: Context, version: Version, chosen: Selection, key: DataKey | None) -> bytes | AsyncIterator[Buffer]:
-    """What is at hand in one piece, anything else as a stream."""
-    if not chosen.length:
-        return b""
-    at_hand = context.store.read_now(version, chosen.start, chosen.length, key)
-    if at_hand is not None:
-        return b"".join(at_hand)
-    return context.store.read(version, chosen.start, chosen.length, key)
+def _with_body(reply: Reply, body: bytes | AsyncIterator[Buffer]) -> Reply:
+    return Reply({**reply.members, "Body": body}, reply.status, reply.headers)
 
 
 @operation("HeadObject", action="s3:GetObject", supports=_SUPPORTS)

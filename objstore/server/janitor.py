@@ -158,8 +158,7 @@ class Janitor:
         except BaseException:
             self._unswept |= drives
             raise
-        oldest_read = running.oldest(reads(self._runtime), self._lives)
-        await reap(node.catalog, node.blobs, self._grace, oldest_read, placing=self._placing)
+        await reap(node.catalog, node.blobs, self._grace, self._oldest_read, placing=self._placing)
         async with self._placing:
             await clear(node.catalog, node.pool)
         self._compacting.begin()
@@ -167,6 +166,9 @@ class Janitor:
         self._compacted, _ = await compact(
             node.pool, node.catalog, node.blobs, self._compacted, old_seconds=age, pace=self._compacting
         )
+
+    def _oldest_read(self) -> int | None:
+        return running.oldest(reads(self._runtime), self._lives)
 
     def _somebody_died(self) -> bool:
         """Whether an instance has ended since the last call: what it never published is left on the drives."""

@@ -136,17 +136,17 @@ def set_notification(tx: Transaction, name: str, notification: Notification | No
     return bucket
 
 
-def delete(tx: Transaction, name: str, now_us: int) -> bool:
+def delete(tx: Transaction, name: str) -> bool:
     """Delete an empty bucket. Uploads and reminders go first, some at a time; False says that more are left."""
     bucket = require(tx, name)
     for table in ("objects", "versions"):
         if tx.one(f"SELECT 1 FROM {table} WHERE bucket = ? LIMIT 1", bucket.id) is not None:
             raise BucketNotEmpty(BucketName=name)
-    if uploads.purge(tx, bucket.id, _PURGE, now_us):
+    if uploads.purge(tx, bucket.id, _PURGE):
         return False
     if snapshots.listed(tx, bucket.id):
         raise BucketNotEmpty("The bucket has snapshots. You must delete them first.", BucketName=name)
-    if queue.forget(tx, bucket.id, _PURGE) or snapshots.clear(tx, bucket.id, _PURGE, now_us):
+    if queue.forget(tx, bucket.id, _PURGE) or snapshots.clear(tx, bucket.id, _PURGE):
         return False
     quotas.forget(tx, bucket.id)
     tx.run("DELETE FROM inventories WHERE bucket = ?", bucket.id)

@@ -125,7 +125,7 @@ def drop_expired(tx: Transaction, now_us: int, schedule: Schedule) -> int:
     past = [clock for clock in known if clock <= now_us]
     gone = [*expired(past, schedule), *(clock for clock in known if clock > now_us)] if past else []
     for clock in gone:
-        extents.release(tx, known[clock].extents, now_us)
+        extents.release(tx, known[clock].extents)
         tx.run("DELETE FROM catalog_snapshots WHERE taken = ?", known[clock].taken_us)
     return len(gone)
 

@@ -73,7 +73,7 @@ def complete(tx: Transaction, name: str, key: str, asked: Completion) -> Publish
     kept = {part.number for part in chosen}
     for part in known.values():
         if part.number not in kept:
-            uploads.drop_part(tx, part, asked.stamp.now_us)
+            uploads.drop_part(tx, part)
     uploads.forget(tx, bucket.id, key.encode(), raw)
     outbox.created(tx, bucket, key, made, "CompleteMultipartUpload")
     return objects.shown(bucket, made)

@@ -7,6 +7,7 @@ loses leaves nothing behind, even if its client is gone by then.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
@@ -33,6 +34,7 @@ from objstore.store.types import (
 
 if TYPE_CHECKING:
     from objstore.blobs.blobs import Blobs
+    from objstore.blobs.running import Read
     from objstore.blobs.writer import Writer
     from objstore.store.events.cause import Caused
 
@@ -146,6 +148,12 @@ class Content:
             now_us = self.clock()
             await self.commit(written, lambda tx: extents.discard(tx, written, now_us))
 
+    async def begin_read(self) -> Read:
+        """Whatever version is looked up from now on keeps its bytes before this is closed."""
+        begun = self._blobs.begin_read()
+        await asyncio.sleep(0)  # what was read in this turn of the loop is from before
+        return begun
+
     def read_now(
         self, version: Version, start: int, length: int | None, key: DataKey | None = None
     ) -> list[memoryview] | None:
@@ -158,9 +166,17 @@ class Content:
         return sealed.read_now(lambda at, size: self._stored_now(version, at, size), record, key, start, length)
 
     def read(
-        self, version: Version, start: int = 0, length: int | None = None, key: DataKey | None = None
+        self,
+        version: Version,
+        start: int = 0,
+        length: int | None = None,
+        key: DataKey | None = None,
+        begun: Read | None = None,
     ) -> AsyncIterator[Buffer]:
-        """The bytes [start, start + length) of a whole version; `key` is that of an encrypted one."""
+        """The bytes [start, start + length) of a whole version; `key` is that of an encrypted one. A read that has
+        `begun` before is closed at the end."""
+        if begun is not None:
+            return _closing(begun, self.read(version, start, length, key))
         length = _length(version, start, length)
         record = version.encryption
         if record is None or not length:
@@ -198,6 +214,13 @@ class Content:
         async for chunk in self.read(version, start, length, key):
             await asyncio.to_thread(digester.update, chunk)
         return digester.finish()
+
+
+async def _closing(begun: Read, pieces: AsyncIterator[Buffer]) -> AsyncIterator[Buffer]:
+    with contextlib.closing(begun):
+        async with contextlib.aclosing(pieces):  # type: ignore[type-var]
+            async for piece in pieces:
+                yield piece
 
 
 def drafted(new: NewObject, stored: Stored, stamp: Stamp, now_us: int) -> Version:

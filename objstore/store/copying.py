@@ -12,6 +12,7 @@ starts over.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Awaitable, Callable
 
@@ -60,20 +61,23 @@ async def copy(
     keys: Callable[[Version], Awaitable[CopyKeys]] | None,
 ) -> Copied[Published]:
     """As `Store.copy`."""
-    for _ in range(_TRIES):
-        from_bucket, version = content.catalog.read(lambda tx: objects.source_of(tx, source, source_given))
-        held = await keys(version) if keys is not None else _PLAIN
-        wanted = digester(version) if digester is not None else None
-        new = change(version)
-        moves = version.extents and content.parity(new.storage_class) != content.parity(version.storage_class)
-        if moves or held.recodes:
-            published = await _rewritten(content, version, bucket, key, new, held, wanted, given)
-            return Copied(published, version, version.version_id if from_bucket.versioning else None)
-        digest = await content.digest(version, 0, version.size, wanted, held.source) if wanted is not None else None
-        copied = await _shared(content, source, bucket, key, change, version, held.seal, digest, source_given, given)
-        if copied is not None:
-            return copied
-    raise OperationAborted("The source of the copy keeps changing")
+    with contextlib.closing(await content.begin_read()):
+        for _ in range(_TRIES):
+            from_bucket, version = content.catalog.read(lambda tx: objects.source_of(tx, source, source_given))
+            held = await keys(version) if keys is not None else _PLAIN
+            wanted = digester(version) if digester is not None else None
+            new = change(version)
+            moves = version.extents and content.parity(new.storage_class) != content.parity(version.storage_class)
+            if moves or held.recodes:
+                published = await _rewritten(content, version, bucket, key, new, held, wanted, given)
+                return Copied(published, version, version.version_id if from_bucket.versioning else None)
+            digest = await content.digest(version, 0, version.size, wanted, held.source) if wanted is not None else None
+            copied = await _shared(
+                content, source, bucket, key, change, version, held.seal, digest, source_given, given
+            )
+            if copied is not None:
+                return copied
+        raise OperationAborted("The source of the copy keeps changing")
 
 
 async def _shared(
@@ -183,14 +187,15 @@ async def copy_part(
         from_bucket, version = objects.source_of(tx, source, source_given)
         return upload, bool(from_bucket.versioning), version
 
-    for _ in range(_TRIES):
-        upload, versioned, version = content.catalog.read(look)
-        start, length = _span(version, span)
-        held = await keys(upload, version) if keys is not None else _PLAIN
-        wanted = digester(upload) if digester is not None else None
-        part, stored = await _made(content, bucket, upload, number, version, start, length, held, wanted)
-        if await _enter(content, bucket, upload, source, version, part, stored, source_given):
-            return Copied(part, version, version.version_id if versioned else None)
+    with contextlib.closing(await content.begin_read()):
+        for _ in range(_TRIES):
+            upload, versioned, version = content.catalog.read(look)
+            start, length = _span(version, span)
+            held = await keys(upload, version) if keys is not None else _PLAIN
+            wanted = digester(upload) if digester is not None else None
+            part, stored = await _made(content, bucket, upload, number, version, start, length, held, wanted)
+            if await _enter(content, bucket, upload, source, version, part, stored, source_given):
+                return Copied(part, version, version.version_id if versioned else None)
     raise OperationAborted("The source of the copy keeps changing")
 
 

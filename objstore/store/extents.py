@@ -162,8 +162,8 @@ def acquire(tx: Transaction, extents: Sequence[Extent]) -> None:
         assert found == 1, f"extent {extent.blob.hex()}@{extent.offset} of a record has no row"
 
 
-def release(tx: Transaction, extents: Sequence[Extent], now_us: int) -> None:
-    """One reference to each less; what nothing refers to any more is garbage."""
+def release(tx: Transaction, extents: Sequence[Extent]) -> None:
+    """One reference to each less; what nothing refers to any more is garbage, from when the reaper sees that it is."""
     sql = "SELECT refs, span FROM extents WHERE blob = ? AND offset = ?"
     for extent in extents:
         place = (extent.blob, extent.offset)
@@ -179,7 +179,7 @@ def release(tx: Transaction, extents: Sequence[Extent], now_us: int) -> None:
         _forget(tx, *place)
         if place != (extent.blob, extent.offset):
             tx.run("DELETE FROM moved WHERE blob = ? AND offset = ?", extent.blob, extent.offset)
-        _condemn(tx, *place, span, now_us)
+        _condemn(tx, *place, span, None)
 
 
 def _place(tx: Transaction, extent: Extent) -> tuple[bytes, int]:
@@ -212,7 +212,7 @@ def move(tx: Transaction, blob: bytes, offset: int, written: Written, now_us: in
     record(tx, written)
     tx.run("UPDATE extents SET refs = ? WHERE blob = ? AND offset = ?", row[0], to.blob, to.offset)
     _forget(tx, blob, offset)
-    _condemn(tx, blob, offset, row[1], now_us)
+    _condemn(tx, blob, offset, row[1], None)
     if not tx.run(
         "UPDATE moved SET to_blob = ?, to_offset = ? WHERE to_blob = ? AND to_offset = ?",
         *(to.blob, to.offset, blob, offset),
@@ -238,5 +238,7 @@ def _alive(tx: Transaction, blob: bytes) -> bool:
     return tx.one("SELECT 1 FROM extents WHERE blob = ? LIMIT 1", blob) is not None
 
 
-def _condemn(tx: Transaction, blob: bytes, offset: int, span: int, now_us: int) -> None:
-    tx.run("INSERT INTO garbage (blob, offset, span, since) VALUES (?, ?, ?, ?)", blob, offset, span, now_us)
+def _condemn(tx: Transaction, blob: bytes, offset: int, span: int, since_us: int | None) -> None:
+    """Put a range into the garbage: since a time where nobody was ever told of it, else since it is seen there. A
+    transaction does not know when it becomes visible, and until then reads begin that look its place up."""
+    tx.run("INSERT INTO garbage (blob, offset, span, since) VALUES (?, ?, ?, ?)", blob, offset, span, since_us)

@@ -6,6 +6,8 @@ ones, and only if the version is still what was read.
 
 from __future__ import annotations
 
+import contextlib
+
 import msgspec
 
 from objstore.blobs.types import Written
@@ -19,6 +21,11 @@ from objstore.store.types import Version
 
 async def change_class(content: Content, bucket: str, key: str, version: Version, storage_class: str) -> bool:
     """As `Store.change_class`."""
+    with contextlib.closing(await content.begin_read()):
+        return await _change_class(content, bucket, key, version, storage_class)
+
+
+async def _change_class(content: Content, bucket: str, key: str, version: Version, storage_class: str) -> bool:
     whole = content.catalog.read(lambda tx: _still(tx, bucket, key, version))
     if whole is None:
         return False

@@ -153,8 +153,7 @@ class Multipart:
 
     async def abort(self, bucket: str, key: str, upload_id: str) -> None:
         """Forget an upload and its parts. Raises NoSuchBucket, NoSuchUpload."""
-        now_us = self._clock()
-        await self._catalog.write(lambda tx: uploads.abort(tx, buckets.require(tx, bucket), key, upload_id, now_us))
+        await self._catalog.write(lambda tx: uploads.abort(tx, buckets.require(tx, bucket), key, upload_id))
 
     async def list_parts(
         self, bucket: str, key: str, upload_id: str, *, after: int = 0, limit: int = 1000

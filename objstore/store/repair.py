@@ -266,6 +266,20 @@ def condemn(tx: Transaction, spans: Sequence[Span], now_us: int) -> None:
         )
 
 
+def unseen(tx: Transaction, limit: int = 1000) -> list[tuple[bytes, int]]:
+    """(blob, offset) of garbage of which it is not noted yet since when it is."""
+    return [
+        (blob_id, offset)
+        for blob_id, offset in tx.all("SELECT blob, offset FROM garbage WHERE since IS NULL LIMIT ?", limit)
+    ]
+
+
+def seen(tx: Transaction, places: Sequence[tuple[bytes, int]], now_us: int) -> None:
+    """Note that this is garbage since now. It was seen to be before: who looks anything up from now on, sees it too."""
+    for place in places:
+        tx.run("UPDATE garbage SET since = ? WHERE blob = ? AND offset = ? AND since IS NULL", now_us, *place)
+
+
 def garbage_due(tx: Transaction, before_us: int, limit: int = 1000) -> dict[bytes, list[tuple[int, int]]]:
     """Ranges (offset, span) by blob that have been garbage since before that time."""
     due: dict[bytes, list[tuple[int, int]]] = {}
@@ -298,7 +312,8 @@ def alive(tx: Transaction, blob_id: bytes) -> bool:
 
 def removable(tx: Transaction, blob_id: bytes, before_us: int) -> bool:
     """Whether the blob may be unlinked: nothing alive, and nothing that died after that time."""
-    young = tx.one("SELECT 1 FROM garbage WHERE blob = ? AND since >= ? LIMIT 1", blob_id, before_us)
+    sql = "SELECT 1 FROM garbage WHERE blob = ? AND (since >= ? OR since IS NULL) LIMIT 1"
+    young = tx.one(sql, blob_id, before_us)
     return young is None and not alive(tx, blob_id)
 
 

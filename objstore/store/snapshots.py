@@ -158,17 +158,17 @@ def _copied(tx: Transaction, payload: int, now_us: int) -> int:
     return payloads.add(tx, payloads.get(tx, payload), now_us)
 
 
-def forget(tx: Transaction, bucket: int, key: bytes, from_era: int, record: bytes, now_us: int) -> None:
+def forget(tx: Transaction, bucket: int, key: bytes, from_era: int, record: bytes) -> None:
     """Give a retained row back, with all that it refers to."""
     version = unpack(record, Version)
-    extents.release(tx, whole(tx, version).extents, now_us)
+    extents.release(tx, whole(tx, version).extents)
     for payload in (version.payload, version.manifest):
         if payload is not None:
             payloads.drop(tx, payload)
     tx.run("DELETE FROM retained WHERE bucket = ? AND key = ? AND from_era = ?", bucket, key, from_era)
 
 
-def purge(tx: Transaction, limit: int, now_us: int) -> bool:
+def purge(tx: Transaction, limit: int) -> bool:
     """Give back what deleted snapshots kept, looking at up to `limit` rows; whether there may be more."""
     row = tx.one("SELECT bucket, key, from_era FROM snapshot_purges ORDER BY bucket LIMIT 1")
     if row is None:
@@ -181,7 +181,7 @@ def purge(tx: Transaction, limit: int, now_us: int) -> bool:
     )
     for key, from_era, until_era, record in found:
         if not _wanted(tx, bucket, from_era, until_era):
-            forget(tx, bucket, key, from_era, record, now_us)
+            forget(tx, bucket, key, from_era, record)
     if len(found) < limit:
         tx.run("DELETE FROM snapshot_purges WHERE bucket = ?", bucket)
     else:
@@ -190,11 +190,11 @@ def purge(tx: Transaction, limit: int, now_us: int) -> bool:
     return True
 
 
-def clear(tx: Transaction, bucket: int, limit: int, now_us: int) -> bool:
+def clear(tx: Transaction, bucket: int, limit: int) -> bool:
     """Give back what is still kept of a bucket that has no snapshots any more; True when more may be left."""
     found = tx.all("SELECT key, from_era, record FROM retained WHERE bucket = ? LIMIT ?", bucket, limit)
     for key, from_era, record in found:
-        forget(tx, bucket, key, from_era, record, now_us)
+        forget(tx, bucket, key, from_era, record)
     if len(found) < limit:
         tx.run("DELETE FROM snapshot_purges WHERE bucket = ?", bucket)
         return False

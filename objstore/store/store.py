@@ -74,6 +74,7 @@ from objstore.store.views import Views
 
 if TYPE_CHECKING:
     from objstore.blobs.blobs import Blobs
+    from objstore.blobs.running import Read
     from objstore.blobs.types import Written
     from objstore.catalog.catalog import Catalog
 
@@ -146,7 +147,7 @@ class Store:
 
     async def delete_bucket(self, name: str) -> None:
         """Delete an empty bucket and its uploads. Raises NoSuchBucket, BucketNotEmpty."""
-        while not await self._catalog.write(lambda tx: buckets.delete(tx, name, self._clock())):
+        while not await self._catalog.write(lambda tx: buckets.delete(tx, name)):
             pass
 
     def list_buckets(
@@ -223,14 +224,24 @@ class Store:
 
         return self._catalog.read(look)
 
+    async def begin_read(self) -> Read:
+        """Whatever `current` gives from now on keeps its bytes until this is closed, and may be read for that long."""
+        return await self._content.begin_read()
+
     def read(
-        self, version: Version, start: int = 0, length: int | None = None, key: DataKey | None = None
+        self,
+        version: Version,
+        start: int = 0,
+        length: int | None = None,
+        key: DataKey | None = None,
+        begun: Read | None = None,
     ) -> AsyncIterator[Buffer]:
         """The verified bytes [start, start + length) of a version that `current` gave; to its end without `length`.
 
-        `key` is the data key of an encrypted version; raises SealBroken where its bytes do not open.
+        `key` is the data key of an encrypted version; raises SealBroken where its bytes do not open. A read that has
+        `begun` before the version was looked up is closed at the end.
         """
-        return self._content.read(version, start, length, key)
+        return self._content.read(version, start, length, key, begun)
 
     def read_now(
         self, version: Version, start: int = 0, length: int | None = None, key: DataKey | None = None

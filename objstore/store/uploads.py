@@ -86,7 +86,7 @@ def put_part(tx: Transaction, upload: Upload, part: Part, content: bytes | None,
         pack(part),
     )
     if row is not None:
-        drop_part(tx, unpack(row[0], Part), now_us)
+        drop_part(tx, unpack(row[0], Part))
     return part
 
 
@@ -109,9 +109,9 @@ def page_of_parts(tx: Transaction, upload: Upload, after: int, limit: int) -> Pa
     return PartsPage(upload, items, items[-1].number if items and len(rows) > limit else None)
 
 
-def drop_part(tx: Transaction, part: Part, now_us: int) -> None:
+def drop_part(tx: Transaction, part: Part) -> None:
     """Give back what the record of a part, now gone, referred to."""
-    extents.release(tx, part.extents, now_us)
+    extents.release(tx, part.extents)
     if part.payload is not None:
         payloads.drop(tx, part.payload)
 
@@ -122,16 +122,16 @@ def forget(tx: Transaction, bucket: int, key: bytes, upload_id: bytes) -> None:
     tx.run("DELETE FROM uploads WHERE bucket = ? AND key = ? AND id = ?", bucket, key, upload_id)
 
 
-def abort(tx: Transaction, bucket: Bucket, key: str, upload_id: str, now_us: int) -> None:
+def abort(tx: Transaction, bucket: Bucket, key: str, upload_id: str) -> None:
     """Forget an upload; the bytes of its parts become garbage."""
     upload = require(tx, bucket, key, upload_id)
     raw = bytes.fromhex(upload.id)
     for part in parts_of(tx, raw).values():
-        drop_part(tx, part, now_us)
+        drop_part(tx, part)
     forget(tx, bucket.id, key.encode(), raw)
 
 
-def purge(tx: Transaction, bucket: int, limit: int, now_us: int) -> bool:
+def purge(tx: Transaction, bucket: int, limit: int) -> bool:
     """Forget uploads of a bucket until `limit` parts were dropped; True when more may be left."""
     while row := tx.one("SELECT key, id FROM uploads WHERE bucket = ? ORDER BY key, id LIMIT 1", bucket):
         if limit <= 0:
@@ -139,7 +139,7 @@ def purge(tx: Transaction, bucket: int, limit: int, now_us: int) -> bool:
         key, upload_id = row
         rows = tx.all("SELECT number, record FROM parts WHERE upload = ? ORDER BY number LIMIT ?", upload_id, limit + 1)
         for number, record in rows[:limit]:
-            drop_part(tx, unpack(record, Part), now_us)
+            drop_part(tx, unpack(record, Part))
             tx.run("DELETE FROM parts WHERE upload = ? AND number = ?", upload_id, number)
         limit -= len(rows)
         if limit >= 0:

@@ -165,7 +165,7 @@ def put(
         extents.record(tx, written)
     extents.acquire(tx, shared)
     version = _store(tx, draft, now_us)
-    objects, archived = _make_way(tx, bucket, key, there.current, replaced, now_us)
+    objects, archived = _make_way(tx, bucket, key, there.current, replaced)
     if version.delete_marker:
         if there.current is not None:
             _clear_current(tx, bucket, key, there.current)
@@ -212,7 +212,7 @@ def _replaced(tx: Transaction, bucket: Bucket, key: bytes, there: Place) -> Vers
 
 
 def _make_way(
-    tx: Transaction, bucket: Bucket, key: bytes, current: Version | None, replaced: Version | None, now_us: int
+    tx: Transaction, bucket: Bucket, key: bytes, current: Version | None, replaced: Version | None
 ) -> tuple[int, int]:
     """Archive what was current, drop what is replaced; how the counts of objects and versions change.
 
@@ -228,7 +228,7 @@ def _make_way(
         if replaced is not current:
             _unarchive(tx, bucket.id, key, replaced)
             archived -= 1
-        drop(tx, replaced, now_us)
+        drop(tx, replaced)
     return objects, archived
 
 
@@ -265,7 +265,7 @@ def forget(tx: Transaction, bucket: Bucket, key: bytes, version: Version, now_us
             archived -= 1
         elif next_ is not None:
             queue.changed(tx, bucket, key)  # the marker that is left may be alone
-    drop(tx, version, now_us)
+    drop(tx, version)
     usage.add(tx, bucket.id, objects=objects, versions=archived, size=-version.size)
 
 
@@ -289,7 +289,7 @@ def exchange(tx: Transaction, bucket: Bucket, key: bytes, old: Version, new: Ver
     assert (old.ord, old.version_id, old.size, old.payload) == (new.ord, new.version_id, new.size, new.payload)
     _leave(tx, bucket, key, old, now_us)
     if new.extents != old.extents:
-        extents.release(tx, old.extents, now_us)
+        extents.release(tx, old.extents)
     if old.manifest is not None:
         payloads.drop(tx, old.manifest)
     _rerecord(tx, bucket, key, _store(tx, msgspec.structs.replace(new, content=None), now_us))
@@ -310,9 +310,9 @@ def _rerecord(tx: Transaction, bucket: Bucket, key: bytes, version: Version) -> 
         tx.run("UPDATE versions SET record = ? WHERE bucket = ? AND key = ? AND ord = ?", record, *place)
 
 
-def drop(tx: Transaction, version: Version, now_us: int) -> None:
+def drop(tx: Transaction, version: Version) -> None:
     """Give back what a record that is gone referred to."""
-    extents.release(tx, whole(tx, version).extents if version.manifest is not None else version.extents, now_us)
+    extents.release(tx, whole(tx, version).extents if version.manifest is not None else version.extents)
     for payload in (version.payload, version.manifest):
         if payload is not None:
             payloads.drop(tx, payload)

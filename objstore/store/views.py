@@ -84,8 +84,7 @@ class Views:
         """Give a page of what deleted snapshots kept back; whether there may be more."""
         if self._catalog.read(lambda tx: tx.one("SELECT 1 FROM snapshot_purges LIMIT 1")) is None:
             return False
-        now_us = self._clock()
-        return await self._catalog.write(lambda tx: snapshots.purge(tx, _PURGE, now_us))
+        return await self._catalog.write(lambda tx: snapshots.purge(tx, _PURGE))
 
     async def restore(self, bucket: str, name: str, target: str, after: str, limit: int = PAGE) -> Restored:
         """Restore some keys behind `after` into the bucket itself, or into another one, where nothing is deleted.

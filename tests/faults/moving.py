@@ -103,7 +103,13 @@ class MovingHouse(House):
         await seal_abandoned(self.catalog, self.blobs, self.lives)
         async with self._placing:
             await collect_orphans(self.catalog, self.pool.online(), self.lives)
-        await reap(self.catalog, self.blobs, 0.0, running.oldest(self.reads, self.lives), placing=self._placing)
+        await reap(
+            self.catalog,
+            self.blobs,
+            0.0,
+            lambda: running.oldest(self.reads, self.lives),
+            placing=self._placing,
+        )
         async with self._placing:
             await clear(self.catalog, self.pool)
         after: bytes | None = None

@@ -173,7 +173,7 @@ class House:
         await heal(self.pool, self.catalog, self.blobs)
         await seal_abandoned(self.catalog, self.blobs, self.lives)
         await collect_orphans(self.catalog, self.pool.online(), self.lives)
-        await reap(self.catalog, self.blobs, 0.0, running.oldest(self.reads, self.lives))
+        await reap(self.catalog, self.blobs, 0.0, lambda: running.oldest(self.reads, self.lives))
         await clear(self.catalog, self.pool)
         await scrub(self.catalog, self.blobs, now_us())
 

@@ -31,6 +31,7 @@ def test_what_was_deleted_is_given_back(tmp_path: Path, monkeypatch: pytest.Monk
         blob = house.blob_of("object")
         await house.catalog.write(lambda tx: tx.run("UPDATE blobs SET settling = ? WHERE id = ?", ahead(), blob))
         await house.delete("object")
+        await reaping.reap(house.catalog, house.blobs, 60.0)
         await house.catalog.write(lambda tx: tx.run("UPDATE garbage SET since = ?", ahead()))
         assert await reaping.reap(house.catalog, house.blobs, 60.0) == 0, "its grace begins now"
         late = now_us() + 61_000_000

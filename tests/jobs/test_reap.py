@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 
 from objstore.blobs.errors import NotPublished
 from objstore.blobs.records import Record, pack_record
-from objstore.blobs.running import Running, oldest
+from objstore.blobs.running import Read, Running, oldest
 from objstore.catalog.catalog import Catalog
 from objstore.catalog.errors import Undecided
 from objstore.jobs.heal import heal, queue_lost
@@ -40,6 +39,7 @@ def test_a_read_that_runs_keeps_what_is_deleted_meanwhile(tmp_path: Path) -> Non
         await house.put("large", data)
         before, large = house.info(house.blob_of("before")), house.info(house.blob_of("large"))
         await house.delete("before")
+        await reap(house.catalog, house.blobs, 3600.0)
         reading = house.store.read(house.store.current(BUCKET, "large"))
         got = [bytes(await anext(reading))]
         await house.delete("large")
@@ -47,14 +47,45 @@ def test_a_read_that_runs_keeps_what_is_deleted_meanwhile(tmp_path: Path) -> Non
         def since() -> int | None:
             return oldest(house.reads, lambda instance: True)
 
-        await reap(house.catalog, house.blobs, 0.0, since())
+        await reap(house.catalog, house.blobs, 0.0, since)
         assert not any(house.used(before)), "what was garbage when the read began is no matter to it"
         assert all(house.used(large))
         got += [bytes(piece) async for piece in reading]
         assert b"".join(got) == data
         assert since() is None
-        await reap(house.catalog, house.blobs, 0.0, since())
+        await reap(house.catalog, house.blobs, 0.0, since)
         assert not any(house.used(large))
+
+    play(tmp_path, scene)
+
+
+def test_what_is_deleted_by_a_commit_that_takes_long_stays_for_reads_that_began_meanwhile(tmp_path: Path) -> None:
+    async def scene(house: House) -> None:
+        data = os.urandom(30 * MIB)
+        await house.put("large", data)
+        held = Held(house.catalog)
+        deleting = asyncio.create_task(Store(held, house.blobs).delete(BUCKET, "large"))  # type: ignore[arg-type]
+        await held.asked.wait()
+        reading = house.store.read(house.store.current(BUCKET, "large"))
+        got = [bytes(await anext(reading))]
+        held.go.set()
+        await deleting
+        await reap(house.catalog, house.blobs, 0.0, lambda: oldest(house.reads, lambda _: True))
+        got += [bytes(piece) async for piece in reading]
+        assert b"".join(got) == data
+
+    play(tmp_path, scene)
+
+
+def test_a_read_that_was_begun_and_is_not_made_keeps_nothing(tmp_path: Path) -> None:
+    async def scene(house: House) -> None:
+        await house.put("object", os.urandom(MIB))
+        begun = await house.store.begin_read()
+        stream = house.store.read(house.store.current(BUCKET, "object"), begun=begun)
+        del begun
+        assert oldest(house.reads, lambda _: True)
+        del stream  # the client left before anything of it was sent
+        assert oldest(house.reads, lambda _: True) is None
 
     play(tmp_path, scene)
 
@@ -76,13 +107,12 @@ def test_a_read_that_is_given_up_keeps_nothing(tmp_path: Path) -> None:
 def test_the_oldest_of_the_running_reads_is_told(turns: list[bool]) -> None:
     """True begins a read, False ends the second oldest of those that run, or the only one."""
     clock = iter(range(1, 100))
-    reads: list[tuple[int, contextlib.ExitStack]] = []
+    reads: list[tuple[int, Read]] = []
     with tempfile.TemporaryDirectory() as name:
         running = Running(Path(name), b"test", lambda: next(clock))
         for number, begins in enumerate(turns):
             if begins:
-                reads.append((1 + sum(turns[:number]), contextlib.ExitStack()))
-                reads[-1][1].enter_context(running.read())
+                reads.append((1 + sum(turns[:number]), running.begin()))
             elif reads:
                 reads.pop(min(1, len(reads) - 1))[1].close()
             assert oldest(Path(name), lambda _: True) == min((begun for begun, _ in reads), default=None)

@@ -13,6 +13,7 @@ import objstore.s3.operations  # noqa: F401
 from objstore.aws.errors import AwsError
 from objstore.aws.operation import REGISTRY, Call, Reply
 from objstore.aws.principal import ANONYMOUS, Principal
+from objstore.blobs.running import Read
 from objstore.iam import acl
 from objstore.iam.context import Context
 from objstore.iam.policy import Grants
@@ -59,7 +60,10 @@ class Recorder:
     def read_now(self, version: Version, start: int, length: int, key: None) -> None:
         return None
 
-    async def read(self, version: Version, start: int, length: int, key: None) -> Any:
+    async def begin_read(self) -> Read:
+        return Read(lambda: None)
+
+    async def read(self, version: Version, start: int, length: int, key: None, begun: Read) -> Any:
         yield DATA[start : start + length]
 
     async def create_bucket(self, name: str, owner: Owner, **options: Any) -> Bucket:

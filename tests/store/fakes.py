@@ -13,6 +13,7 @@ import apsw
 import msgspec
 
 from objstore.blobs.ids import new_blob_id
+from objstore.blobs.running import Read
 from objstore.blobs.types import BlobInfo, Extent, Span, Written
 from objstore.catalog.schema import MIGRATIONS
 from objstore.store import extents
@@ -101,6 +102,9 @@ class MemoryBlobs:
         else:
             self._open[parity] = (blob, offset + span)
         return Written((Extent(blob, offset, 64, len(data), 0, len(data)),), (info,), (Span(blob, offset, span),))
+
+    def begin_read(self) -> Read:
+        return Read(lambda: None)
 
     def read_now(self, extents: Sequence[Extent], start: int, length: int) -> None:
         """Nothing is at hand: `read` brings it."""

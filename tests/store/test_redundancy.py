@@ -49,13 +49,13 @@ def test_blobs_of_each_parity_are_counted_with_how_many_drives_may_fail() -> Non
     extents.mark_missing(tx, blob(0), 1, 8192)
     assert redundancy.promises(tx, there) == [(1, 2, 0), (2, 1, 2)]
     assert redundancy.promises(tx, {"b", "c"}) == [(1, 2, -1), (2, 1, 0)]
-    extents.release(tx, written(8192, info(blob(0))).extents, 1)
+    extents.release(tx, written(8192, info(blob(0))).extents)
     assert redundancy.promises(tx, there) == [(1, 2, 1), (2, 1, 2)], "what it lacks is of nothing that is alive"
     assert redundancy.below(tx, there) == Below(0, 0, 0)
     for offset in (4096, 8192):
         assert extents.move(tx, blob(1), offset, written(offset + 4096, wide), 1)
     assert redundancy.promises(tx, there) == [(1, 1, 1), (2, 1, 2)]
-    extents.release(tx, written(4096, info(blob(0))).extents, 1)
+    extents.release(tx, written(4096, info(blob(0))).extents)
     assert redundancy.promises(tx, there) == [(2, 1, 2)]
 
 

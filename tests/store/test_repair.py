@@ -23,6 +23,11 @@ def written(offset: int, known: BlobInfo) -> Written:
     return Written((Extent(known.id, offset, 64, 10, 0, 10),), (known,), (Span(known.id, offset, 4096),))
 
 
+def see(tx: MemoryCatalog, now_us: int) -> None:
+    """As the reaper sees what is garbage."""
+    repair.seen(tx, repair.unseen(tx), now_us)
+
+
 def test_the_lowest_offset_missing_stays_until_the_shard_is_healed() -> None:
     tx = MemoryCatalog()
     record(tx, written(4096, info(sealed=False, s1=4096)))
@@ -80,12 +85,16 @@ def test_garbage_is_due_after_its_grace_and_a_dead_blob_goes_whole() -> None:
     record(tx, one)
     record(tx, two)
     extents.acquire(tx, one.extents)
-    extents.release(tx, one.extents, 1)
+    extents.release(tx, one.extents)
     assert repair.garbage_due(tx, 100) == {}, "another refers to it"
-    extents.release(tx, one.extents, 2)
+    extents.release(tx, one.extents)
+    assert repair.garbage_due(tx, 100) == {}, "nobody has seen yet that it is"
+    see(tx, 2)
     assert repair.garbage_due(tx, 2) == {} and repair.garbage_due(tx, 3) == {BLOB: [(4096, 4096)]}
     assert repair.alive(tx, BLOB) and not repair.removable(tx, BLOB, 100) and not repair.removed(tx, info())
-    extents.release(tx, two.extents, 50)
+    extents.release(tx, two.extents)
+    assert not repair.removable(tx, BLOB, 100)
+    see(tx, 50)
     assert not repair.removable(tx, BLOB, 50) and repair.removable(tx, BLOB, 51)
     repair.punched(tx, BLOB, [(4096, 4096), (8192, 4096)])
     assert repair.garbage_due(tx, 100) == {}
@@ -104,7 +113,8 @@ def test_what_was_not_published_when_its_blob_is_settled_is_garbage_and_stays_so
     extents.seal(tx, info(length=16_384), 7)
     extents.seal(tx, info(length=4096), 9)
     assert repair.settling(tx, 7) == [] and repair.settling(tx, 8) == [BLOB], "it is told twice of some"
-    extents.release(tx, early.extents, 8)
+    extents.release(tx, early.extents)
+    see(tx, 8)
     assert not repair.removable(tx, BLOB, 100), "something may be about to be published"
     extents.record(tx, late)
     repair.settle(tx, BLOB)
@@ -114,7 +124,8 @@ def test_what_was_not_published_when_its_blob_is_settled_is_garbage_and_stays_so
         extents.record(tx, never)
     extents.discard(tx, never, 10)
     assert repair.garbage_due(tx, 100) == {BLOB: [(12_288, 4096), (4096, 4096)]}
-    extents.release(tx, late.extents, 10)
+    extents.release(tx, late.extents)
+    see(tx, 10)
     assert repair.removable(tx, BLOB, 11) and repair.removed(tx, info())
     with pytest.raises(NotPublished):
         extents.record(tx, never)

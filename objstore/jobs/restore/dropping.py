@@ -35,11 +35,11 @@ def drop_gone(tx: Writing, standing: Standing, report: Report, now_us: int) -> N
                 report.unreadable.append(_item(tx, bucket, key, version, _AWAY))
     for bucket, key, from_era, record in list(snapshots.retained(tx)):
         if _places(versions.whole(tx, unpack(record, Version)).extents) & gone:
-            snapshots.forget(tx, bucket, key, from_era, record, now_us)
-    _drop_parts(tx, gone, report, now_us)
+            snapshots.forget(tx, bucket, key, from_era, record)
+    _drop_parts(tx, gone, report)
     for one in catalog_snapshots.listed(tx):
         if _places(one.extents) & gone:
-            extents.release(tx, one.extents, now_us)
+            extents.release(tx, one.extents)
             tx.run("DELETE FROM catalog_snapshots WHERE taken = ?", one.taken_us)
 
 
@@ -84,13 +84,13 @@ def _drop(tx: Transaction, bucket: int, key: bytes, version: Version, report: Re
     report.gone.append(_item(tx, bucket, key, version, _GONE))
 
 
-def _drop_parts(tx: Transaction, gone: set[Place], report: Report, now_us: int) -> None:
+def _drop_parts(tx: Transaction, gone: set[Place], report: Report) -> None:
     for upload_id, number, record in tx.all("SELECT upload, number, record FROM parts"):
         part = unpack(record, Part)
         if not _places(part.extents) & gone:
             continue
         row = tx.one("SELECT bucket, record FROM uploads WHERE id = ?", upload_id)
-        uploads.drop_part(tx, part, now_us)
+        uploads.drop_part(tx, part)
         tx.run("DELETE FROM parts WHERE upload = ? AND number = ?", upload_id, number)
         if row is not None:
             upload, known = unpack(row[1], Upload), buckets.by_id(tx, row[0])

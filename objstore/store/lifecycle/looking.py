@@ -103,7 +103,7 @@ def _look_at(
     planned = plan(lifecycle, key, standing, begun, now_us)
     removed = _act(tx, bucket, key, planned, stamp)
     for upload in planned.abort:
-        uploads.abort(tx, bucket, key, upload.id, now_us)
+        uploads.abort(tx, bucket, key, upload.id)
     moves = [Move(bucket.name, key, version, to) for version, to in planned.move]
     if moves:
         planned.later(now_us + int(_AGAIN * lifecycle.day / 86_400 * 1_000_000))

@@ -274,6 +274,27 @@ BLOBS = (
         ("tests/jobs/test_reap.py",),
     ),
     Bug(
+        "what is deleted is garbage before anybody can know",
+        "objstore/store/extents.py",
+        "        _condemn(tx, *place, span, None)\n",
+        "        _condemn(tx, *place, span, 0)\n",
+        ("tests/jobs/test_reap.py",),
+    ),
+    Bug(
+        "a read goes on with what it looked up before it was told",
+        "objstore/s3/objects_get.py",
+        "        if not look_again(call, context):\n",
+        "        if False:\n",
+        ("tests/faults/test_reads.py",),
+    ),
+    Bug(
+        "what is not any more what a caller may read is read nevertheless",
+        "objstore/s3/objects_get.py",
+        "            await authorise(call, context)",
+        "            pass",
+        ("tests/faults/test_reads.py",),
+    ),
+    Bug(
         "what may not have been published is forgotten",
         "objstore/store/content.py",
         "                self._unpublished(written)\n",
