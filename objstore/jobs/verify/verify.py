@@ -1,15 +1,16 @@
 """One verification: mirrors, then rows, then shards, then files.
 
-It looks at one snapshot of the catalog. Of a running store, what seems wrong of a shard is looked at once more in the
-catalog as it is then, because a heal or a delete may have come between; and files that no row knows are given the time
-in which whoever made them publishes them, or the jobs collect them.
+Mirrors and rows are looked at in one snapshot of the catalog. While that is open, no mirror's write-ahead log can begin
+anew; so for the drives, which take long, a running store is asked as it is when the turn of a blob comes. What seems
+wrong of a shard is then looked at once more, because a heal or a delete may have come between; and files that no row
+knows are given the time in which whoever made them publishes them, or the jobs collect them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
@@ -36,7 +37,7 @@ T = TypeVar("T")
 Views = Callable[[], AbstractContextManager[tuple[list[View], list[MirrorFailed]]]]
 Read = Callable[[Callable[[Transaction], Any]], Any]
 
-_PAGE = 100
+_PAGE, _FILES = 100, 1_000
 _PATIENCE, _PAUSE = 30, 1.0  # so many times, seconds apart, a file that nothing knows is looked for once more
 
 
@@ -78,9 +79,16 @@ class Verification:
             if leader is None:
                 self.report.problem("mirror", "catalog", "no mirror can be read")
                 return self.report
+            for view in found:
+                if view is not leader:
+                    view.close()
             await self._on_thread(self._audit, leader)
-            await self._look_at_shards(leader)
-            await self._look_at_files(leader)
+            newest, total = leader.read(_blobs)
+            if self._live is not None:
+                leader.close()
+            read = self._live or leader.read
+            await self._look_at_shards(read, newest, total)
+            await self._look_at_files(read)
         return self.report
 
     async def _on_thread(self, work: Callable[..., T], *arguments: Any) -> T:
@@ -133,27 +141,28 @@ class Verification:
 
     # the drives
 
-    async def _look_at_shards(self, leader: View) -> None:
-        self._begin("shards", _sum(leader, "SELECT sum(length) FROM blobs"))
-        blobs = self._make_blobs(self._live or leader.read)
+    async def _look_at_shards(self, read: Read, newest: bytes, total: int) -> None:
+        """Look at every blob up to the `newest`, as it is now."""
+        self._begin("shards", total)
+        blobs = self._make_blobs(read)
         try:
             after = b""
-            while ids := await self._on_thread(repair.blob_ids, leader, after, _PAGE):
+            while ids := await self._on_thread(read, lambda tx, after=after: repair.blob_ids(tx, after, _PAGE)):
                 for after in ids:
-                    info = repair.blob(leader, after)
-                    if info is not None:
-                        await self._look_at_blob(leader, blobs, info)
-                        self._advance(info.length)
+                    if after > newest:
+                        return
+                    found = await self._on_thread(read, lambda tx, blob=after: _blob(tx, blob))
+                    if found is not None:
+                        await self._look_at_blob(read, blobs, *found)
         finally:
             await blobs.close()
 
-    async def _look_at_blob(self, leader: View, blobs: Blobs, info: BlobInfo) -> None:
-        appends = await self._on_thread(repair.appends, leader, info.id)
+    async def _look_at_blob(self, read: Read, blobs: Blobs, info: BlobInfo, appends: list[Append]) -> None:
         self.report.bytes += sum(append.span(info.layout) for append in appends) * info.layout.width
         lacking: dict[int, list[Found]] = {}
         for shard, name in enumerate(info.drives):
             self.report.shards += 1
-            found = await look_at(self._live or leader.read, blobs, info, shard, appends)
+            found = await look_at(read, blobs, info, shard, appends)
             if not found:
                 continue
             lacking[shard] = found
@@ -163,6 +172,7 @@ class Verification:
         if len(lacking) > info.layout.parity:
             for append in appends:
                 await self._prove(blobs, info, append, "lost" if bad > info.layout.parity else "away")
+        self._advance(info.length)
 
     async def _prove(self, blobs: Blobs, info: BlobInfo, append: Append, kind: str) -> None:
         """Read an append of a blob of which too many shards have something wrong: it may be whole all the same. If not,
@@ -175,19 +185,19 @@ class Verification:
             if self._live is None or self._live(lambda tx: append_alive(tx, extent.blob, extent.offset)):
                 self.report.problem(kind, f"{append.size} bytes at {append.offset} of blob {info.id.hex()}", str(error))
 
-    async def _look_at_files(self, leader: View) -> None:
+    async def _look_at_files(self, read: Read) -> None:
         drives = self._pool.online()
         self._begin("files", len(drives))
         for drive in drives:
+            unknown: list[tuple[bytes, int]] = []
             try:
-                unknown = [
-                    (blob, shard)
-                    for blob, shard, _, _ in await drive.shards()
-                    if not _known(leader, drive, blob, shard)
-                ]
+                files = [(blob, shard) for blob, shard, _, _ in await drive.shards()]
             except DriveError as error:
                 self.report.problem("drive", str(drive.path), str(error))
                 continue
+            for first in range(0, len(files), _FILES):
+                some = files[first : first + _FILES]
+                unknown += await self._on_thread(read, lambda tx, some=some, drive=drive: _unknown(tx, drive, some))
             await self._tell_unknown(drive, unknown)
             self._advance(1)
 
@@ -224,6 +234,23 @@ class Verification:
     def _path(self, drive: str) -> str:
         found = self._pool.by_id(drive)
         return str(found.path) if found is not None else f"drive {drive}"
+
+
+def _blobs(tx: Transaction) -> tuple[bytes, int]:
+    """The newest blob, and the bytes that there are of all."""
+    row = tx.one("SELECT max(id), sum(length) FROM blobs")
+    return (row[0] or b"", int(row[1] or 0)) if row is not None else (b"", 0)
+
+
+def _blob(tx: Transaction, blob: bytes) -> tuple[BlobInfo, list[Append]] | None:
+    """A blob with all appends that are alive, in one look; None when it is gone."""
+    info = repair.blob(tx, blob)
+    return None if info is None else (info, repair.appends(tx, blob))
+
+
+def _unknown(tx: Transaction, drive: Drive, files: Sequence[tuple[bytes, int]]) -> list[tuple[bytes, int]]:
+    """Those of the files, blob and shard, that the catalog does not know."""
+    return [(blob, shard) for blob, shard in files if not _known(tx, drive, blob, shard)]
 
 
 def _known(tx: Transaction, drive: Drive, blob: bytes, shard: int) -> bool:
