@@ -33,7 +33,8 @@ class Blobs:
     and quickly. `damaged(blob, shard, offset, reason)` is told of every shard found bad in the append at `offset`,
     possibly many times, and also of what was given back meanwhile. `opened(info)` is awaited before the first append to
     a blob that many are packed into, and `sealed(info)` told when it takes no more. `left` is told of what a drive that
-    fails keeps and should not, `running` of every read, for the reaper's sake. `moved` tells, as `lookup` does, where
+    fails keeps and should not, `unpublished`, by who writes, of what was finished and the catalog did not take, or
+    nobody knows whether it did; `running` of every read, for the reaper's sake. `moved` tells, as `lookup` does, where
     an extent's bytes were moved. `meet(drive)` is awaited where a shard is on a drive that the pool does not know: it
     may have joined just now.
     """
@@ -48,6 +49,7 @@ class Blobs:
         opened: Callable[[BlobInfo], Awaitable[None]] = _nobody,
         sealed: Callable[[BlobInfo], None] = lambda _: None,
         left: Leaves = lambda _: None,
+        unpublished: Callable[[Written], None] = lambda _: None,
         limit: int = LIMIT,
         running: Running | None = None,
         moved: Callable[[Extent], Extent | None] = lambda _: None,
@@ -61,6 +63,7 @@ class Blobs:
         self._opened = opened
         self._sealed = sealed
         self.left = left
+        self.unpublished = unpublished
         self._limit = limit
         self._running = running or Running()
         self._packers: dict[int, Packer] = {}

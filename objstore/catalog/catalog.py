@@ -26,6 +26,7 @@ from objstore.catalog.shared import File, Shared
 from objstore.catalog.transaction import Transaction
 from objstore.catalog.upkeep import Upkeep, wanted
 from objstore.catalog.views import View
+from objstore.drives.drive import DEADLINE
 from objstore.drives.format import Ballot
 from objstore.drives.pool import Pool
 
@@ -151,7 +152,9 @@ class Catalog:
                     self._level()
                 state = self._shared.state()
                 files = [(member, state.files[member]) for member in state.ballot.members if member in state.files]
-                found = stack.enter_context(views.opened([(one, Path(file.path), file) for one, file in files]))
+                deadline = max((drive.deadline for drive in self._pool.drives), default=DEADLINE)
+                places = [(one, Path(file.path), file) for one, file in files]
+                found = stack.enter_context(views.opened(places, deadline))
             yield found
 
     def _level(self) -> None:

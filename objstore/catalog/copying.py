@@ -14,7 +14,8 @@ from pathlib import Path
 import apsw
 
 from objstore.catalog import pages, redo
-from objstore.catalog.errors import MirrorFailed
+from objstore.catalog.errors import MirrorFailed, NoAnswer
+from objstore.catalog.hands import Progress
 from objstore.catalog.mirror import FILE, Mirror
 from objstore.catalog.schema import MIGRATIONS, VERSION
 from objstore.drives.drive import Drive
@@ -23,6 +24,7 @@ from objstore.drives.format import sync_file
 from objstore.drives.system import SYSTEM, System
 
 _PAGES = 4_096
+_STRIDE = 1_000  # operations of SQLite's machine, or pages that it checks
 _SEQUENCE = "sqlite_sequence"  # what SQLite itself keeps for AUTOINCREMENT
 
 
@@ -49,7 +51,7 @@ def build(drive: Drive, fill: Callable[[apsw.Connection], bool]) -> None:
     try:
         connection = _open(beside, drive)
         if fill(connection):
-            _install(connection, beside, drive)
+            _install(connection, beside, drive, Progress())
             return
     except (apsw.Error, OSError, DriveError) as error:
         raise MirrorFailed(drive.id or str(drive.path), f"cannot be created: {error}") from error
@@ -60,38 +62,60 @@ def build(drive: Drive, fill: Callable[[apsw.Connection], bool]) -> None:
         _clear(beside, drive.system)
 
 
-def copy(source: Mirror, drive: Drive) -> None:
-    """Replace whatever mirror `drive` has by a copy of `source` as it is now, durably.
+def copy(source: Mirror, drive: Drive, progress: Progress) -> None:
+    """Replace whatever mirror `drive` has by a copy of `source` as it is now, durably. For who has the claim on it.
 
-    Takes no lock: writers go on, and the copy is one snapshot. Raises MirrorFailed, of `source` when what was copied
-    is damaged, of `drive` otherwise."""
+    Takes no lock: writers go on, and the copy is one snapshot. Once it is given up it ends at its next step. Raises
+    MirrorFailed, of `source` when what was copied is damaged, of `drive` otherwise; nothing is left beside then."""
     beside = _beside(drive)
     with source.failures():
         reader = pages.connect(source.path)
+    connection: apsw.Connection | None = None
     try:
-        connection = _open(beside, drive)
+        reader.set_progress_handler(progress.stride, _STRIDE)
+        connection = _open(beside, drive, progress)
         with source.failures():
             reader.execute("BEGIN")
             reader.execute("SELECT seq FROM mirror").fetchall()  # from here on it is one snapshot
         try:
-            with connection.backup("main", reader, "main") as backup:
-                while not backup.done:
-                    backup.step(_PAGES)
+            _copy_pages(reader, connection, beside, drive, progress)
         except apsw.Error as error:
             if not pages.is_damage(error):
                 raise
             connection.close()
-            connection = _open(beside, drive)
+            connection = _open(beside, drive, progress)
             _copy_rows(reader, connection)
         if (verdict := connection.execute("PRAGMA quick_check(1)").get) != "ok":
             raise MirrorFailed(source.id, f"is damaged: a copy of it does not pass SQLite's check: {verdict}")
-        _install(connection, beside, drive)
-    except (apsw.Error, OSError, DriveError) as error:
+        _install(connection, beside, drive, progress)
+    except (apsw.Error, OSError, DriveError, MirrorFailed) as error:
+        _drop(connection, beside, drive)
+        if isinstance(error, MirrorFailed):
+            raise
         if pages.is_damage(error):
             raise MirrorFailed(source.id, f"is damaged: {error}") from error
         raise MirrorFailed(drive.id or str(drive.path), f"cannot be copied: {error}") from error
     finally:
         reader.close()
+
+
+def _copy_pages(
+    reader: apsw.Connection, connection: apsw.Connection, beside: Path, drive: Drive, progress: Progress
+) -> None:
+    """Copy page by page, making durable what is copied so far: no sync takes long, and each tells that the drive
+    answers."""
+    with connection.backup("main", reader, "main") as backup:
+        while not backup.done:
+            backup.step(_PAGES)
+            _go_on(drive, progress)
+            if not backup.done:
+                sync_file(beside, system=drive.system)  # closing it costs SQLite locks that nobody else asks for
+                _go_on(drive, progress)
+
+
+def _go_on(drive: Drive, progress: Progress) -> None:
+    if progress.stride():
+        raise NoAnswer(drive.id or str(drive.path), "was given up")
 
 
 def _copy_rows(reader: apsw.Connection, connection: apsw.Connection) -> None:
@@ -130,20 +154,33 @@ def _clear(beside: Path, system: System) -> None:
             system.unlink(f"{beside}{suffix}")
 
 
-def _open(beside: Path, drive: Drive) -> apsw.Connection:
+def _drop(connection: apsw.Connection | None, beside: Path, drive: Drive) -> None:
+    """Leave nothing of a mirror that was not finished."""
+    with contextlib.suppress(apsw.Error, OSError, DriveError):
+        if connection is not None:
+            connection.close()
+        drive.confirm()
+        _clear(beside, drive.system)
+
+
+def _open(beside: Path, drive: Drive, progress: Progress | None = None) -> apsw.Connection:
     drive.confirm()
     _clear(beside, drive.system)
     connection = pages.create(beside)
+    if progress is not None:
+        connection.set_progress_handler(progress.stride, _STRIDE)
     connection.pragma("synchronous", "off")  # nothing counts before it is synced as a whole
     return connection
 
 
-def _install(connection: apsw.Connection, beside: Path, drive: Drive) -> None:
+def _install(connection: apsw.Connection, beside: Path, drive: Drive, progress: Progress) -> None:
     connection.pragma("journal_mode", "wal")
     connection.close()  # the last one to close moves the log into the file
     sync_file(beside, drive.system)
+    _go_on(drive, progress)  # given up behind this line, it still meets no newer mirror: it has the claim (`Shared`)
     drive.confirm()  # nothing is removed from a folder that is not this drive
     remove(drive.path, drive.system)
+    progress.stride()
     drive.system.rename(beside, drive.path / FILE)
     sync_file(drive.path, drive.system)
     drive.confirm()

@@ -86,6 +86,17 @@ class MirrorFailed(CatalogError):
         super().__init__(f"catalog mirror on drive {drive}: {reason}")
 
 
+class NoAnswer(MirrorFailed):
+    """It did not answer in time. What was begun may yet be done."""
+
+    def __init__(self, drive: str, reason: str) -> None:
+        super().__init__(drive, reason, intact=True)
+
+
+class Claimed(MirrorFailed):
+    """Somebody is at work on it, who may hang: nobody else may be."""
+
+
 class Differs(MirrorFailed):
     """What worked on another mirror does something else on this one: one of the two holds what it should not."""
 

@@ -1,7 +1,8 @@
 """Work on mirrors, each on a thread of its own, so that a disk that hangs holds up nobody but that thread.
 
 A mirror that misses its drive's deadline is *abandoned*: nothing but its thread touches its connection any more, and
-the thread closes it should the call ever return. One that gets on with a long statement misses nothing.
+the thread closes it should the call ever return. One that gets on with a long statement misses nothing. Work that is no
+mirror's, such as making one, is *given up*: its thread learns of it at its next step.
 """
 
 from __future__ import annotations
@@ -10,14 +11,34 @@ import concurrent.futures
 import threading
 from collections.abc import Callable, Mapping
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from objstore.catalog.errors import MirrorFailed
+from objstore.catalog.errors import MirrorFailed, NoAnswer
 
 if TYPE_CHECKING:
     from objstore.catalog.mirror import Mirror
 
 T = TypeVar("T")
+
+
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
+C = TypeVar("C", bound=_Closable)
+
+
+class Progress:
+    """How far long work has come, for who waits for it; `given_up`: nobody does any more."""
+
+    def __init__(self) -> None:
+        self.strides = 0
+        self.given_up = False
+
+    def stride(self) -> bool:
+        """Note that the work gets on; whether it was given up. As SQLite's progress handler it ends statements then."""
+        self.strides += 1
+        return self.given_up
 
 
 def together(work: Mapping[Mirror, Callable[[Mirror], Any]]) -> dict[Mirror, MirrorFailed]:
@@ -56,20 +77,40 @@ def _awaited(mirror: Mirror, future: concurrent.futures.Future[T], progress: Cal
             seen = now
 
 
-def opened(member: str, deadline: float, opening: Callable[[], Mirror]) -> Mirror:
-    """The mirror on the drive `member` that `opening` opens. Raises MirrorFailed, also where it takes longer than
-    `deadline` seconds: should it come to an end, it is closed."""
-    hand = Hand(f"open-{member}")
-    future = hand.submit(opening)
-    hand.dismiss()
+def patiently(member: str, deadline: float, work: Callable[[Progress], T]) -> T:
+    """The result of `work`, on a thread of its own, which may take as long as it likes while it gets on.
+
+    Raises NoAnswer, the work being given up, when it makes no stride for `deadline` seconds."""
+    progress = Progress()
+    future = _alone(f"mirror-{member}", lambda: work(progress))
+    seen = -1
+    while progress.strides != seen:
+        seen = progress.strides
+        if concurrent.futures.wait([future], deadline).done:
+            return future.result()
+    progress.given_up = True
+    raise NoAnswer(member, f"no answer within {deadline:g} s")
+
+
+def opened(member: str, deadline: float, opening: Callable[[], C]) -> C:
+    """What `opening` opens of the mirror on the drive `member`. Raises MirrorFailed; NoAnswer where it takes longer
+    than `deadline` seconds: should it come to an end, it is closed."""
+    future = _alone(f"open-{member}", opening)
     try:
         return future.result(deadline)
     except concurrent.futures.TimeoutError:
         future.add_done_callback(_close)
-        raise MirrorFailed(member, f"was not opened within {deadline:g} s", intact=True) from None
+        raise NoAnswer(member, f"was not opened within {deadline:g} s") from None
 
 
-def _close(future: concurrent.futures.Future[Mirror]) -> None:
+def _alone(name: str, work: Callable[[], T]) -> concurrent.futures.Future[T]:
+    hand = Hand(name)
+    future = hand.submit(work)
+    hand.dismiss()
+    return future
+
+
+def _close(future: concurrent.futures.Future[Any]) -> None:
     if future.exception() is None:
         future.result().close()
 

@@ -17,13 +17,13 @@ from typing import NoReturn
 import msgspec
 
 from objstore.catalog import ballots, copying
-from objstore.catalog.errors import CatalogFull, MirrorFailed, ReadOnly
+from objstore.catalog.errors import CatalogFull, Claimed, MirrorFailed, ReadOnly
 from objstore.catalog.hands import opened, together
 from objstore.catalog.mirror import Mirror
 from objstore.catalog.redo import Position
 from objstore.catalog.replaying import replay
 from objstore.catalog.shared import Shared, State
-from objstore.drives.drive import DEADLINE
+from objstore.drives.drive import DEADLINE, Drive
 from objstore.drives.errors import DriveError
 from objstore.drives.format import Ballot, Electorate
 from objstore.drives.pool import Pool
@@ -51,10 +51,11 @@ class Members:
             return
         self.state = self.shared.state()
         known = {mirror.id: mirror for mirror in self.mirrors}
+        failed = together(dict.fromkeys(self.mirrors, Mirror.check))
         self.mirrors, self.absent = [], {}
         for member in self.state.ballot.members:
             mirror = known.get(member)
-            if mirror is not None and mirror.problem() is None:
+            if mirror is not None and mirror not in failed:
                 del known[member]
                 self.mirrors.append(mirror)
                 continue
@@ -71,16 +72,19 @@ class Members:
         drive, file = self.pool.by_id(member), self.state.files.get(member)
         if file is None:
             raise MirrorFailed(member, "nobody has seen its file", intact=True)
-        deadline = drive.deadline if drive is not None else DEADLINE
-        mirror = opened(member, deadline, lambda: Mirror(member, Path(file.path), drive, strict=self.strict))
-        try:
-            mirror.check()
-            if mirror.file != file:
-                raise MirrorFailed(member, f"{mirror.path} was replaced")
-        except MirrorFailed:
-            mirror.close()
-            raise
-        return mirror
+
+        def opening() -> Mirror:
+            mirror = Mirror(member, Path(file.path), drive, strict=self.strict)
+            try:
+                mirror.check()
+                if mirror.file != file:
+                    raise MirrorFailed(member, f"{mirror.path} was replaced")
+            except MirrorFailed:
+                mirror.close()
+                raise
+            return mirror
+
+        return opened(member, drive.deadline if drive is not None else DEADLINE, opening)
 
     def ready(self) -> None:
         """Be sure that the members may be written. Raises ReadOnly."""
@@ -141,8 +145,12 @@ class Members:
         """A mirror in doubt goes, so that nobody ever continues it: a copy will take its place."""
         drive = self.pool.by_id(member)
         if drive is not None and member not in self.state.ballot.members:
-            with contextlib.suppress(DriveError):
-                drive.run(copying.remove, drive.path, drive.system)
+            with contextlib.suppress(DriveError, Claimed):
+                drive.run(self._claim_and_remove, drive)
+
+    def _claim_and_remove(self, drive: Drive) -> None:
+        with self.shared.claim(drive.id or ""):
+            copying.remove(drive.path, drive.system)
 
     def elect(self) -> None:
         """Level the members that can be used and make them the members of a new epoch. Raises ReadOnly."""

@@ -18,7 +18,7 @@ from typing import TypeVar
 import apsw
 
 from objstore.catalog import pages, redo
-from objstore.catalog.errors import Differs, MirrorFailed, OutOfStep, SchemaTooNew
+from objstore.catalog.errors import Differs, MirrorFailed, NoAnswer, OutOfStep, SchemaTooNew
 from objstore.catalog.hands import Hand
 from objstore.catalog.redo import Position, Step
 from objstore.catalog.schema import VERSION
@@ -147,7 +147,7 @@ class Mirror:
     def problem(self) -> MirrorFailed | None:
         """Why what is written here would reach nobody; None when all is well. Three calls of stat."""
         if self.abandoned:
-            return MirrorFailed(self.id, "did not answer in time", intact=True)
+            return self._late()
         if self._drive is not None and self._drive.state is DriveState.FAULTY:
             return MirrorFailed(self.id, f"its drive is faulty: {self._drive.problem}", intact=True)
         try:
@@ -294,6 +294,11 @@ class Mirror:
             self.connection.set_busy_timeout(pages.BUSY_MILLISECONDS)
         return True
 
+    def size(self) -> int:
+        """Length of the file. Raises MirrorFailed."""
+        with self.failures():
+            return self.path.stat().st_size
+
     def log_bytes(self) -> int:
         """Length of the write-ahead log."""
         try:
@@ -305,6 +310,10 @@ class Mirror:
 
     def submit(self, work: Callable[[Mirror], T]) -> concurrent.futures.Future[T]:
         """Run `work(self)` on the thread of this mirror."""
+        if self.abandoned:  # its thread is in a call that has not returned
+            failed: concurrent.futures.Future[T] = concurrent.futures.Future()
+            failed.set_exception(self._late())
+            return failed
         if self._hand is None:
             self._hand = Hand(f"mirror-{self.path.parent.name}")
         return self._hand.submit(lambda: work(self))
@@ -312,7 +321,10 @@ class Mirror:
     def abandon(self) -> MirrorFailed:
         """Leave the mirror to its thread, which did not come back in time; the error that says so."""
         self.abandoned = True
-        return MirrorFailed(self.id, f"no answer within {self.deadline:g} s", intact=True)
+        return self._late()
+
+    def _late(self) -> NoAnswer:
+        return NoAnswer(self.id, f"no answer within {self.deadline:g} s")
 
     def close(self) -> None:
         """Let go of the file; one that hangs does so when its thread comes back."""

@@ -20,12 +20,12 @@ from pathlib import Path
 
 import msgspec
 
-from objstore.catalog.errors import CatalogError
+from objstore.catalog.errors import CatalogError, Claimed
 from objstore.drives.format import Ballot
 
 _GENERATION, _EDITION, _UNFINISHED = range(3)  # where the counters stand
 _COUNTERS = 3 * 8  # bytes
-_SUSPECT = "suspect-"
+_SUSPECT, _CLAIM = "suspect-", "claim-"
 _DOUBT, _WAITED_FOR, _SETTLED = "doubt", "doubt-of-a-write", "settled"
 
 
@@ -144,6 +144,23 @@ class Shared:
     def finished(self) -> None:
         """Note that all mirrors stand at one place. Under the lock."""
         self._counters[_UNFINISHED] = 0
+
+    @contextlib.contextmanager
+    def claim(self, drive: str) -> Iterator[None]:
+        """Be the only one, of all threads and processes, who replaces or removes the mirror of a drive, or makes it a
+        member. Raises Claimed where somebody is. To be entered under the lock, on any thread, and left on any other.
+
+        A thread that hangs has it until its last call has returned, even if its process is killed: so a rename or an
+        unlink that comes late never meets a newer mirror."""
+        fd = os.open(self._folder / f"{_CLAIM}{drive}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Claimed(drive, "what was begun with it has not come to an end") from None
+            yield
+        finally:
+            os.close(fd)
 
     def suspect(self, drive: str) -> None:
         """Note that the mirror on `drive` gave a wrong answer, for `maintain` of whichever process runs it."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -18,12 +19,13 @@ from objstore.catalog import ballots, copying
 from objstore.catalog.ballots import Vote
 from objstore.catalog.engine import define
 from objstore.catalog.errors import MirrorFailed, ReadOnly, StartRefused
+from objstore.catalog.hands import opened
 from objstore.catalog.members import Members
 from objstore.catalog.mirror import FILE, Mirror
 from objstore.catalog.redo import Position
 from objstore.catalog.schema import MIGRATIONS
 from objstore.catalog.shared import File, Shared, State
-from objstore.catalog.upkeep import recruit, wanted
+from objstore.catalog.upkeep import has_file, recruit, wanted
 from objstore.drives.drive import Drive
 from objstore.drives.errors import DriveError
 from objstore.drives.format import SHARDS, Ballot
@@ -109,12 +111,14 @@ def _standing(pool: Pool, *, strict: bool) -> dict[str, Position]:
     """Where each mirror that can be opened stands, by drive id."""
     found: dict[str, Position] = {}
     for drive in pool.online():
+        if not drive.id or not has_file(drive):
+            continue
         try:
-            if drive.id and (drive.path / FILE).exists():
-                mirror = Mirror(drive.id, drive.path / FILE, drive, strict=strict)
-                found[drive.id] = mirror.position()
-                mirror.close()
-        except (MirrorFailed, OSError) as error:
+            opening = partial(Mirror, drive.id, drive.path / FILE, drive, strict=strict)
+            mirror = opened(drive.id, drive.deadline, opening)
+            found[drive.id] = mirror.position()
+            mirror.close()
+        except MirrorFailed as error:
             _log.warning("%s", error)
     return found
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,7 +17,7 @@ import apsw
 import msgspec
 from xxhash import xxh3_64_digest, xxh3_128
 
-from objstore.catalog import ballots, redo
+from objstore.catalog import ballots, hands, redo
 from objstore.catalog.errors import MirrorFailed
 from objstore.catalog.mirror import FAULTS, FILE, connect
 from objstore.catalog.redo import Position
@@ -180,14 +181,18 @@ def odd_ones(
 
 
 @contextlib.contextmanager
-def opened(places: Sequence[tuple[str, Path, File | None]]) -> Iterator[tuple[list[View], list[MirrorFailed]]]:
-    """Views of mirrors, given by drive, path and what file that should be; and why the others have none."""
+def opened(
+    places: Sequence[tuple[str, Path, File | None]], deadline: float | None = None
+) -> Iterator[tuple[list[View], list[MirrorFailed]]]:
+    """Views of mirrors, given by drive, path and what file that should be; and why the others have none, such as that
+    they were not opened within `deadline` seconds."""
     with contextlib.ExitStack() as stack:
         views: list[View] = []
         failures: list[MirrorFailed] = []
         for drive, path, file in places:
             try:
-                view = View(drive, path, file)
+                opening = partial(View, drive, path, file)
+                view = opening() if deadline is None else hands.opened(drive, deadline, opening)
             except MirrorFailed as error:
                 failures.append(error)
                 continue

@@ -182,14 +182,14 @@ class Health:
                 return Inspection(self.path, self.state, found.format, problem=error.reason)
         try:
             if self.state is DriveState.FAULTY or self.read_only:
-                self._try_disk()
+                self.try_disk()
             self.measure()
         except OSError as error:
             return Inspection(self.path, DriveState.FAULTY, found.format, problem=f"does not work: {error.strerror}")
         return found
 
-    def _try_disk(self) -> None:
-        """Write, sync and read a file. Being full or read-only is an answer too."""
+    def try_disk(self) -> None:
+        """Write, sync and read a file. Being full or read-only is an answer too. Raises OSError."""
         path = f"{self.path}/probe.{os.getpid()}"
         try:
             fd = self.system.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)

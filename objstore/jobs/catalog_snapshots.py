@@ -52,7 +52,8 @@ async def run(catalog: Catalog, blobs: Blobs, schedule: Schedule) -> CatalogSnap
 
     try:
         dropped = await catalog.write(enter)
-    except Undecided:
+    except Undecided:  # its files go, or stay, as soon as the catalog knows
+        blobs.unpublished(written)
         raise
     except CatalogError:
         await blobs.discard(written)

@@ -90,11 +90,12 @@ async def exchange(
     catalog: Catalog, blobs: Blobs, blob: bytes, offset: int, written: Written, *, alone: bool = False
 ) -> bool:
     """As `extents.move`: let the append at a place be what was written of it once more. Raises CatalogError; unless it
-    is Undecided, nothing is left of what was written then."""
+    is Undecided, nothing is left of what was written then, and else as soon as the catalog knows."""
     now = now_us()
     try:
         return await catalog.write(lambda tx: extents.move(tx, blob, offset, written, now, alone=alone))
     except Undecided:
+        blobs.unpublished(written)
         raise
     except CatalogError:
         await blobs.discard(written)

@@ -88,6 +88,7 @@ class Node:
             opened=lambda info: catalog.write(lambda tx: extents.enter(tx, info)),
             sealed=self.reports.sealed,
             left=self.reports.left,
+            unpublished=self.reports.unpublished,
             running=Running(reads(runtime), self.instance),
             moved=lambda extent: catalog.read(lambda tx: extents.moved(tx, extent)),
             meet=self._meet,

@@ -17,6 +17,7 @@ from objstore.catalog.startup import start
 from objstore.catalog.transaction import Transaction
 from objstore.drives.inspection import inspect
 from objstore.drives.pool import Pool, format_new_drives
+from objstore.drives.system import System
 
 T = TypeVar("T")
 TABLES = [sql.split()[2] for migration in MIGRATIONS for sql in migration if sql.startswith("CREATE TABLE")]
@@ -25,10 +26,21 @@ TABLES = [sql.split()[2] for migration in MIGRATIONS for sql in migration if sql
 class Deployment:
     """`size` drives below `root`. `strict` syncs (off by default: tests of logic need none)."""
 
-    def __init__(self, root: Path, size: int, parity: int | None = None, *, strict: bool = False) -> None:
+    def __init__(
+        self,
+        root: Path,
+        size: int,
+        parity: int | None = None,
+        *,
+        strict: bool = False,
+        system: System | None = None,
+        deadline: float = 5.0,
+    ) -> None:
         self.root = root
         self.parity = parity
         self.strict = strict
+        self.system = system
+        self.deadline = deadline
         self.paths = [root / f"drive{number}" for number in range(size)]
         self.runtime = root / "runtime"
         self.runtime.mkdir(parents=True)
@@ -37,7 +49,8 @@ class Deployment:
         self.catalog: Catalog
 
     def start(self, *, accept_loss: bool = False) -> Catalog:
-        self.pool = Pool.open(self.paths, parity=self.parity, strict=self.strict, deadline=5.0)
+        about: dict[str, Any] = {"strict": self.strict, "deadline": self.deadline, "system": self.system}
+        self.pool = Pool.open(self.paths, parity=self.parity, **about)
         try:
             start(self.pool, self.runtime, strict=self.strict, accept_loss=accept_loss)
             self.catalog = attach(self.pool, self.runtime, strict=self.strict, settle=0.0)

@@ -20,6 +20,7 @@ import pytest
 from objstore.catalog import ballots, copying, engine, members, startup, upkeep
 from objstore.catalog.ballots import Vote
 from objstore.catalog.errors import MirrorFailed, OutOfStep, ReadOnly, StartRefused, Undecided
+from objstore.catalog.hands import Progress
 from objstore.catalog.members import Members
 from objstore.catalog.redo import Position, Step
 from objstore.catalog.schema import VERSION
@@ -123,6 +124,9 @@ class Place:
     def exists(self) -> bool:
         return not self._drive.down and self._drive.disk.history is not None
 
+    def remove(self) -> None:
+        self._drive.host.step(self._drive, history=None, inode=self._drive.disk.inode + 1)
+
     def iterdir(self) -> Iterator[Place]:
         raise FileNotFoundError
 
@@ -159,8 +163,7 @@ class Drive:
             if self.disk.promise >= arguments[1]:
                 raise BallotSuperseded(self.id, "promised")
             return self.host.step(self, promise=arguments[1])
-        assert work is copying.remove
-        return self.host.step(self, history=None, inode=self.disk.inode + 1)
+        return work(*arguments)
 
     def write_ballot(self, ballot: Ballot) -> None:
         known = self.disk.ballot
@@ -275,6 +278,10 @@ class Shared:
     def finished(self) -> None:
         self.unfinished = False
 
+    @contextlib.contextmanager
+    def claim(self, drive: str) -> Iterator[None]:
+        yield
+
     def take_suspects(self) -> set[str]:
         return set()
 
@@ -315,16 +322,20 @@ def exchange(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ballots, "everywhere", _everywhere)
     for module in (members, startup, upkeep):
         patch.setattr(module, "Mirror", Mirror)
-    for module in (members, engine):
+    for module in (members, engine, upkeep):
         patch.setattr(module, "together", _together)
-    patch.setattr(members, "opened", lambda _, __, opening: opening())
-    patch.setattr(engine, "attend", lambda mirror, work, _: work(mirror))
+    for module in (members, startup, upkeep):
+        patch.setattr(module, "opened", lambda _, __, opening: opening())
+    for module in (engine, upkeep):
+        patch.setattr(module, "attend", lambda mirror, work, _: work(mirror))
+    patch.setattr(upkeep, "patiently", lambda _, __, work: work(Progress()))
     patch.setattr(engine, "_Batch", _Batch)
     for module in (members, upkeep):
         patch.setattr(module, "replay", _replay)
     patch.setattr(startup, "File", SimpleNamespace(at=lambda place: File(str(place), 0, place._drive.disk.inode)))
     patch.setattr(copying, "create", lambda drive: drive.make(()))
-    patch.setattr(copying, "copy", lambda source, drive: drive.make(source.history))
+    patch.setattr(copying, "copy", lambda source, drive, _: drive.make(source.history))
+    patch.setattr(copying, "remove", lambda place, _: place.remove())
     patch.setattr(startup, "Shared", lambda host: host.shared)
     patch.setattr(members, "_PAUSE", 0.0)
 

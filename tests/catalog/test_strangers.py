@@ -9,6 +9,7 @@ import pytest
 
 from objstore.catalog import ballots, copying
 from objstore.catalog.errors import MirrorFailed
+from objstore.catalog.hands import Progress
 from objstore.drives.errors import DriveError
 
 from .deployment import Deployment
@@ -63,7 +64,7 @@ def test_no_mirror_is_put_there(tmp_path: Path, stranger: Path, monkeypatch: pyt
         else:
             monkeypatch.setattr(copying, "sync_file", exchanged)
         with pytest.raises(MirrorFailed):
-            copying.copy(catalog._upkeep_members.mirrors[0], deployment.pool.drives[3])
+            copying.copy(catalog._upkeep_members.mirrors[0], deployment.pool.drives[3], Progress())
         assert whole(deployment.paths[3]) == before
         assert not list(deployment.paths[3].glob("*.new"))
 

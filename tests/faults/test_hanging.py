@@ -8,8 +8,14 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from objstore.catalog.upkeep import CHECKPOINT_BYTES
 from objstore.drives.state import DriveState
+from tests.catalog.deployment import contents
 from tests.drives.faults import FaultySystem
+from tests.faults.cluster import BUCKET, check, fill, info, remove
+from tests.faults.gate import gate
+from tests.front.wire import until
+from tests.harness import Running, serving
 from tests.jobs.house import House, play
 
 DEADLINE = 0.5
@@ -84,3 +90,45 @@ def test_requests_wait_for_it_once_and_then_leave_it_alone(tmp_path: Path) -> No
         assert await house.get("again") == bodies["key0"]
 
     play(tmp_path, scene, system=system, deadline=DEADLINE)
+
+
+def mirrors(server: Running) -> list[int]:
+    """The numbers of the drives that hold the catalog."""
+    return [number for number, drive in enumerate(info(server)["drives"], 1) if drive["mirror"]]
+
+
+def settings(folder: Path, deadline: float) -> tuple[str, str]:
+    path = folder / "settings.toml"
+    path.write_text(f"drive_deadline = {deadline}\n")
+    return "--config", str(path)
+
+
+def test_upkeep_goes_on_while_a_disk_hangs_to_which_a_mirror_is_copied(tmp_path: Path) -> None:
+    """Others get the mirrors of drives that fail, and logs are moved; when the disk wakes, nothing newer is lost."""
+    hangs = tmp_path / "drive4"
+    with gate(hangs) as disk, serving(tmp_path, 5, arguments=settings(tmp_path, 2.0)) as server:
+        (hangs / "catalog.db").write_bytes(b"what was here")  # so it is tried first
+        keys = fill(server, 12)
+        assert mirrors(server) == [1, 2, 3]
+        disk.shut(lambda name: name == "catalog.db.new")
+        remove(server.drives[0])
+        until(lambda: disk.waiting, "the copy hangs")
+        until(lambda: mirrors(server) == [2, 3, 5], "another drive has it")
+        remove(server.drives[1])
+        until(lambda: mirrors(server) == [3, 5], "who has failed is voted out")
+        s3, file = server.client(), server.drives[2] / "catalog.db"
+        before, count = file.stat().st_mtime_ns, 0
+        while file.with_name("catalog.db-wal").stat().st_size < CHECKPOINT_BYTES:
+            s3.put_object(Bucket=BUCKET, Key=f"small {count}", Body=bytes(8_000))
+            count += 1
+        until(lambda: file.stat().st_mtime_ns > before, "its log is moved into the file")
+        keys += fill(server, 4, "while it hangs")
+        assert disk.waiting and mirrors(server) == [3, 5]
+        disk.open()
+        until(lambda: mirrors(server) == [3, 4, 5], "it is taken in when it answers")
+        assert not (hangs / "catalog.db.new").exists()
+        keys += fill(server, 2, "later")
+        check(server, keys)
+        server.stop()
+        first, *others = [contents(server.drives[slot] / "catalog.db") for slot in (2, 3, 4)]
+        assert others == [first, first]

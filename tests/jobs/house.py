@@ -50,6 +50,7 @@ class House:
             opened=lambda info: self.catalog.write(lambda tx: extents.enter(tx, info)),
             sealed=self.reports.sealed,
             left=self.reports.left,
+            unpublished=self.reports.unpublished,
             running=Running(self.reads, tag),
             moved=lambda extent: self.catalog.read(lambda tx: extents.moved(tx, extent)),
         )

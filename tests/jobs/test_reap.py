@@ -17,10 +17,13 @@ from objstore.blobs.records import Record, pack_record
 from objstore.blobs.running import Read, Running, oldest
 from objstore.catalog.catalog import Catalog
 from objstore.catalog.errors import Undecided
+from objstore.jobs import catalog_snapshots
+from objstore.jobs.compact import rewrite
 from objstore.jobs.heal import heal, queue_lost
 from objstore.jobs.reap import LONGEST_READ, clear, horizon, reap
 from objstore.jobs.seal import seal_abandoned
 from objstore.store import repair
+from objstore.store.catalog_snapshots import Schedule
 from objstore.store.errors import NoSuchKey
 from objstore.store.extents import mark_missing
 from objstore.store.store import Store, now_us
@@ -320,6 +323,33 @@ def test_a_large_object_of_which_nobody_knows_whether_it_is_published(tmp_path: 
         assert len(list(tmp_path.glob("drive?/shards/*/*"))) == (4 if commits else 0)
         if commits:
             assert await house.get("large") == data
+
+    play(tmp_path, scene)
+
+
+@pytest.mark.parametrize("commits", [False, True])
+@pytest.mark.parametrize("job", ["compaction", "snapshot"])
+def test_what_jobs_write_of_which_nobody_knows_whether_it_is_published(
+    tmp_path: Path, job: str, *, commits: bool
+) -> None:
+    """Bytes that are moved, and snapshots of the catalog: files go, or stay, as soon as the catalog knows."""
+
+    async def scene(house: House) -> None:
+        data = os.urandom(5 * MIB)
+        await house.put("large", data)
+        failing: Any = Failing(house.catalog, commits=commits)
+        before = {file.name for file in tmp_path.glob("drive?/shards/*/*")}
+        with pytest.raises(Undecided):
+            if job == "compaction":
+                await rewrite(failing, house.blobs, house.info(house.blob_of("large")))
+            else:
+                await catalog_snapshots.run(failing, house.blobs, Schedule(1e9, 1, 1))
+        await house.reports.flush()
+        await reap(house.catalog, house.blobs, 0.0)
+        after = {file.name for file in tmp_path.glob("drive?/shards/*/*")}
+        assert (after == before) != commits
+        assert len(after) == (8 if commits and job == "snapshot" else 4)
+        assert await house.get("large") == data
 
     play(tmp_path, scene)
 
