@@ -24,6 +24,7 @@ from objstore.drives.errors import DriveError
 from objstore.drives.pool import Pool
 from objstore.jobs.pace import Pace, unpaced
 from objstore.store import repair
+from objstore.store.extents import mark_missing
 from objstore.store.repair import MissingShard
 
 _PAGE = 100
@@ -112,6 +113,8 @@ async def _heal_one(
     drive = target.id
     if drive != info.drives[missing.shard]:
         await catalog.write(lambda tx: repair.expect(tx, info.id, missing.shard, drive))
+    elif info.missing[missing.shard]:  # of the file that is about to come nothing is known until it is recorded
+        await catalog.write(lambda tx: mark_missing(tx, info.id, missing.shard))
     try:
         await blobs.rebuild(info, missing.shard, target, appends, pace)
     except (BlobError, DriveError) as error:

@@ -220,6 +220,7 @@ class Janitor:
         node = self._node
         if node.read_only_reason() is not None:
             return False
+        await node.follow()  # else what leaves a drive that is to be emptied might be laid out on it again
         self._moving.begin()
         end = time.monotonic() + _MOVE_SECONDS
 

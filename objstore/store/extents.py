@@ -39,7 +39,7 @@ def record(tx: Transaction, written: Written) -> None:
         elif row is None or row == _SETTLED:
             raise NotPublished(info.id)
         _lacks(tx, info)
-        if row is not None and row != _OPEN:
+        if row != _OPEN:
             _require_shards(tx, info, [extent.offset for extent in written.extents if extent.blob == info.id])
     spans = {(span.blob, span.offset): span.span for span in written.spans}
     for extent in written.extents:
@@ -120,11 +120,13 @@ def seal(tx: Transaction, info: BlobInfo, now_us: int) -> None:
 
 
 def _require_shards(tx: Transaction, info: BlobInfo, offsets: Sequence[int]) -> None:
-    """Note which shards lack appends that are published after their blob was sealed, for they were made anew without
-    them. Raises NotPublished where too few have one."""
-    remade = tx.all("SELECT idx FROM shards WHERE blob = ? AND remade = 1 ORDER BY idx", info.id)
-    for offset in offsets if remade else ():
-        for (index,) in remade:
+    """Note which shards lack appends that are published after their blob was sealed: they were made anew without them,
+    or their drives have left the pool. Raises NotPublished where too few have one."""
+    gone = _gone(tx)
+    rows = tx.all("SELECT idx, drive, remade FROM shards WHERE blob = ? ORDER BY idx", info.id)
+    without = [index for index, drive, remade in rows if remade or drive.decode() in gone]
+    for offset in offsets if without else ():
+        for index in without:
             mark_missing(tx, info.id, index, offset)
         sql = "SELECT count(*) FROM shards WHERE blob = ? AND coalesce(missing > ?, 1)"
         have = tx.one(sql, info.id, offset)

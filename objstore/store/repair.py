@@ -338,9 +338,7 @@ def removed(tx: Transaction, info: BlobInfo, failed: Collection[int] = ()) -> bo
     blob_id, now = info.id, blob(tx, info.id)
     if alive(tx, blob_id) or (now is not None and now.drives != info.drives):
         return False
-    tx.run(
-        "DELETE FROM leftovers WHERE blob = ? AND drive IN (SELECT drive FROM shards WHERE blob = ?)", *[blob_id] * 2
-    )
+    _drop_leftovers(tx, blob_id)
     for shard in failed:
         tx.run(
             "INSERT INTO leftovers (drive, blob, idx, offset, span) SELECT drive, blob, idx, 0, 0 FROM shards"

@@ -7,6 +7,7 @@ import os
 import tempfile
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -253,6 +254,29 @@ def test_what_is_published_after_a_shard_was_healed_is_healed_there_too(tmp_path
         await putting
         late = house.store.current(BUCKET, "late").extents[0]
         assert house.info(blob).missing == {1: late.offset}
+        assert (await heal(house.pool, house.catalog, house.blobs)).whole == 1
+        appends = house.catalog.read(lambda tx: repair.appends(tx, blob))
+        assert len(appends) == 2 and not await house.blobs.verify_shard(house.info(blob), 1, appends)
+
+    play(tmp_path, scene)
+
+
+def test_a_heal_that_is_cut_short_is_not_taken_to_have_what_is_published_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a shard that lacks only what came last, and is another file already as the jobs process dies."""
+
+    async def scene(house: House) -> None:
+        held, putting, _ = await put_late(house, "stays")
+        blob = house.blob_of("stays")
+        info = house.info(blob)
+        await house.catalog.write(lambda tx: mark_missing(tx, blob, 1, info.length))
+        with monkeypatch.context() as dying, pytest.raises(asyncio.CancelledError):
+            dying.setattr("objstore.store.repair.healed", mock.Mock(side_effect=asyncio.CancelledError))
+            await heal(house.pool, house.catalog, house.blobs)
+        held.go.set()
+        await putting
+        assert not house.info(blob).has(1, house.store.current(BUCKET, "late").extents[0].offset)
         assert (await heal(house.pool, house.catalog, house.blobs)).whole == 1
         appends = house.catalog.read(lambda tx: repair.appends(tx, blob))
         assert len(appends) == 2 and not await house.blobs.verify_shard(house.info(blob), 1, appends)

@@ -7,7 +7,8 @@ import pytest
 
 from objstore.blobs.errors import NotPublished
 from objstore.blobs.types import BlobInfo, Extent, Span, Written
-from objstore.store import extents, repair
+from objstore.store import extents, membership, repair
+from objstore.store.membership import Course, Stage
 from tests.store.fakes import INSTANCE, MemoryCatalog, record
 
 BLOB = b"\0" * 5 + b"\1" + INSTANCE + b"random"
@@ -159,6 +160,39 @@ def test_what_too_few_shards_have_by_now_is_not_published() -> None:
         assert repair.relocated(tx, repair.blob(tx, BLOB) or info(), shard, drive, [4096])
     with pytest.raises(NotPublished):
         extents.record(tx, late)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_what_is_published_when_drives_have_left_is_not_on_them(*, alone: bool) -> None:
+    def leave(*drives: str) -> MemoryCatalog:
+        tx = MemoryCatalog()
+        if not alone:
+            extents.enter(tx, info(sealed=False))
+            extents.seal(tx, info(), 7)
+        for drive in drives:
+            membership.put(tx, drive, Course(f"/{drive}", Stage.REMOVED, 8))
+        return tx
+
+    tx = leave("a")
+    extents.record(tx, written(4096, info(sealed=alone)))
+    found = repair.blob(tx, BLOB)
+    assert found is not None and list(found.missing) == [0]
+    tx = leave("a", "c")
+    with pytest.raises(NotPublished):
+        extents.record(tx, written(4096, info(sealed=alone)))
+
+
+def test_what_is_left_over_of_another_shard_stays_so_when_the_blob_goes() -> None:
+    tx = MemoryCatalog()
+    record(tx, written(4096, info()))
+    assert repair.relocated(tx, info(), 1, "d", [4096])
+    known = repair.blob(tx, BLOB)
+    assert known is not None
+    assert repair.relocated(tx, known, 2, "b", [4096]), "where its first one was before, and may still be"
+    extents.release(tx, written(4096, info()).extents)
+    found = repair.blob(tx, BLOB)
+    assert found is not None and repair.removed(tx, found)
+    assert repair.leftovers_on(tx, "b") == [repair.Leftover(BLOB, 1, [])]
 
 
 def test_a_blob_of_which_nothing_was_published_is_left_over_when_it_is_settled() -> None:
