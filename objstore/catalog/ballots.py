@@ -27,7 +27,7 @@ from xxhash import xxh3_64_digest
 
 from objstore.drives.drive import Drive
 from objstore.drives.errors import BallotSuperseded, DriveError, FormatCorrupt, FormatTooNew
-from objstore.drives.format import Ballot, Electorate, read_ballot, read_small, write_durably
+from objstore.drives.format import Ballot, Electorate, locked, read_ballot, read_small, write_durably
 from objstore.drives.pool import Pool, write_quorum
 from objstore.drives.pool import start_quorum as start_quorum_of
 from objstore.drives.system import SYSTEM, System
@@ -217,7 +217,8 @@ def _promised(path: Path, system: System) -> int:
 
 
 def _promise(path: Path, epoch: int, system: System = SYSTEM) -> None:
-    if (known := _promised(path, system)) >= epoch:
-        raise BallotSuperseded(str(path), f"epoch {epoch} comes after epoch {known} was announced")
     number = _NUMBER.pack(epoch)
-    write_durably(path / PROMISE_FILE, number + xxh3_64_digest(number), system)
+    with locked(path, system):
+        if (known := _promised(path, system)) >= epoch:
+            raise BallotSuperseded(str(path), f"epoch {epoch} comes after epoch {known} was announced")
+        write_durably(path / PROMISE_FILE, number + xxh3_64_digest(number), system)

@@ -250,6 +250,11 @@ class Drive(Health):
         """Whether a new shard should be placed here: online, not read-only, not draining, not known to be full."""
         return self.state is DriveState.ONLINE and not self.read_only and not self.draining and not self.crowded
 
+    @property
+    def busy(self) -> bool:
+        """Whether a call that was given up has not returned yet, and may still give a file a name, or take it away."""
+        return self._workers.stuck > 0
+
     def close(self) -> None:
         """Refuse further calls and let the drive's threads end."""
         self.state, self.problem = DriveState.MISSING, "closed"

@@ -83,7 +83,7 @@ def format_drive(path: Path, deployment: str, system: System = SYSTEM, ident: st
     The caller has made sure (by `inspect`) that the folder holds nothing of value. If somebody else formatted it
     meanwhile the answer is their drive. Raises DriveForeign when that one is of another deployment, OSError."""
     path.mkdir(parents=True, exist_ok=True)
-    with _locked(path, system):
+    with locked(path, system):
         if (path / FORMAT_FILE).exists():
             present = read_format(path, system)
             if present.deployment != deployment:
@@ -105,7 +105,7 @@ def read_format(path: Path, system: System = SYSTEM) -> Format:
 
 def mark_removed(path: Path, system: System = SYSTEM) -> None:
     """Let the drive say of itself that it was taken out of its deployment. Raises OSError, FormatCorrupt."""
-    with _locked(path, system):
+    with locked(path, system):
         found = read_format(path, system)
         if not found.removed:
             now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -123,7 +123,7 @@ def read_ballot(path: Path, system: System = SYSTEM) -> Ballot | None:
 def write_ballot(path: Path, ballot: Ballot, system: System = SYSTEM) -> None:
     """Make `ballot` the drive's, durably. Raises BallotSuperseded when the drive knows a later or another one of
     the same epoch, FileNotFoundError when there is no drive at the path, OSError when it fails."""
-    with _locked(path, system):
+    with locked(path, system):
         read_format(path, system)  # an empty folder, or the one below a mount point, has no vote and stays empty
         try:
             known = read_ballot(path, system)
@@ -137,7 +137,8 @@ def write_ballot(path: Path, ballot: Ballot, system: System = SYSTEM) -> None:
 
 
 @contextlib.contextmanager
-def _locked(path: Path, system: System) -> Iterator[None]:
+def locked(path: Path, system: System) -> Iterator[None]:
+    """Alone with the small files of a drive: whoever hangs with them is waited for, however late it comes."""
     folder = system.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)

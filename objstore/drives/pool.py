@@ -254,7 +254,10 @@ class Pool:
         self._changed(new, before, DriveState.ONLINE)
 
     def _may_return(self, drive: Drive) -> bool:
-        """A drive that keeps failing comes back after ever longer pauses: 0, 2, 4, 8 ... 300 s."""
+        """A drive that keeps failing comes back after ever longer pauses: 0, 2, 4, 8 ... 300 s. None does before the
+        calls that were given up have returned: a shard that is placed late would be put over a newer one."""
+        if drive.busy:
+            return False
         if drive.state is not DriveState.FAULTY:
             return True
         since = time.monotonic() - self._fault_times.get(drive, 0.0)

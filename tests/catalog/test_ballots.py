@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +14,7 @@ from objstore.catalog import ballots
 from objstore.drives.errors import BallotSuperseded
 from objstore.drives.format import Ballot, Electorate
 from objstore.drives.pool import start_quorum, write_quorum
+from tests.drives.faults import FaultySystem
 
 
 @pytest.mark.parametrize(("drives", "parity"), [(1, 0), (2, 1), (3, 1), (4, 2), (5, 2), (6, 3), (8, 4)])
@@ -42,4 +46,33 @@ def test_a_drive_promises_an_epoch_once(tmp_path: Path) -> None:
         with pytest.raises(BallotSuperseded):
             ballots._promise(tmp_path, epoch)
     ballots._promise(tmp_path, 6)
+    assert ballots._promised(tmp_path, ballots.SYSTEM) == 6
+
+
+@pytest.mark.parametrize("call", ["open", "pwritev", "fsync", "rename"])
+def test_a_promise_that_hangs_does_not_take_back_a_later_one(tmp_path: Path, call: str) -> None:
+    hanging, other = FaultySystem(), FaultySystem()
+    entered, met, go = threading.Event(), threading.Event(), threading.Event()
+
+    def hang(*arguments: Any) -> Any:
+        if call != "open" or str(arguments[0]).endswith(".tmp"):
+            entered.set()
+            go.wait(60)
+        return really(*arguments)
+
+    def meet(path: Any, *arguments: int) -> Any:
+        if Path(path) == tmp_path:  # it would wait here, or has it done
+            met.set()
+        return opens(path, *arguments)
+
+    really, opens = hanging.hook(call, hang), other.hook("open", meet)
+    ballots._promise(tmp_path, 4)
+    with ThreadPoolExecutor(2) as pool:
+        older = pool.submit(ballots._promise, tmp_path, 5, hanging)
+        assert entered.wait(60)
+        newer = pool.submit(ballots._promise, tmp_path, 6, other)
+        assert met.wait(60)
+        go.set()
+        wait([older, newer])
+    assert newer.exception() is None
     assert ballots._promised(tmp_path, ballots.SYSTEM) == 6

@@ -170,6 +170,43 @@ def test_a_hung_call_fails_at_its_deadline_and_the_drive_comes_back(tmp_path: Pa
     pool.close()
 
 
+def test_a_drive_whose_call_still_hangs_does_not_come_back_before_it_returns(
+    tmp_path: Path, system: FaultySystem
+) -> None:
+    """What it does late would be done to a newer file: half a rebuilt one was given the shard's name."""
+    format_new_drives(inspect(paths := [tmp_path / "drive"]))
+    pool = Pool.open(paths, system=system)
+    (drive,) = pool.drives
+
+    async def rebuild(content: bytes) -> None:
+        await drive.create(BLOB, 0, HEADER, temporary=True)
+        await drive.write(BLOB, 0, 4096, [content], temporary=True)
+
+    async def main() -> None:
+        await rebuild(b"older")
+        drive.deadline = 0.05
+        release = system.hang("rename")
+        with pytest.raises(DriveFaulty):
+            await drive.place(BLOB, 0)
+        drive.deadline = 10.0
+        system.heal()  # the thread still hangs, the drive answers others
+        await pool.probe()
+        if drive.state is not DriveState.ONLINE:
+            release.set()
+        while drive.state is not DriveState.ONLINE:
+            await pool.probe()
+        await rebuild(b"newer")
+        release.set()
+        while drive.busy:  # noqa: ASYNC110 - a thread
+            await asyncio.sleep(0.001)
+        assert await drive.read(BLOB, 0, 4096, 5) == b"older"
+        await drive.place(BLOB, 0)
+        assert await drive.read(BLOB, 0, 4096, 5) == b"newer"
+
+    asyncio.run(main())
+    pool.close()
+
+
 def test_a_drive_that_hangs_at_every_look_costs_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import threading
 

@@ -54,6 +54,20 @@ DRIVES = (
         (DURABLE,),
     ),
     Bug(
+        "a drive comes back while a call still hangs that may place an older file",
+        "objstore/drives/pool.py",
+        "        if drive.busy:\n            return False\n",
+        "",
+        ("tests/drives/test_faults.py",),
+    ),
+    Bug(
+        "a promise that hung takes back a later one",
+        "objstore/catalog/ballots.py",
+        "    with locked(path, system):\n        if (known",
+        "    if True:\n        if (known",
+        ("tests/catalog/test_ballots.py",),
+    ),
+    Bug(
         "what a stream was written through is not kept open",
         "objstore/drives/shardfiles.py",
         "                self._unsynced[key] = file\n",
