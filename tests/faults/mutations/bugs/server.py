@@ -1,0 +1,29 @@
+"""Bugs of `server/`."""
+
+from __future__ import annotations
+
+from tests.faults.mutations.bugs.bug import Bug
+
+BUGS = (
+    Bug(
+        "a drive that came later is kept from other servers by nobody",
+        "objstore/server/holds.py",
+        "        if new is DriveState.ONLINE:\n            self.hold(drive)\n",
+        "        if new is DriveState.ONLINE:\n            pass\n",
+        ("tests/server/test_janitor.py",),
+    ),
+    Bug(
+        "mirrors that contradict each other are not compared before their day",
+        "objstore/server/janitor.py",
+        "        if catalog.doubted or (",
+        "        if (",
+        ("tests/faults/test_damaged_mirrors.py::test_two_mirrors_that_contradict_each_other",),
+    ),
+    Bug(
+        "mirrors are not compared by themselves",
+        "objstore/server/janitor.py",
+        "        if catalog.doubted or (due and self._node.read_only_reason() is None):",
+        "        if catalog.doubted:",
+        ("tests/faults/test_damaged_mirrors.py::test_mirrors_are_compared_every_day",),
+    ),
+)
