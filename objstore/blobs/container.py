@@ -14,7 +14,7 @@ from objstore.blobs.errors import OutOfSpace, WriteQuorumLost
 from objstore.blobs.geometry import choose_layout, write_quorum
 from objstore.blobs.ids import new_blob_id
 from objstore.blobs.placement import place, roomy
-from objstore.blobs.quorum import settle
+from objstore.blobs.quorum import GRACE, Late, settle
 from objstore.blobs.types import PAGE, BlobInfo, Leaves, Left, geometry_of
 from objstore.drives.drive import Drive
 from objstore.drives.errors import DriveError, DriveFull
@@ -67,7 +67,9 @@ class Container:
 
     async def unlink(self) -> None:
         """Remove every shard file: nothing of the blob is published."""
-        failures = await settle({shard: drive.unlink(self.id, shard) for shard, drive in enumerate(self.drives)}, 0)
+        late = [shard for shard, error in self.failed.items() if isinstance(error, Late)]  # it would be late again
+        calls = {shard: drive.unlink(self.id, shard) for shard, drive in enumerate(self.drives) if shard not in late}
+        failures = await settle(calls, 0)
         for shard in sorted({*failures, *self.failed}):  # what failed before may yet come about
             self._left(Left(self.drive_ids[shard], self.id, shard))
 
@@ -81,6 +83,9 @@ def choose_drives(
     """
     online = [drive for drive in pool.online() if not (drive.read_only or drive.draining or drive.id in faulty)]
     choice = [drive for drive in roomy(online, room) if drive.writable and drive.id not in full]
+    prompt = [drive for drive in choice if not drive.late(GRACE / 2)]  # others waited for it, in vain or nearly so
+    if len(choice) - len(prompt) <= parity < len(prompt):
+        choice = prompt
     if len(choice) <= parity < len(online):
         raise OutOfSpace([str(drive.path) for drive in online if drive not in choice], parity)
     return choose_layout(len(choice), parity), choice

@@ -155,6 +155,13 @@ class Crew:
         """How many threads were left behind in calls that have not returned yet."""
         return self._stuck
 
+    def late(self, seconds: float, patience: float) -> bool:
+        """Whether a call of no more than this patience has not returned for so many seconds."""
+        return any(
+            seat.since and seat.patience <= patience and _watchdog.clock - seat.since > seconds
+            for seat in list(self._seats)
+        )
+
     def submit(self, job: Job) -> None:
         """Queue a job; its future is resolved when it is done. From any thread."""
         self._waiting.append(job)

@@ -35,6 +35,7 @@ T = TypeVar("T")
 
 DEADLINE = 10.0
 READERS, WORKERS = 4, 4
+_DOUBTED_SECONDS = 1.0
 _PATIENT = 6  # a sync of a large stream, a listing: so many deadlines
 _READ_ERRORS = 3  # so many unreadable places in a row are a faulty drive
 _UNSUPPORTED = frozenset({errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS})
@@ -255,6 +256,10 @@ class Drive(Health):
         """Whether a call that was given up has not returned yet, and may still give a file a name, or take it away."""
         return self._workers.stuck > 0
 
+    def late(self, seconds: float) -> bool:
+        """Whether a write that should not take long has not returned for so many seconds: the drive may hang."""
+        return any(crew.late(seconds, self.deadline) for crew in (self._appender, self._workers))
+
     def close(self) -> None:
         """Refuse further calls and let the drive's threads end."""
         self.state, self.problem = DriveState.MISSING, "closed"
@@ -272,14 +277,16 @@ class Drive(Health):
         if self._on_change is not None:
             self._on_change(self, old, new)
 
-    def look(self) -> asyncio.Future[Inspection]:
-        """What is at the path now, with a trial of its disk when it was faulty; see `Pool.probe`."""
+    def look(self, *, doubted: bool = False) -> asyncio.Future[Inspection]:
+        """What is at the path now, with a trial of its disk when it was faulty, or is `doubted`: then with little
+        patience. See `Pool.probe`."""
         if self._scout.stuck:  # the last look has not returned yet: no second thread into the same hole
             outbox = self._outbox()
             future: asyncio.Future[Inspection] = outbox.loop.create_future()
             future.set_result(Inspection(self.path, DriveState.FAULTY, problem="does not answer: check the disk"))
             return future
-        return self._enqueue(self._scout, 1, self._look, ())
+        patience = min(1.0, _DOUBTED_SECONDS / self.deadline) if doubted else 1
+        return self._enqueue(self._scout, patience, self._look, (doubted,))
 
     def make_new(self, deployment: str, ident: str | None = None) -> asyncio.Future[Format]:
         """Format the empty folder; see `Pool.format_new`."""
@@ -317,8 +324,8 @@ class Drive(Health):
             except Exception as error:
                 job.error = error
 
-    def _look(self) -> Inspection:
-        found = self.examine()
+    def _look(self, doubted: bool) -> Inspection:
+        found = self.examine(doubted)
         with contextlib.suppress(OSError):  # the drive's next call meets it too
             self._files.sweep()
         return found
@@ -378,7 +385,7 @@ class Drive(Health):
         return self._enqueue(crew, patience, work, arguments)
 
     def _enqueue(
-        self, crew: Crew, patience: int, work: Callable[..., Any], arguments: tuple[Any, ...]
+        self, crew: Crew, patience: float, work: Callable[..., Any], arguments: tuple[Any, ...]
     ) -> asyncio.Future[Any]:
         outbox = self._outbox()
         future: asyncio.Future[Any] = outbox.loop.create_future()

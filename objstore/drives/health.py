@@ -170,8 +170,8 @@ class Health:
         self.measure()
         return taken
 
-    def examine(self) -> Inspection:
-        """What is at the path now; a drive that was faulty or read-only is tried with a small file."""
+    def examine(self, doubted: bool = False) -> Inspection:
+        """What is at the path now; a drive that was faulty or read-only, or is `doubted`, has to take a small file."""
         found = inspection.look(self.path, self.system)
         if found.state is not DriveState.ONLINE:
             return found
@@ -181,7 +181,7 @@ class Health:
             except DriveError as error:
                 return Inspection(self.path, self.state, found.format, problem=error.reason)
         try:
-            if self.state is DriveState.FAULTY or self.read_only:
+            if doubted or self.state is DriveState.FAULTY or self.read_only:
                 self.try_disk()
             self.measure()
         except OSError as error:

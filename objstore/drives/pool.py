@@ -157,10 +157,12 @@ class Pool:
             loop = None
         self._listeners.append((listener, loop))
 
-    async def probe(self) -> None:
-        """Look at every path once, let the states follow, and tell the listeners. Call it every second or two."""
+    async def probe(self, doubted: Collection[str] = ()) -> None:
+        """Look at every path once, let the states follow, and tell the listeners. Call it every second or two. The
+        drives that are `doubted` have to take a small file."""
         drives = self.drives
-        found = await asyncio.gather(*(drive.look() for drive in drives), return_exceptions=True)
+        looks = (drive.look(doubted=drive.id in doubted) for drive in drives)
+        found = await asyncio.gather(*looks, return_exceptions=True)
         seen = [
             one if isinstance(one, Inspection) else Inspection(drive.path, DriveState.FAULTY, problem=str(one))
             for drive, one in zip(drives, found, strict=True)

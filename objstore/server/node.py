@@ -42,6 +42,7 @@ from objstore.s3.website.hosts import Hosts
 from objstore.s3.website.site import Site
 from objstore.server import credentials, engines, metrics
 from objstore.server.access import AccessLog
+from objstore.server.faults import Faults
 from objstore.server.holds import Holds
 from objstore.server.inventory import BlobsView, DriveView, Healing, Inventory, RedundancyView, Restriping, ScrubView
 from objstore.server.recorder import Recorder
@@ -93,7 +94,7 @@ class Node:
             moved=lambda extent: catalog.read(lambda tx: extents.moved(tx, extent)),
             meet=self._meet,
         )
-        self.returns = Returns(pool, catalog)
+        self.returns = Returns(pool, catalog, Faults(pool, runtime).heard)
         pool.on_change(self._drive_changed)
         self.store = Store(catalog, self.blobs, classes=settings.storage_classes, unpublished=self.reports.unpublished)
         key = master.parse(settings.master_key) if settings.master_key else catalog.read(master.stored)

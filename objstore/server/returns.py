@@ -8,7 +8,7 @@ while anybody saw it away is looked through from a beginning behind that moment,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from objstore.catalog.catalog import Catalog
 from objstore.catalog.errors import CatalogError
@@ -22,10 +22,11 @@ _THERE = (DriveState.ONLINE, DriveState.FAULTY)  # one that fails calls is still
 
 
 class Returns:
-    """What one process has seen of its drives; all of it on its event loop."""
+    """What one process has seen of its drives; all of it on its event loop. `doubted` names those that another process
+    has found faulty."""
 
-    def __init__(self, pool: Pool, catalog: Catalog) -> None:
-        self._pool, self._catalog = pool, catalog
+    def __init__(self, pool: Pool, catalog: Catalog, doubted: Callable[[], Collection[str]] = tuple) -> None:
+        self._pool, self._catalog, self._doubted = pool, catalog, doubted
         self._first = self._begun()
         # by slot, when a drive was last seen to be away from it
         self._away = {drive.path: self._first for drive in pool.drives if drive.state is not DriveState.ONLINE}
@@ -34,7 +35,7 @@ class Returns:
 
     async def probe(self) -> None:
         """Look at all drives once."""
-        await self._pool.probe()
+        await self._pool.probe(self._doubted())
         gone = [drive.path for drive in self._pool.drives if drive.state not in _THERE]
         if gone:
             self._away |= dict.fromkeys(gone, self._begun())

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from objstore.blobs import container, quorum
 from objstore.catalog.upkeep import CHECKPOINT_BYTES
 from objstore.drives.state import DriveState
 from tests.catalog.deployment import contents
 from tests.drives.faults import FaultySystem
-from tests.faults.cluster import BUCKET, check, fill, info, remove
+from tests.faults.cluster import BUCKET, check, fill, info, remove, states
 from tests.faults.gate import gate
 from tests.front.wire import until
 from tests.harness import Running, serving
@@ -20,18 +24,21 @@ from tests.jobs.house import House, play
 
 DEADLINE = 0.5
 _CALLS = ("open", "pread", "preadv", "pwritev", "fdatasync", "fsync", "preallocate", "ftruncate", "rename", "stat")
+WRITES = ("pwritev", "fdatasync", "fsync", "preallocate", "ftruncate", "rename")
 
 
 class HangingDrive(FaultySystem):
-    """Calls on what is below a folder do not return until it is released. `entered` counts those that came in."""
+    """Calls on what is below a folder do not return until it is released. `entered` counts those that came in, `files`
+    has their names."""
 
     def __init__(self) -> None:
         super().__init__()
         self.entered = 0
+        self.files: set[str] = set()
         self._release = threading.Event()
 
-    def hang_below(self, folder: Path) -> None:
-        for name in _CALLS:
+    def hang_below(self, folder: Path, calls: Sequence[str] = _CALLS) -> None:
+        for name in calls:
             self.hook(name, self._hanging(name, folder))
 
     def _hanging(self, name: str, folder: Path) -> Any:
@@ -44,6 +51,7 @@ class HangingDrive(FaultySystem):
                 if name == "preadv" and len(arguments) > 3:
                     raise BlockingIOError  # it is not in memory, and the caller will not wait
                 self.entered += 1
+                self.files.add(Path(path).name)
                 self._release.wait(60)
             return real(*arguments)
 
@@ -92,6 +100,39 @@ def test_requests_wait_for_it_once_and_then_leave_it_alone(tmp_path: Path) -> No
     play(tmp_path, scene, system=system, deadline=DEADLINE)
 
 
+def test_who_comes_while_it_is_waited_for_goes_round_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The drive takes no more writes, and has not been given up yet: one request waits for it, and no other."""
+    system = HangingDrive()
+    for module in (quorum, container):
+        monkeypatch.setattr(module, "GRACE", 1.0)
+
+    async def scene(house: House) -> None:
+        drive = house.pool.drives[0]
+        await house.put("before", bytes(300_000))
+        system.hang_below(drive.path, WRITES)
+        try:
+            await house.put("waits", bytes(300_000))
+            await house.put("waits too", bytes(6 << 20))
+            while not drive.late(0.5):  # noqa: ASYNC110 - its watchdog is a thread
+                await asyncio.sleep(0.01)
+            waited_for = {name.partition(".")[0] for name in system.files}
+            for number in range(3):
+                await house.put(f"small {number}", bytes(300_000))
+                await house.put(f"large {number}", bytes(6 << 20))
+                for key in (f"small {number}", f"large {number}"):
+                    assert drive.id not in house.info(house.blob_of(key)).drives
+            assert {name.partition(".")[0] for name in system.files} == waited_for
+            assert drive.state is DriveState.ONLINE
+        finally:
+            system.release()
+        while drive.late(0.0):  # noqa: ASYNC110 - its threads end
+            await asyncio.sleep(0.01)
+        await house.put("again", bytes(6 << 20))
+        assert drive.id in house.info(house.blob_of("again")).drives
+
+    play(tmp_path, scene, system=system, deadline=30.0)
+
+
 def mirrors(server: Running) -> list[int]:
     """The numbers of the drives that hold the catalog."""
     return [number for number, drive in enumerate(info(server)["drives"], 1) if drive["mirror"]]
@@ -132,3 +173,17 @@ def test_upkeep_goes_on_while_a_disk_hangs_to_which_a_mirror_is_copied(tmp_path:
         server.stop()
         first, *others = [contents(server.drives[slot] / "catalog.db") for slot in (2, 3, 4)]
         assert others == [first, first]
+
+
+def test_a_disk_that_takes_no_writes_is_found_out_by_one_process_for_all(tmp_path: Path) -> None:
+    frozen = tmp_path / "drive4"
+    with gate(frozen) as disk, serving(tmp_path, 4, workers=2, arguments=settings(tmp_path, 2.0)) as server:
+        keys = fill(server, 8)
+        known = {file.name for file in frozen.glob("shards/*/*")}
+        disk.shut(lambda name: name not in known and name.rpartition(".")[2].isdigit())  # new shards, and trials
+        server.client().put_object(Bucket=BUCKET, Key="waits", Body=bytes(6 << 20))
+        until(lambda: {states(server)[3] for _ in range(12)} == {"faulty"}, "every process leaves it alone")
+        check(server, keys)
+        disk.open()
+        until(lambda: {tuple(states(server)) for _ in range(12)} == {("online",) * 4}, "it is used again by all")
+        check(server, keys)

@@ -156,4 +156,11 @@ BUGS = (
         "        if True:\n",
         ("tests/drives/test_shards.py",),
     ),
+    Bug(
+        "what another process found faulty is believed to be well while it answers looks",
+        "objstore/drives/health.py",
+        "            if doubted or self.state",
+        "            if self.state",
+        ("tests/server/test_faults.py",),
+    ),
 )

@@ -1,0 +1,45 @@
+"""What the processes of a server tell each other of drives that fail.
+
+A drive that takes no more writes may answer every look. Each process would find that out by a write of its own, whose
+client waits; so who has found out says so in the runtime directory, and the others try the drive's disk at their next
+look, with little patience, before they have anything to write.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from objstore.drives.drive import Drive
+from objstore.drives.pool import Pool
+from objstore.drives.state import DriveState
+
+
+class Faults:
+    """What one process tells, and hears, of the drives of `pool`; `folder` is the runtime directory."""
+
+    def __init__(self, pool: Pool, folder: Path) -> None:
+        self._pool, self._folder = pool, folder
+        self._heard: dict[str, int] = {}
+        pool.on_change(self._changed)
+        self.heard()  # what was told before this process began is not news
+
+    def heard(self) -> set[str]:
+        """Drives that were found faulty, by any process, since this was asked last."""
+        before = self._heard
+        self._heard = {drive.id: self._told(drive.id) for drive in self._pool.drives if drive.id}
+        return {drive for drive, told in self._heard.items() if told > before.get(drive, 0)}
+
+    def _told(self, drive: str) -> int:
+        try:
+            return self._note(drive).stat().st_mtime_ns
+        except FileNotFoundError:
+            return 0
+
+    def _note(self, drive: str) -> Path:
+        return self._folder / f"faulty-{drive}"
+
+    def _changed(self, drive: Drive, _: DriveState, new: DriveState) -> None:
+        if new is DriveState.FAULTY and drive.id:
+            with contextlib.suppress(OSError):
+                self._note(drive.id).touch(0o600)
