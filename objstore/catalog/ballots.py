@@ -33,6 +33,7 @@ from objstore.drives.pool import start_quorum as start_quorum_of
 from objstore.drives.system import SYSTEM, System
 
 PROMISE_FILE = "promise"
+_ERA = 1 << 32
 _NUMBER = struct.Struct(">Q")
 
 T = TypeVar("T")
@@ -75,6 +76,13 @@ def latest(votes: Mapping[Drive, Vote]) -> Ballot | None:
     return max((vote.ballot for vote in votes.values() if vote.ballot), key=lambda one: one.epoch, default=None)
 
 
+def next_era(epoch: int) -> int:
+    """An epoch above all that drives which are given up may know, however many elections they have seen.
+
+    For whoever goes on without asking a quorum: should they turn up again, what they know is not the latest."""
+    return (epoch // _ERA + 1) * _ERA
+
+
 def voices(votes: Mapping[Drive, Vote], electorate: Electorate) -> set[str]:
     """The drives that count for a start: those of the electorate whose word can be read.
 
@@ -99,18 +107,21 @@ def enough(ballot: Ballot, took: Collection[str]) -> bool:
     return all(len({*took} & {*one.drives}) >= write_quorum(len(one.drives), one.parity) for one in ballot.electorates)
 
 
-def replacements(pool: Pool, ballot: Ballot) -> dict[str, str]:
+def replacements(pool: Pool, ballot: Ballot, *, leads: bool = True) -> dict[str, str]:
     """Voters whose place in the pool another drive has taken, with that drive: it votes in their place.
 
-    A voter that is merely away is not replaced: its slot knows it, or does not know yet whose it is."""
+    A voter that is merely away is not replaced: its slot knows it, or does not know yet whose it is. Of a
+    pool that does not lead (`leads`) only places tell: a drive may have joined since it looked, and another left."""
     here = {drive.id: str(drive.path) for drive in pool.drives if drive.id}
     unknown = [str(drive.path) for drive in pool.drives if not drive.id]
     gone = [one for one in ballot.drives if one not in here and one not in pool.removed]
     waiting = {ballot.places.get(one) for one in gone} & set(unknown)
     gone = [one for one in gone if ballot.places.get(one) not in waiting][len(unknown) - len(waiting) :]
     known = {voter for one in ballot.electorates for voter in one.drives}
-    fresh = [one for one in here if one not in known]
+    fresh = [one for one in here if one not in known and one not in pool.removed]
     pairs = {old: new for old in gone for new in fresh if ballot.places.get(old) == here[new]}
+    if not leads:
+        return pairs
     rest = [one for one in fresh if one not in pairs.values()]
     return pairs | dict(zip((old for old in gone if old not in pairs), rest, strict=False))
 
@@ -123,14 +134,21 @@ def residents(pool: Pool, ballot: Ballot) -> dict[Drive, str]:
 
 
 def succeeding(
-    pool: Pool, ballot: Ballot, members: Collection[str], wanted: Electorate | None = None, *, epoch: int = 0
+    pool: Pool,
+    ballot: Ballot,
+    members: Collection[str],
+    wanted: Electorate | None = None,
+    *,
+    epoch: int = 0,
+    leads: bool = True,
 ) -> Ballot:
     """The ballot of `epoch` to cast after `ballot`, which may not be in force yet. The electorate stays, but for drives
-    that were replaced, unless another one is `wanted`; one change has to come to its end before the next begins."""
+    that were replaced, unless another one is `wanted`; one change has to come to its end before the next begins. What
+    a pool that does not lead (`leads`) knows of drives may be a second old."""
     if not ballot.drives:
         here = tuple(drive.id for drive in pool.drives if drive.id)
         return Ballot(epoch, tuple(members), here, pool.parity, _places(pool, here, {}))
-    pairs = replacements(pool, ballot)
+    pairs = replacements(pool, ballot, leads=leads)
     own, *old = [
         Electorate(tuple(pairs.get(voter, voter) for voter in one.drives), one.parity) for one in ballot.electorates
     ]
@@ -143,10 +161,11 @@ def succeeding(
 
 def next_electorate(pool: Pool, ballot: Ballot) -> Electorate:
     """Who should vote: as `ballot` says, one step nearer to what the pool is now. For the one process that leads the
-    pool: what others know of it may be a second old."""
+    pool: what others know of it may be a second old. A drive keeps its vote as long as it holds a mirror: once it has
+    none, nobody looks for it any more."""
     pairs = replacements(pool, ballot)
     voters = [pairs.get(one, one) for one in ballot.drives]
-    leaving = [one for one in voters if one in pool.removed][:1]
+    leaving = [one for one in voters if one in pool.removed and one not in ballot.members][:1]
     joining = [drive.id for drive in pool.online() if drive.id and drive.id not in {*voters, *pool.removed}][:1]
     drives = (*(one for one in voters if one not in leaving), *(() if leaving else joining))
     return Electorate(drives, pool.parity)
@@ -160,11 +179,14 @@ def _places(pool: Pool, voters: Iterable[str], before: Mapping[str, str]) -> dic
 
 
 def cast(pool: Pool, ballot: Ballot) -> bool:
-    """Write a ballot to all online drives, having announced its epoch; whether it is in force. Blocks."""
+    """Write a ballot to all voters that are online, having announced its epoch; whether it is in force. Blocks."""
     promised = everywhere(pool.online(), lambda drive: drive.run(_promise, drive.path, ballot.epoch, drive.system))
     if not enough(ballot, _ids(promised)):
         return False
-    return enough(ballot, _ids(everywhere(list(promised), lambda drive: drive.write_ballot(ballot))))
+    voters = {voter for one in ballot.electorates for voter in one.drives}
+    # should one that leaves be the only one to know that, a start would not look for it, and yet need its vote
+    voting = [drive for drive in promised if drive.id in voters]
+    return enough(ballot, _ids(everywhere(voting, lambda drive: drive.write_ballot(ballot))))
 
 
 def remind(drive: Drive, ballot: Ballot) -> None:

@@ -82,7 +82,7 @@ class Catalog:
         self._shared = shared
         self._strict = strict
         self._members = Members(pool, shared, strict=strict)
-        self._upkeep_members = Members(pool, shared, strict=strict)
+        self._upkeep_members = Members(pool, shared, strict=strict, leads=True)
         self._upkeep = Upkeep(self._upkeep_members, settle=settle)
         self._maintaining = threading.Lock()
         self._readers = Readers(shared, strict=strict)

@@ -33,12 +33,15 @@ _PAUSE = 1.0  # seconds between elections that find no quorum: each costs fsyncs
 
 
 class Members:
-    """The mirrors that the ballot in force names, leader first. One thread at a time, under the commit lock."""
+    """The mirrors that the ballot in force names, leader first. One thread at a time, under the commit lock.
 
-    def __init__(self, pool: Pool, shared: Shared, *, strict: bool) -> None:
+    `leads`: for the process that decides who is in the pool, at most one at a time."""
+
+    def __init__(self, pool: Pool, shared: Shared, *, strict: bool, leads: bool = False) -> None:
         self.pool = pool
         self.shared = shared
         self.strict = strict
+        self.leads = leads
         self.mirrors: list[Mirror] = []
         self.absent: dict[str, MirrorFailed] = {}  # members that could not be opened
         self._generation = -1
@@ -91,7 +94,8 @@ class Members:
         self.refresh()
         self._require_quorum()
         if not self.state.settled:
-            if time.monotonic() < self.state.again:
+            # who leads asks again at once: others, who may lack what it knows of drives, could try before it for ever
+            if time.monotonic() < self.state.again and not self.leads:
                 raise ReadOnly(self.state.read_only or "an election is open", self.state.away)
             self.elect()
         while self.absent or self.shared.unfinished:
@@ -167,7 +171,7 @@ class Members:
         if not mirrors:
             self.refuse("no mirror of the catalog can be written")
         named = [mirror.id for mirror in mirrors]
-        self._cast(ballots.succeeding(self.pool, self.state.ballot, named, wanted), mirrors)
+        self._cast(ballots.succeeding(self.pool, self.state.ballot, named, wanted, leads=self.leads), mirrors)
         if self.state.ballot.before is not None:  # both electorates have agreed: from now on the new one decides alone
             self._cast(msgspec.structs.replace(self.state.ballot, before=None), mirrors)
 

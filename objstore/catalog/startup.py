@@ -40,7 +40,7 @@ def start(pool: Pool, runtime: Path, *, strict: bool = True, accept_loss: bool =
 
     Below the write quorum it starts read-only. `accept_loss`: lead by the best mirror there is, whatever is missing."""
     shared = Shared(runtime)
-    members = Members(pool, shared, strict=strict)
+    members = Members(pool, shared, strict=strict, leads=True)
     try:
         _make_room(pool)
         votes = ballots.ask(pool)
@@ -208,7 +208,7 @@ def _whatever_is_left(pool: Pool, ballot: Ballot | None, mirrors: Mapping[str, P
         return None
     members = set(ballot.members) & set(mirrors) if ballot else set()
     best = max(members or mirrors, key=lambda member: (mirrors[member].epoch, mirrors[member].seq))
-    epoch = ballot.epoch if ballot else mirrors[best].epoch
+    epoch = ballots.next_era(ballot.epoch if ballot else mirrors[best].epoch)
     return Ballot(epoch, (best,), (), pool.parity)
 
 

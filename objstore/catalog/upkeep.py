@@ -171,9 +171,9 @@ def recruit(members: Members, not_yet: Collection[str], *, room: int = 0) -> boo
 
 
 def _candidates(members: Members, not_yet: Collection[str], room: int) -> list[Drive]:
-    """Drives for a new mirror: those that had one first, then those with most room."""
-    taken = {*members.state.ballot.members, *not_yet}
-    found = [drive for drive in members.pool.writable() if drive.id and drive.id not in taken]
+    """Drives for a new mirror: those that had one first, then those with most room. A start looks for voters only."""
+    voters = {*members.state.ballot.drives}.difference(members.state.ballot.members, not_yet)
+    found = [drive for drive in members.pool.writable() if drive.id in voters]
     found = [drive for drive in found if drive.usage.spare >= room]
     had = {drive: has_file(drive) for drive in found}
     return sorted((drive for drive in found if had[drive] is not None), key=lambda drive: (not had[drive], -drive.free))

@@ -123,7 +123,24 @@ def test_a_replaced_drive_votes_in_the_old_ones_place_and_a_new_one_has_to_be_le
     pool.removed = frozenset({"a"})
     assert ballots.succeeding(pool, joint, ("b",), ballots.next_electorate(pool, joint), epoch=6).drives == joint.drives
     settled = msgspec.structs.replace(joint, before=None)
-    assert ballots.next_electorate(pool, settled) == Electorate(("b", "x", "y"), 1)
+    assert ballots.next_electorate(pool, settled).drives == joint.drives, "its mirror goes before its vote"
+    moved = msgspec.structs.replace(settled, members=("b",))
+    assert ballots.next_electorate(pool, moved) == Electorate(("b", "x", "y"), 1)
+
+
+def test_whoever_does_not_lead_takes_no_drive_that_left_for_one_that_replaces_another() -> None:
+    """A process that has not yet heard that one drive left and another joined votes a member out."""
+    ballot = Ballot(9, ("a", "b"), ("a", "b", "c", "e"), 1, {one: f"/{one}" for one in "abce"})
+    late = pool_of("a", "b", "c", "d")
+    assert ballots.succeeding(late, ballot, ("a",), epoch=10, leads=False).drives == ballot.drives
+    leading = pool_of("a", "b", "c", "d")
+    leading.removed = frozenset({"d"})
+    assert ballots.succeeding(leading, ballot, ("a",), epoch=10).drives == ballot.drives
+
+
+def test_an_epoch_of_those_who_go_on_alone_is_above_all_that_others_may_come_to_by_voting() -> None:
+    assert ballots.next_era(3) - 3 > 60 * 60 * 24 * 365, "elections that find no quorum pause for a second"
+    assert ballots.next_era(ballots.next_era(3)) > ballots.next_era(3)
 
 
 def test_a_voter_that_is_away_is_not_replaced_by_one_that_is_added() -> None:

@@ -102,7 +102,7 @@ def _restore(pool: Pool, wishes: Wishes, step: Step) -> Report:
     if wishes.accept_loss:
         candidates.append(None)
     target = max(online, key=lambda drive: drive.free)
-    epoch = 1 + max([vote.epoch for vote in votes.values()], default=0)
+    epoch = ballots.next_era(max([vote.epoch for vote in votes.values()], default=0))
     passed_over: list[str] = []
     for candidate in candidates:
         making = _Making(pool, blobs, candidate, wishes, epoch, target, step)
