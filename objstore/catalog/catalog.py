@@ -29,6 +29,7 @@ from objstore.catalog.views import View
 from objstore.drives.drive import DEADLINE
 from objstore.drives.format import Ballot
 from objstore.drives.pool import Pool
+from objstore.drives.turns import be_prompt
 
 T = TypeVar("T")
 
@@ -209,6 +210,7 @@ class Catalog:
         self._shared.close()
 
     def _commit_forever(self) -> None:
+        be_prompt()
         while True:
             with self._wake:
                 while not self._queue and not self._closed:

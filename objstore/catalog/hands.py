@@ -14,6 +14,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from objstore.catalog.errors import MirrorFailed, NoAnswer
+from objstore.drives.turns import be_prompt
 
 if TYPE_CHECKING:
     from objstore.catalog.mirror import Mirror
@@ -131,6 +132,7 @@ class Hand:
         self._jobs.put(None)
 
     def _work(self) -> None:
+        be_prompt()
         while (job := self._jobs.get()) is not None:
             future, work = job
             try:

@@ -21,6 +21,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from objstore.drives.errors import DriveError, DriveOffline
+from objstore.drives.turns import be_prompt
 
 BATCH_BYTES = 64 << 20
 
@@ -238,6 +239,7 @@ class Crew:
         return jobs
 
     def _work(self, seat: Seat) -> None:
+        be_prompt()
         while not seat.abandoned:
             self._tokens.get()
             if seat.abandoned:  # given up just as it finished: the job is for a seat that is watched

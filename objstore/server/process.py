@@ -14,6 +14,7 @@ from collections.abc import Coroutine
 
 import uvloop
 
+from objstore.drives.turns import be_patient
 from objstore.server.children import Orders
 from objstore.server.forking import Pulse
 from objstore.server.janitor import work
@@ -29,6 +30,7 @@ _BEAT = 1.0
 def become(orders: Orders) -> None:
     """Be what the orders say until SIGTERM."""
     _reuse_large_blocks()
+    be_patient()
     uvloop.run(_seen(orders.pulse, serve(orders) if orders.role == "worker" else _until_terminated(work(orders))))
 
 

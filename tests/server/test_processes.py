@@ -139,3 +139,13 @@ signal.pause()
             return True
 
     until(lambda: all(map(gone, pids)), "both have ended")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has these policies")
+def test_loops_interrupt_nobody_and_what_commits_does(server: Running) -> None:
+    send(server, "PUT", "/turns")
+    for child in server.children().values():
+        threads = Path(f"/proc/{child}/task").iterdir()
+        policies = {int(one.name): os.sched_getscheduler(int(one.name)) for one in threads}
+        assert policies.pop(child) == os.SCHED_BATCH
+        assert os.SCHED_OTHER in policies.values()
