@@ -1,22 +1,26 @@
 """Census: a drive that comes back is looked through before anybody relies on what it is said to hold.
 
-It may be an old copy, or have lost files while it was away; the rows of its shards do not know. Which drives are to be
+It may be an old copy, or have lost files while it was away; the rows of its shards do not know. What an old copy has
+that was given back since is given back again. Which drives are to be
 looked through, and how far that has come, are rows; until all are at their end, the health of the store's redundancy is
 red. A row stays for ever, for it counts how often the drive was begun: by that one return is told from the next.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Iterable
 
 import msgspec
 
 from objstore.blobs import Blobs
+from objstore.blobs.packing import LIMIT
 from objstore.blobs.rebuild import Pace, at_once
 from objstore.catalog import notes
 from objstore.catalog.catalog import Catalog
 from objstore.catalog.transaction import Transaction
+from objstore.drives.errors import DriveError
 from objstore.drives.state import DriveState
 from objstore.jobs.shard_checks import look_at
 from objstore.store import repair
@@ -95,6 +99,11 @@ async def _look(catalog: Catalog, blobs: Blobs, drive: str, stand: Stand, shard:
         _log.warning("shard %d of blob %s is damaged: %s", index, blob.hex(), found[0].reason)
     if found and found[0].kind == "drive":
         return False
+    here = blobs.pool.by_id(drive)
+    here, dead = blobs.pool.by_id(drive), catalog.read(lambda tx: repair.given_up(tx, blob, LIMIT))
+    if here is not None and dead:
+        with contextlib.suppress(DriveError):  # it may have gone again, or lack the file
+            await here.punch(blob, index, dead)
 
     def enter(tx: Transaction) -> None:
         if damaged:

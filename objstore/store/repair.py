@@ -239,6 +239,15 @@ def gaps(tx: Transaction, blob_id: bytes, start: int, end: int) -> list[Span]:
     return [span for span in found if span.span > 0]
 
 
+def given_up(tx: Transaction, blob_id: bytes, room: int) -> list[tuple[int, int]]:
+    """Ranges (offset, span) of which nothing can be left on any drive: of a settled blob, what is neither alive nor
+    waits to be given back, and the `room` behind its end; none of any other."""
+    row = tx.one("SELECT length FROM blobs WHERE id = ? AND sealed = 1 AND settling IS NULL", blob_id)
+    if row is None:
+        return []
+    return [(gap.offset, gap.span) for gap in gaps(tx, blob_id, SHARD_HEADER, row[0])] + [(row[0], room)]
+
+
 # compact
 
 

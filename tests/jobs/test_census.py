@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from objstore.jobs import census
+from objstore.jobs.reap import reap
 from objstore.store import repair
 from tests.jobs.house import House, play
 
@@ -49,6 +51,35 @@ def test_a_drive_that_comes_back_as_an_old_copy_while_it_is_looked_through(tmp_p
         while house.catalog.read(census.waiting):
             await census.look_through(house.catalog, house.blobs)
         assert [one.blob for one in house.catalog.read(repair.missing_shards)] == [ids[0]]
+
+    play(tmp_path, scene)
+
+
+def test_an_old_copy_keeps_nothing_of_what_was_given_back_since(tmp_path: Path) -> None:
+    """Neither objects that were deleted, nor the room that was reserved for those to come."""
+
+    async def scene(house: House) -> None:
+        for number in range(COUNT):
+            await house.put(f"key{number}", os.urandom(500_000))
+        info = house.info(house.blob_of("key0"))
+        drive = house.pool.drives[0]
+        assert drive.id is not None
+        shard = info.drives.index(drive.id)
+        copy = tmp_path / "copy"
+        shutil.copy(house.file(info, shard), copy)
+        await house.seal()
+        await house.delete("key0", "key2")
+        for _ in range(2):
+            await reap(house.catalog, house.blobs, 0.0)
+        others = sorted(house.used(house.info(info.id)))[1:]
+        shutil.copy(copy, house.file(info, shard))
+        with house.file(info, shard).open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, copy.stat().st_size)
+        assert house.used(house.info(info.id))[shard] > 2 * max(others)
+        await house.catalog.write(lambda tx: census.begin(tx, drive.id or ""))
+        await census.look_through(house.catalog, house.blobs)
+        assert not house.catalog.read(repair.missing_shards)
+        assert house.used(house.info(info.id))[shard] <= max(others)
 
     play(tmp_path, scene)
 
