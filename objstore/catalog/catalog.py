@@ -13,7 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import msgspec
 
@@ -68,11 +68,19 @@ class _Waiting:
         self.future: asyncio.Future[Any] = self.loop.create_future()
 
 
-def attach(pool: Pool, runtime: Path, *, strict: bool = True, settle: float = SETTLE_SECONDS) -> Catalog:
+def attach(
+    pool: Pool,
+    runtime: Path,
+    *,
+    strict: bool = True,
+    settle: float = SETTLE_SECONDS,
+    lock: IO[bytes] | None = None,
+) -> Catalog:
     """The catalog for a worker or the jobs process, after `start` has run in the supervisor. `strict=False`: no fsync.
 
-    `settle`: seconds that a drive that was faulty must have been online before `maintain` gives it a mirror."""
-    return Catalog(pool, Shared(runtime), strict=strict, settle=settle)
+    `settle`: seconds that a drive that was faulty must have been online before `maintain` gives it a mirror.
+    `lock`: the commit lock, where the supervisor opened it for this process."""
+    return Catalog(pool, Shared(runtime, lock), strict=strict, settle=settle)
 
 
 class Catalog:
@@ -86,7 +94,7 @@ class Catalog:
         self._upkeep_members = Members(pool, shared, strict=strict, leads=True)
         self._upkeep = Upkeep(self._upkeep_members, settle=settle)
         self._maintaining = threading.Lock()
-        self._readers = Readers(shared, strict=strict)
+        self._readers = Readers(shared, strict=strict, deadline=pool.deadline)
         self._queue: deque[_Waiting] = deque()
         self._wake = threading.Condition()
         self._closed = False

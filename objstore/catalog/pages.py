@@ -7,6 +7,7 @@ file, by SQLite's own shim: https://www.sqlite.org/cksumvfs.html
 
 from __future__ import annotations
 
+import contextlib
 import os
 from functools import cache
 from pathlib import Path
@@ -39,6 +40,9 @@ def connect(path: Path, *, statements: int = 100) -> apsw.Connection:
     """Open a file that must exist, keeping so many prepared statements. Raises apsw.Error; NotADBError where its pages
     carry no checksums."""
     _register()
+    # A disk that hangs is to hang here: SQLite opens the index of its log under a lock of all its files' openers.
+    with contextlib.suppress(OSError):
+        os.chown(path, -1, -1)
     connection = apsw.Connection(str(path), flags=_READ_WRITE, vfs=_VFS, statementcachesize=statements)
     try:
         connection.set_busy_timeout(BUSY_MILLISECONDS)

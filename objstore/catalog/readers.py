@@ -14,6 +14,7 @@ before and others of after a change is run again, on one snapshot.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import logging
 import threading
@@ -25,12 +26,14 @@ from typing import TypeVar
 import apsw
 
 from objstore.catalog import pages
-from objstore.catalog.errors import CorruptRecord, MirrorFailed, NoMirror
+from objstore.catalog.errors import CorruptRecord, MirrorFailed, NoAnswer, NoMirror
+from objstore.catalog.hands import Hand, opened
 from objstore.catalog.mirror import FAULTS, connect
 from objstore.catalog.sampling import Sampler
 from objstore.catalog.session import Reading
 from objstore.catalog.shared import File, Shared
 from objstore.catalog.transaction import Row, Transaction, Value
+from objstore.drives.drive import DEADLINE
 
 T = TypeVar("T")
 _Question = tuple[str, tuple[Value, ...]]
@@ -42,17 +45,14 @@ _log = logging.getLogger(__name__)
 
 
 class _Source:
-    """The members of one generation, leader first, and idle connections to the leader."""
+    """The members of one generation, leader first, and idle connections to the leader. Those that are `silent` did not
+    open within the deadline, and are not asked again."""
 
     def __init__(self, generation: int, members: tuple[tuple[str, File], ...]) -> None:
         self.generation = generation
         self.members = members
         self.idle: deque[apsw.Connection] = deque()
-
-    def close(self) -> None:
-        with contextlib.suppress(IndexError):
-            while True:
-                _let_go(self.idle.pop())
+        self.silent: set[str] = set()
 
 
 def _let_go(connection: apsw.Connection) -> None:
@@ -129,11 +129,13 @@ class _Local(threading.local):
 class Readers:
     """The reading side of the catalog of one process. Any thread."""
 
-    def __init__(self, shared: Shared, *, strict: bool) -> None:
+    def __init__(self, shared: Shared, *, strict: bool, deadline: float = DEADLINE) -> None:
         self._shared = shared
         self._strict = strict
+        self._deadline = deadline
         self._changing = threading.Lock()
         self._source = _Source(-1, ())
+        self._closing: list[concurrent.futures.Future[None]] = []
         self._local = _Local()
         self._sampler = Sampler(shared, lambda: self.members, lambda file: _open(file, strict=strict, looking=True))
 
@@ -221,15 +223,28 @@ class Readers:
     def _connect(self, source: _Source) -> apsw.Connection:
         if not source.members:
             raise NoMirror("none is known")
-        return _open(source.members[0][1], strict=self._strict)
+        return self._opened(source, *source.members[0])
+
+    def _opened(self, source: _Source, member: str, file: File) -> apsw.Connection:
+        """A connection to a member, opened on a thread of its own: a disk that hangs may not hang this one. Raises
+        apsw.Error, and NoAnswer, from then on at once."""
+        if member in source.silent:
+            raise NoAnswer(member, "did not answer in time")
+        try:
+            return opened(member, self._deadline, lambda: _open(file, strict=self._strict))
+        except NoAnswer:
+            source.silent.add(member)
+            raise
 
     def _put_back(self, source: _Source, connection: apsw.Connection) -> None:
-        if source is self._source and len(source.idle) < _IDLE:
+        if source is not self._source:
+            return self._let_go_apart(connection)
+        if len(source.idle) < _IDLE:
             with contextlib.suppress(apsw.Error):
                 connection.execute("COMMIT")
                 source.idle.append(connection)
-                return
-        _let_go(connection)
+                return None
+        return _let_go(connection)
 
     def _follow(self) -> _Source:
         with self._changing:
@@ -237,8 +252,19 @@ class Readers:
             if self._source.generation != generation:
                 old = self._source
                 self._source = _Source(generation, self._members())
-                old.close()
+                self._leave(old)
             return self._source
+
+    def _leave(self, source: _Source) -> None:
+        with contextlib.suppress(IndexError):
+            while True:
+                self._let_go_apart(source.idle.pop())
+
+    def _let_go_apart(self, connection: apsw.Connection) -> None:
+        """Close a connection on a thread of its own: its disk may be one that hangs."""
+        hand = Hand("catalog-closing")
+        self._closing = [one for one in self._closing if not one.done()] + [hand.submit(lambda: _let_go(connection))]
+        hand.dismiss()
 
     def _members(self) -> tuple[tuple[str, File], ...]:
         state = self._shared.state()
@@ -251,8 +277,8 @@ class Readers:
         damaged = [source.members[0][0]] if _is_damage(error) else []
         for member, file in source.members[1:]:
             try:
-                result = _read_once(file, function, strict=self._strict)
-            except (CorruptRecord, *FAULTS) as other:
+                result = _read_once(self._opened(source, member, file), function)
+            except (CorruptRecord, NoAnswer, *FAULTS) as other:
                 damaged += [member] if _is_damage(other) else []
                 continue
             for drive in damaged:
@@ -267,8 +293,9 @@ class Readers:
         """Let go of all connections."""
         self._sampler.close()
         with self._changing:
-            self._source.close()
+            self._leave(self._source)
             self._source = _Source(-1, ())
+        concurrent.futures.wait(self._closing, self._deadline)
 
 
 def _is_damage(error: Exception) -> bool:
@@ -294,8 +321,7 @@ def _open(file: File, *, strict: bool, looking: bool = False) -> apsw.Connection
     return connection
 
 
-def _read_once(file: File, function: Callable[[Transaction], T], *, strict: bool) -> T:
-    connection = _open(file, strict=strict)
+def _read_once(connection: apsw.Connection, function: Callable[[Transaction], T]) -> T:
     try:
         connection.execute("BEGIN")
         return function(Reading(connection))

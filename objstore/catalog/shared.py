@@ -17,6 +17,7 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
@@ -66,14 +67,26 @@ class State(msgspec.Struct, frozen=True):
 _decode = msgspec.json.Decoder(State).decode
 
 
-class Shared:
-    """The shared state below the runtime directory `folder`."""
+def commit_lock(folder: Path) -> IO[bytes]:
+    """The commit lock below the runtime directory, opened for one process: another one that was given it too can let go
+    of it (`let_go`) for one that was killed, but is kept in the kernel by a disk that hangs."""
+    return os.fdopen(os.open(folder / "commit.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "rb")
 
-    def __init__(self, folder: Path) -> None:
+
+def let_go(lock: IO[bytes]) -> None:
+    """Let go of the lock for a process that will do nothing any more."""
+    fcntl.flock(lock.fileno(), fcntl.LOCK_UN)
+
+
+class Shared:
+    """The shared state below the runtime directory `folder`; `lock`, as `commit_lock` opened it for this process."""
+
+    def __init__(self, folder: Path, lock: IO[bytes] | None = None) -> None:
         self._folder = folder
         self._state = folder / "members"
         self._threads = threading.Lock()  # flock is between processes: one descriptor excludes nobody from itself
-        self._lock = os.open(folder / "commit.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with contextlib.ExitStack() as stack:
+            self._lock = os.dup((lock or stack.enter_context(commit_lock(folder))).fileno())
         fd = os.open(folder / "generation", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             if os.fstat(fd).st_size < _COUNTERS:

@@ -5,6 +5,7 @@ Whoever begins to use a drive takes it for himself alone, and may share it with 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -30,9 +31,11 @@ def lock_drive(path: Path, *, shared: bool = False) -> int:
         holder = int(written) if written.isdecimal() else None
         who = f"process {holder}" if holder else "another process"
         raise DriveLocked(str(path), f"is in use by another server ({who}); stop it first", holder) from error
+    holder_is = f"{os.getppid() if shared else os.getpid()}\n".encode()
     try:
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getppid() if shared else os.getpid()}\n".encode(), 0)
+        if os.pread(fd, 32, 0) != holder_is:  # else nothing is written: a disk that hangs may still be read
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, holder_is, 0)
     except OSError:
         pass  # the name of the holder is a courtesy: a full drive is locked all the same
     return fd
@@ -50,6 +53,8 @@ def _open(path: Path) -> int:
     """The lock file, made where there is none; a read-only drive's is locked as well."""
     file = path / LOCK_FILE
     try:
+        with contextlib.suppress(FileNotFoundError):  # asked to make what is there, a disk that hangs would hang
+            return os.open(file, os.O_RDWR | os.O_CLOEXEC)
         return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):

@@ -90,7 +90,7 @@ class Pool:
         formats = [one.format for one in found if one.format and one.state is DriveState.ONLINE]
         self.deployment: str | None = formats[0].deployment if formats else None
         self._mounts = {*mounts, *(one.path for one in found if one.format and one.format.mount)}
-        self._strict, self._deadline, self._system = strict, deadline, system
+        self._strict, self.deadline, self._system = strict, deadline, system
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._open_files = min(_OPEN_FILES, max(_OPEN_FILES_LEAST, soft // 2 // max(1, len(found))))
         self._listeners: list[tuple[Listener, asyncio.AbstractEventLoop | None]] = []
@@ -194,7 +194,7 @@ class Pool:
             if drive.path == path:
                 return drive
         about: dict[str, Any] = {"deployment": self.deployment, "mounts": self._mounts, "system": self._system}
-        (found,) = await asyncio.to_thread(inspect, [path], deadline=self._deadline, **about)
+        (found,) = await asyncio.to_thread(inspect, [path], deadline=self.deadline, **about)
         new = self._drive(found)
         if new.state is DriveState.ONLINE:
             with contextlib.suppress(DriveError):
@@ -221,7 +221,7 @@ class Pool:
         return Drive(
             found,
             strict=self._strict,
-            deadline=self._deadline,
+            deadline=self.deadline,
             open_files=self._open_files,
             system=self._system,
             on_change=self._changed,

@@ -10,9 +10,11 @@ process outlives it for longer than it takes to drain.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import mmap
 import multiprocessing
+import multiprocessing.util
 import os
 import signal
 import socket
@@ -21,7 +23,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from multiprocessing.context import ForkProcess
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import IO, Generic, TypeVar
 
 from objstore.server.settings import SettingsError
 
@@ -30,6 +32,9 @@ T = TypeVar("T")
 _FORK = multiprocessing.get_context("fork")
 _KILLED_SECONDS = 1.0
 _ENDING = (signal.SIGTERM, signal.SIGINT)
+
+# It waits for every process, for ever: who forks here ends them, and goes without one that a disk keeps in the kernel.
+atexit.unregister(vars(multiprocessing.util)["_exit_function"])
 
 
 class Lifeline:
@@ -68,11 +73,11 @@ class Pulse:
 
 
 def forked(
-    name: str, lifeline: Lifeline, work: Callable[[], None], *, without: Iterable[socket.socket] = ()
+    name: str, lifeline: Lifeline, work: Callable[[], None], *, without: Iterable[socket.socket | IO[bytes]] = ()
 ) -> ForkProcess:
     """Start a process that does `work` and ends; `name` is what `ps -o comm` shows of it, at most 15 bytes.
 
-    It does not have the sockets `without`. Raises OSError where the system has no room for another process.
+    It does not have the files `without`. Raises OSError where the system has no room for another process.
     """
     assert threading.active_count() == 1, "a thread's locks would stay locked in the new process"
     process = _FORK.Process(target=_begin, args=(name, lifeline, work, without), name=name)
@@ -85,7 +90,9 @@ def forked(
     return process
 
 
-def _begin(name: str, lifeline: Lifeline, work: Callable[[], None], without: Iterable[socket.socket]) -> None:
+def _begin(
+    name: str, lifeline: Lifeline, work: Callable[[], None], without: Iterable[socket.socket | IO[bytes]]
+) -> None:
     for number in _ENDING:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)

@@ -316,7 +316,7 @@ class Janitor:
 async def work(orders: Orders) -> None:
     """Run the loops until cancelled."""
     runtime = orders.runtime
-    node = await open_node(orders.settings, runtime)
+    node = await open_node(orders.settings, runtime, orders.commits)
     hold_instance(runtime, node.instance)
     node.returns.doubt(orders.doubtful)
     janitor = Janitor(node, runtime, orders.settings.reap_grace, clients=Clients(orders.traffic))

@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlsplit
 
 import objstore.iam.api.operations
@@ -343,8 +344,8 @@ async def _admit(call: Call, context: Context) -> None:
     CAUSE.set(Cause(f"AWS:{who.user_id or who.id}", request.client or "", call.request_id, way))
 
 
-async def open_node(settings: Settings, runtime: Path) -> Node:
-    """Open everything for one process. The supervisor has started the catalog before."""
+async def open_node(settings: Settings, runtime: Path, lock: IO[bytes] | None = None) -> Node:
+    """Open everything for one process. The supervisor has started the catalog before, and opened the commit `lock`."""
     strict = settings.durability == "strict"
     pool = await asyncio.to_thread(
         Pool.open,
@@ -353,7 +354,7 @@ async def open_node(settings: Settings, runtime: Path) -> Node:
         strict=strict,
         deadline=settings.drive_deadline,
     )
-    node = Node(settings, pool, attach(pool, runtime, strict=strict, settle=_SETTLE_SECONDS), runtime)
+    node = Node(settings, pool, attach(pool, runtime, strict=strict, settle=_SETTLE_SECONDS, lock=lock), runtime)
     with contextlib.suppress(CatalogError):
         await node.follow()
     return node

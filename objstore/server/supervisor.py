@@ -13,12 +13,13 @@ import itertools
 import os
 import resource
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import FrameType
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import msgspec
 from rich.console import Console
@@ -26,6 +27,7 @@ from rich.markup import escape
 
 from objstore.catalog.catalog import Catalog, attach
 from objstore.catalog.errors import CatalogError, ReadOnly
+from objstore.catalog.shared import commit_lock
 from objstore.catalog.startup import start
 from objstore.drives.drive import Drive
 from objstore.drives.errors import DriveError, DriveLocked, DriveReadOnly
@@ -69,19 +71,29 @@ def run(settings: Settings) -> int:
         _share(locks)
         sockets = [tuple(stack.enter_context(one) for one in each) for each in listen(settings)]
         traffic = Traffic(len(sockets))
+
+        def opened() -> IO[bytes]:
+            return stack.enter_context(commit_lock(folder))
+
         everyone = [
-            *(Orders("worker", number, settings, folder, traffic, each) for number, each in enumerate(sockets)),
-            Orders("jobs", 0, settings, folder, traffic, doubtful=begun.doubtful),
+            *(
+                Orders("worker", number, settings, folder, traffic, opened(), each)
+                for number, each in enumerate(sockets)
+            ),
+            Orders("jobs", 0, settings, folder, traffic, opened(), doubtful=begun.doubtful),
         ]
-        children = [
-            Child(one, lifeline, become, [each for each in itertools.chain(*sockets) if each not in one.sockets])
-            for one in everyone
-        ]
+        children = [Child(one, lifeline, become, _of_siblings(one, everyone)) for one in everyone]
         for child in children:
             child.start()
         _announce(settings, sockets[0][0].getsockname()[1], begun)
         _supervise(children, settings.limits.drain_seconds + 5.0)
     return 0
+
+
+def _of_siblings(one: Orders, everyone: Iterable[Orders]) -> list[socket.socket | IO[bytes]]:
+    """What the other children were given, and this one is not to have."""
+    others = [other for other in everyone if other is not one]
+    return [*itertools.chain.from_iterable(other.sockets for other in others), *(other.commits for other in others)]
 
 
 def _load(folder: Path) -> Callable[[Orders], None]:

@@ -69,7 +69,7 @@ async def serve(orders: Orders) -> None:
     """Serve until SIGTERM, then let running requests finish, seal what is open, and close."""
     settings = orders.settings
     log = AccessLog(settings.access_log)
-    node = await open_node(settings, orders.runtime)
+    node = await open_node(settings, orders.runtime, orders.commits)
     hold_instance(orders.runtime, node.instance)
     assert orders.sockets, "a worker is given a socket"
     served = orders.traffic.slot(orders.number)

@@ -1,0 +1,122 @@
+"""A file system that takes no writes any more and refuses none, as one whose disk is gone does: what touches it waits
+in the kernel, where nothing can be killed. Here it is one that holds the catalog's leader."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tests.faults.cluster import BUCKET, as_promised, body, check, fill, info, mounted, states
+from tests.front.wire import send, until
+from tests.harness import Running, serving
+
+SETTINGS = "drive_deadline = 1.0\n[limits]\nhung_seconds = 4.0\n"
+
+
+@contextlib.contextmanager
+def freezing(folder: Path) -> Iterator[None]:
+    """The file system on `folder` frozen for the block."""
+    if shutil.which("fsfreeze") is None or subprocess.run(["fsfreeze", "-f", folder], capture_output=True).returncode:
+        pytest.skip("file systems cannot be frozen here")
+    try:
+        yield
+    finally:
+        subprocess.run(["fsfreeze", "-u", folder], check=True)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """An ext4 of its own."""
+    image = tmp_path / "image"
+    with image.open("wb") as file:
+        file.truncate(300 << 20)
+    made = shutil.which("mkfs.ext4") and not subprocess.run(["mkfs.ext4", "-q", "-F", image]).returncode
+    if not made:
+        pytest.skip("there is no mkfs.ext4")
+    with mounted(tmp_path / "drive1", "-o", "loop", str(image)):
+        yield tmp_path / "drive1"
+
+
+@pytest.fixture
+def server(tmp_path: Path, disk: Path) -> Iterator[Running]:
+    """Two workers, the first of four drives on that disk."""
+    settings = tmp_path / "settings.toml"
+    settings.write_text(SETTINGS)
+    with serving(tmp_path, workers=2, arguments=("--config", str(settings))) as running:
+        assert running.drives[0] == disk
+        yield running
+
+
+def test_a_frozen_disk_holds_nobody_up_for_long(server: Running) -> None:
+    keys = fill(server)
+    first = server.drives[0]
+    assert f"catalog epoch 1: {info(server)['drives'][0]['id']}" in server.output(), "it leads"
+    s3 = server.client(read_timeout=5)
+
+    def put(key: str) -> bool:
+        with contextlib.suppress(ClientError, BotoCoreError):
+            s3.put_object(Bucket=BUCKET, Key=key, Body=body(key))
+            return True
+        return False
+
+    with freezing(first):
+        until(lambda: put("meanwhile"), lambda: f"writes go on; {server.output()}", seconds=60)
+        check(server, [*keys, "meanwhile"])
+        assert send(server, "DELETE", f"/{BUCKET}/{keys[0]}").status == 204
+        until(lambda: states(server).count("faulty") == 1, "it is left alone")
+        assert put("later")
+    as_promised(server)
+    check(server, [*keys[1:], "meanwhile", "later"])
+    until(lambda: len(server.children()) == 3, lambda: f"those it held are gone: {server.children()}")
+
+
+_SUPERVISOR = """
+import fcntl, os, sys, time
+from pathlib import Path
+from objstore.catalog.shared import commit_lock
+from objstore.server.children import Child, Orders
+from objstore.server.forking import Lifeline
+from objstore.server.settings import Limits, Settings
+from objstore.server.traffic import Traffic
+
+folder, frozen = map(Path, sys.argv[1:])
+
+def become(orders):
+    fcntl.flock(orders.commits.fileno(), fcntl.LOCK_EX)
+    if not (folder / "first").exists():
+        (folder / "first").touch()
+        (frozen / "file").write_text("it waits here")
+    (folder / "second").touch()
+    while True:
+        orders.pulse.beat()
+        time.sleep(0.1)
+
+settings = Settings(drives=(), limits=Limits(hung_seconds=2.0))
+orders = Orders("jobs", 0, settings, folder, Traffic(1), commit_lock(folder))
+child = Child(orders, Lifeline(), become)
+child.start()
+while not (folder / "second").exists():
+    if (news := child.revive()) is not None:
+        print(news)
+    time.sleep(0.05)
+child.terminate()
+child.wait(time.monotonic() + 1)
+"""
+
+
+def test_a_process_that_cannot_be_killed_is_left_behind(disk: Path, tmp_path: Path) -> None:
+    """Another one takes its place, and the commit lock that it held."""
+    said = tmp_path / "said"  # not a pipe, whose other end the process keeps that is left behind
+    with freezing(disk), said.open("wb") as file:
+        subprocess.run([sys.executable, "-c", _SUPERVISOR, tmp_path, disk], stdout=file, check=True, timeout=60)
+    assert said.read_text().splitlines() == [
+        "jobs 0 has stood still for 2 s; killing it",
+        "jobs 0 was killed and is not gone: it waits for a disk that hangs; starting another one",
+    ]
