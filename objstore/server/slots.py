@@ -7,7 +7,7 @@ where they were seen last. A folder that is none of this is a contradiction, and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,7 +53,7 @@ def _arranged(named: Sequence[Path], found: Sequence[Inspection], ballot: Ballot
     empty: list[Path] = []
     for one in found[: len(named)]:
         drive = one.format.drive if one.format else None
-        if one.state in _EMPTY:
+        if one.state in _EMPTY or _never_voted(one, voters):
             empty.append(one.path)
         elif one.state is DriveState.REMOVED:
             notes.append(f"{one.path} {one.problem}")
@@ -84,3 +84,9 @@ def _arranged(named: Sequence[Path], found: Sequence[Inspection], ballot: Ballot
         )
     order = {path: number for number, path in enumerate(named)}
     return Slots(sorted(dict.fromkeys(slots), key=lambda path: order.get(path, len(order))), notes)
+
+
+def _never_voted(one: Inspection, voters: Collection[str]) -> bool:
+    """Whether it was made a drive in the place of one that is lost, and the host stopped before it got its vote."""
+    new = one.format is not None and one.format.drive not in voters and one.ballot is None
+    return one.state is DriveState.ONLINE and new and one.problem is None

@@ -83,8 +83,10 @@ class Device:
             return Inspection(self.path, DriveState.MISSING)
         if not self.disk.formatted:
             return Inspection(self.path, DriveState.NEW)
-        state = DriveState.REMOVED if self.disk.removed else DriveState.ONLINE
-        return Inspection(self.path, state, Format("deployment", self.name, ""), self.disk.ballot, problem="removed")
+        ours = Format("deployment", self.name, "")
+        if self.disk.removed:
+            return Inspection(self.path, DriveState.REMOVED, ours, problem="was removed")
+        return Inspection(self.path, DriveState.ONLINE, ours, self.disk.ballot)
 
 
 class Host:
@@ -606,7 +608,8 @@ class Life:
         self.host = Host(world.disks, parity, there, accidents)
         self.done, self.failed = list(world.done), set(world.failed)
         self.serves = False
-        self._accept_loss = self.host.new_ones = given.get("accept_loss", False)
+        self._accept_loss: bool = given.get("accept_loss", False)
+        self.host.new_ones = given.get("new_ones", self._accept_loss)
 
     def start(self) -> None:
         """Raises StartRefused, Killed."""
@@ -652,7 +655,7 @@ class Life:
             self.host.devices[1].down = True
             self.host.shared.save(self.host.shared.state())
         elif name == WATCH:
-            with contextlib.suppress(CatalogError):
+            with contextlib.suppress(CatalogError, DriveError):
                 self.jobs.watch()
         elif name == FOLLOW:
             with contextlib.suppress(CatalogError):

@@ -136,6 +136,27 @@ def test_an_accident_while_the_pool_changes(change: str) -> None:
     assert len(checked) > 10
 
 
+@pytest.mark.parametrize(("size", "parity"), [(2, 1), (3, 1), (4, 1), (4, 2)])
+def test_an_accident_while_new_drives_take_the_places_of_lost_ones(size: int, parity: int) -> None:
+    checked = Checked(parity)
+    for lost in list(itertools.combinations(range(size), parity))[:: 1 if ALL else 2]:
+        world = begun(size, parity, parity)
+        there = [number for number in range(size + parity) if number not in lost]
+        steps = ["a0", WATCH, FOLLOW, "a1", WATCH, "a2"]
+        life = Life(world, parity, there, new_ones=True)
+        life.run(steps)
+        accidents = [Accident(at, *kind) for at in range(1, life.host.steps + 1) for kind in KINDS]
+        for one in accidents[:: 1 if ALL else 13]:
+            broken = Life(world, parity, there, [one], new_ones=True).run(steps)
+            ended = Life(broken, parity, there, new_ones=True).run([WATCH, WATCH, FOLLOW, "b"])
+            assert ended.done == (*broken.done, "b")
+            for number in lost:
+                assert f"d{number}" not in latest(ended).drives
+            thrown_away = [Disk(formatted=False) if at in lost else disk for at, disk in enumerate(ended.disks)]
+            checked.add(replace(ended, disks=tuple(thrown_away)))
+    assert len(checked) > 3
+
+
 class Beside:
     """What another process does at one moment, which looked at the pool when it began, and never since."""
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from objstore.catalog import ballots
 from objstore.catalog.errors import CatalogError, ReadOnly, StartRefused
-from objstore.drives.format import Ballot, Electorate
+from objstore.drives.format import Ballot, Electorate, format_drive
 from objstore.drives.pool import default_parity, start_quorum, write_quorum
+from objstore.server.slots import find_slots
 
 from .deployment import Deployment, replace_new_drives
 
@@ -173,6 +174,26 @@ def test_a_drive_replaced_while_stopped_is_taken_in(tmp_path: Path) -> None:
     deployment.lose(2)
     with deployment.running():
         assert deployment.names() == {"a", "b", "c"}
+
+
+def test_a_new_drive_whose_host_stopped_before_it_got_a_vote_takes_the_place_of_the_lost_one(tmp_path: Path) -> None:
+    """At another path than that one's; with two drives nothing could be written without it."""
+    deployment = Deployment(tmp_path, 2)
+    with deployment.running():
+        deployment.put("a")
+        ours = deployment.pool.deployment
+    assert ours is not None
+    deployment.lose(0)
+    format_drive(tmp_path / "new", ours)
+    deployment.paths = find_slots([tmp_path / "new", deployment.paths[1]], 5.0).paths
+    assert deployment.paths[0] == tmp_path / "new"
+    with deployment.running():
+        deployment.notice()
+        deployment.put("b")
+        deployment.assert_equal()
+    (tmp_path / "drive1").rename(tmp_path / "away")
+    with deployment.running():
+        assert deployment.names() == {"a", "b"}
 
 
 def test_a_stale_mirror_never_leads(tmp_path: Path) -> None:

@@ -6,6 +6,13 @@ from tests.faults.mutations.bugs.bug import Bug
 
 BUGS = (
     Bug(
+        "a drive that was made in a lost one's place is left aside when the host stopped meanwhile",
+        "objstore/server/slots.py",
+        " or _never_voted(one, voters):\n",
+        ":\n",
+        ("tests/catalog/test_lost_drives.py",),
+    ),
+    Bug(
         "a drive that came later is kept from other servers by nobody",
         "objstore/server/holds.py",
         "        if new is DriveState.ONLINE:\n            self.hold(drive)\n",
