@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from objstore.counting import are, number_of
+
 _UNAVAILABLE = "ServiceUnavailable"
 _FULL = "StorageFull"
 
@@ -36,7 +38,8 @@ class NotEnoughDrives(BlobError):
     message = "Too few drives are online to store this safely. Please try again later."
 
     def __init__(self, online: int, parity: int) -> None:
-        super().__init__(f"{online} drives are online: writing with parity {parity} needs at least {parity + 1}")
+        there = f"{number_of(online, 'drive')} {are(online)} online"
+        super().__init__(f"{there}: writing with parity {parity} needs at least {parity + 1}")
         self.online = online
         self.parity = parity
 
@@ -65,7 +68,8 @@ class WriteQuorumLost(BlobError):
         self, blob: bytes, durable: int, needed: int, failures: dict[str, str], full: Collection[str] = ()
     ) -> None:
         reasons = "; ".join(f"{drive}: {reason}" for drive, reason in failures.items())
-        super().__init__(f"blob {blob.hex()}: {durable} shards are durable, {needed} are needed ({reasons})")
+        there = f"{number_of(durable, 'shard')} {are(durable)} durable"
+        super().__init__(f"blob {blob.hex()}: {there}, {needed} {are(needed)} needed ({reasons})")
         self.blob = blob
         self.durable = durable
         self.needed = needed

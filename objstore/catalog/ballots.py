@@ -25,6 +25,7 @@ from typing import TypeVar
 
 from xxhash import xxh3_64_digest
 
+from objstore.counting import are, number_of
 from objstore.drives.drive import Drive
 from objstore.drives.errors import BallotSuperseded, DriveError, FormatCorrupt, FormatTooNew
 from objstore.drives.format import Ballot, Electorate, locked, read_ballot, read_small, write_durably
@@ -203,7 +204,8 @@ def shortfall(pool: Pool) -> str | None:
     online, needed = len(pool.online()), pool.write_quorum
     if online >= needed:
         return None
-    return f"{online} of {len(pool.drives)} drives are online, {needed} are needed to write"
+    there = f"{online} of {number_of(len(pool.drives), 'drive')} {are(online)} online"
+    return f"{there}, {needed} {are(needed)} needed to write"
 
 
 def away(pool: Pool) -> tuple[str, ...]:

@@ -35,6 +35,7 @@ from objstore.catalog.pages import is_damage
 from objstore.catalog.redo import Step
 from objstore.catalog.session import Recorder
 from objstore.catalog.transaction import Transaction
+from objstore.counting import are, number_of
 
 Function = Callable[[Transaction], Any]
 Outcome = tuple[Any, BaseException | None]
@@ -117,7 +118,10 @@ def _wrong(members: Members, failures: dict[Mirror, MirrorFailed]) -> dict[Mirro
         return failures
     others = {mirror: failure for mirror, failure in failures.items() if mirror not in differing}
     if voices > agreeing:
-        return {**others, leader: MirrorFailed(leader.id, f"{voices} other mirrors contradict it: {reason}")}
+        return {
+            **others,
+            leader: MirrorFailed(leader.id, f"{number_of(voices, 'other mirror')} {are(voices)} against it: {reason}"),
+        }
     if others:
         return others
     members.shared.doubt(waited_for=True)

@@ -23,6 +23,7 @@ from objstore.catalog.hands import Hand
 from objstore.catalog.redo import Position, Step
 from objstore.catalog.schema import VERSION
 from objstore.catalog.shared import File
+from objstore.counting import number_of
 from objstore.drives import space
 from objstore.drives.drive import DEADLINE, Drive
 from objstore.drives.state import DriveState
@@ -229,7 +230,7 @@ class Mirror:
         except apsw.Error as error:  # it worked on the leader
             raise Differs(self.id, f"{type(error).__name__}: {error}") from error
         if (changed := self.connection.total_changes() - total) != step.changed:
-            raise Differs(self.id, f"{changed} rows were changed, elsewhere {step.changed}")
+            raise Differs(self.id, f"{number_of(changed, 'row')} changed, elsewhere {step.changed}")
 
     def commit(self) -> None:
         """Commit the open transaction, durably, in the file that is at the path."""

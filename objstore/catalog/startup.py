@@ -26,6 +26,7 @@ from objstore.catalog.redo import Position
 from objstore.catalog.schema import MIGRATIONS
 from objstore.catalog.shared import File, Shared, State
 from objstore.catalog.upkeep import has_file, recruit, wanted
+from objstore.counting import are, number_of
 from objstore.drives.drive import Drive
 from objstore.drives.errors import DriveError
 from objstore.drives.format import SHARDS, Ballot
@@ -150,14 +151,16 @@ def _holds_shards(drive: Drive) -> bool:
 def _require_voices(pool: Pool, votes: Mapping[Drive, Vote], ballot: Ballot) -> None:
     missing = [*ballots.away(pool), *_unknown(pool, ballot)]
     if len(pool.drives) < len(ballot.drives):
-        raise StartRefused(f"{len(pool.drives)} drives are named, the deployment has {len(ballot.drives)}", missing)
+        named = len(pool.drives)
+        told = f"{number_of(named, 'drive')} {are(named)} named, the deployment has {len(ballot.drives)}"
+        raise StartRefused(told, missing)
     for electorate in ballot.electorates:
         needed, voices = ballots.start_quorum(electorate), ballots.voices(votes, electorate)
         if len(voices) < needed:
             raise StartRefused(
-                f"{len(voices)} of {len(electorate.drives)} drives are there, {needed} are needed to be sure which "
-                "catalog is the latest; bring them back, or, if they are lost for good and you accept that the latest "
-                "changes may be lost with them, start once with --accept-loss",
+                f"{len(voices)} of {number_of(len(electorate.drives), 'drive')} {are(len(voices))} there, {needed} "
+                f"{are(needed)} needed to be sure which catalog is the latest; bring them back, or, if they are lost"
+                " for good and you accept that the latest changes may be lost with them, start once with --accept-loss",
                 missing,
             )
 

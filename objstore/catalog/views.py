@@ -24,6 +24,7 @@ from objstore.catalog.redo import Position
 from objstore.catalog.session import Reading
 from objstore.catalog.shared import File
 from objstore.catalog.transaction import Row, Value
+from objstore.counting import are, number_of
 from objstore.drives.format import Ballot
 from objstore.drives.pool import Pool
 
@@ -123,7 +124,7 @@ def _digest(view: View, table: str, problems: list[str], progress: Callable[[int
             progress(1000)
     progress(count % 1000)
     if bad:
-        problems.append(f"{bad} rows of {table} do not match their checksums")
+        problems.append(f"{number_of(bad, 'row')} of {table} {are(bad)} not what the checksum says")
     return digest.digest()
 
 

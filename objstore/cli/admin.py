@@ -36,6 +36,7 @@ from objstore.cli import (
 )
 from objstore.cli.asking import DEFAULT_ENDPOINT, ask
 from objstore.cli.units import size
+from objstore.counting import number_of
 
 _FAMILIES: Final[tuple[tuple[str, Callable[[argparse.ArgumentParser], None], str], ...]] = (
     ("account", accounts.arguments, "accounts, each with users and buckets of its own"),
@@ -119,12 +120,14 @@ def _show(info: dict[str, Any], console: Console) -> None:
     if info["rebalancing"] is not None:
         console.print(f"[yellow]rebalancing[/]: about {size(info['rebalancing'])} to move")
     console.print(
-        f"{info['buckets']:,} buckets, {info['objects']:,} objects,"
-        f" {info['versions']:,} older versions, {size(info['bytes'])}"
+        f"{number_of(info['buckets'], 'bucket')}, {number_of(info['objects'], 'object')},"
+        f" {number_of(info['versions'], 'older version')}, {size(info['bytes'])}"
     )
     if (walk := info["restriping"]) is not None:
         waits = f", {walk['problem']}" if walk["problem"] else ""
-        console.print(f"[yellow]restriping[/]: {walk['seen']:,} of {walk['total']:,} versions looked at{waits}")
+        console.print(
+            f"[yellow]restriping[/]: {walk['seen']:,} of {number_of(walk['total'], 'version')} looked at{waits}"
+        )
     _show_healing(info["healing"], len(away), console)
     problem = info["redundancy"]["problem"]
     console.print(
@@ -139,8 +142,8 @@ def _may_fail(info: dict[str, Any], away: int) -> str:
     if not left:
         return "no drive may fail" if not info["parity"] else "[red]no other drive may fail now[/]"
     if left < info["parity"] or away:
-        return f"[yellow]any {left} more of {len(info['drives'])} drives may fail now[/]"
-    return f"any {left} of {len(info['drives'])} drives may fail"
+        return f"[yellow]any {left} more of {number_of(len(info['drives']), 'drive')} may fail now[/]"
+    return f"any {left} of {number_of(len(info['drives']), 'drive')} may fail"
 
 
 def _show_lower(info: dict[str, Any], console: Console) -> None:
@@ -148,18 +151,22 @@ def _show_lower(info: dict[str, Any], console: Console) -> None:
     for one in info["blobs"]:
         if one["parity"] < info["parity"]:
             console.print(
-                f"[yellow]{one['count']:,} blobs of parity {one['parity']}[/]: less than new ones, by their storage"
-                " class or until `objstore admin restripe`",
+                f"[yellow]{number_of(one['count'], 'blob')} of parity {one['parity']}[/]: less than new ones, by their"
+                " storage class or until `objstore admin restripe`",
                 soft_wrap=True,
             )
 
 
 def _show_healing(healing: dict[str, Any], away: int, console: Console) -> None:
     if healing["shards"]:
-        console.print(f"[yellow]healing[/]: {healing['shards']:,} shards ({size(healing['bytes'])}) to rebuild")
+        console.print(
+            f"[yellow]healing[/]: {number_of(healing['shards'], 'shard')} ({size(healing['bytes'])}) to rebuild"
+        )
     if healing["mirrors"]:
-        console.print(f"[yellow]healing[/]: {healing['mirrors']} mirrors of the catalog to make")
+        console.print(f"[yellow]healing[/]: {number_of(healing['mirrors'], 'mirror')} of the catalog to make")
     if away:
-        console.print(f"[yellow]healing waits[/] for {away} drives: put them back, or an empty folder in their place")
+        them, their = ("it", "its") if away == 1 else ("them", "their")
+        waits = f"[yellow]healing waits[/] for {number_of(away, 'drive')}"
+        console.print(f"{waits}: put {them} back, or an empty folder in {their} place")
     elif not healing["shards"] and not healing["mirrors"]:
         console.print("[green]nothing to heal[/]")

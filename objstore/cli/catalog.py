@@ -18,6 +18,7 @@ from rich.table import Table
 from objstore.cli.asking import ask
 from objstore.cli.errors import AdminError
 from objstore.cli.units import size
+from objstore.counting import number_of
 from objstore.server.settings import load
 
 if TYPE_CHECKING:
@@ -123,15 +124,20 @@ def _tell(report: Report, dry_run: bool, console: Console) -> None:
     for reason in taken.passed_over:
         console.print(f"[yellow]a snapshot could not be used[/]: {escape(reason)}")
     if taken.taken_us:
-        console.print(f"snapshot of {_when(taken.taken_us)}, transaction {taken.seq:,}: {report.objects:,} objects")
+        console.print(
+            f"snapshot of {_when(taken.taken_us)}, transaction {taken.seq:,}: {number_of(report.objects, 'object')}"
+        )
     else:
         console.print("no snapshot: users, policies, keys and settings are lost")
-    console.print(f"{len(report.recovered):,} objects recovered that were written after it; {report.moved:,} moved")
+    recovered = number_of(len(report.recovered), "object")
+    console.print(f"{recovered} recovered, written after it; {report.moved:,} moved")
     for name in report.buckets:
         console.print(f"[yellow]bucket {name} was not in it[/]: made again, owned by root, without its settings")
     for one in report.uploads:
         what = "made an object" if one.completed else "an upload in progress: complete or abort it"
-        console.print(escape(f"upload {one.upload} of {one.bucket}/{one.key}, {len(one.parts)} parts: {what}"))
+        console.print(
+            escape(f"upload {one.upload} of {one.bucket}/{one.key}, {number_of(len(one.parts), 'part')}: {what}")
+        )
     _items(console, "older than what their keys have, given up", report.superseded)
     _items(console, "deleted or replaced after the snapshot", report.gone)
     _items(console, "[red]kept, and cannot be read now[/]", report.unreadable)
@@ -146,7 +152,7 @@ def _tell(report: Report, dry_run: bool, console: Console) -> None:
         " (what was deleted may be back), tags and ACLs, users, policies and settings"
     )
     if report.shards_to_heal:
-        console.print(f"{report.shards_to_heal:,} shards to heal, which the server does")
+        console.print(f"{number_of(report.shards_to_heal, 'shard')} to heal, which the server does")
     console.print(
         "[yellow]nothing was changed[/]" if dry_run else "[green]the catalog is in place[/]: start the server"
     )

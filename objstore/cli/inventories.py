@@ -8,6 +8,7 @@ import urllib.parse
 
 from objstore.cli.asking import ask
 from objstore.cli.errors import AdminError
+from objstore.counting import number_of
 
 PATH = "/-/admin/v1/inventory"
 
@@ -33,5 +34,5 @@ def _run(options: argparse.Namespace) -> int:
         time.sleep(0.2)
     if "problem" in last:
         raise AdminError(last["problem"])
-    print(f"{last.get('rows', 0):,} rows: {last['manifest']}")
+    print(f"{number_of(last.get('rows', 0), 'row')}: {last['manifest']}")
     return 0

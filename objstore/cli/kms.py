@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from objstore.cli.asking import ask
+from objstore.counting import number_of
 
 KEYS = "/-/admin/v1/kms/keys"
 REWRAP = "/-/admin/v1/kms/rewrap"
@@ -63,7 +64,8 @@ def _rewrap(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({"looked": looked, "rewrapped": rewrapped}))
     else:
-        print(f"{rewrapped:,} of {looked:,} versions and uploads sealed anew under {options.name}")
+        of = number_of(looked, "version or upload", "versions and uploads")
+        print(f"{rewrapped:,} of {of} sealed anew under {options.name}")
     return 0
 
 

@@ -19,6 +19,7 @@ from rich.table import Table
 
 from objstore.cli import managed_policies
 from objstore.cli.asking import ask
+from objstore.counting import number_of
 from objstore.server.settings import SettingsError
 
 PATH = "/-/admin/v1/policy"
@@ -193,7 +194,7 @@ class _Found:
                 table.add_row(who, action, f"{number:,}", f"[{colour}]{why}[/]", self.examples[change])
             console.print(table)
         console.print(
-            f"of {self.asked:,} requests [red]{refused:,} would be refused[/] that are allowed now,"
+            f"of {number_of(self.asked, 'request')} [red]{refused:,} would be refused[/] that are allowed now,"
             f" [green]{allowed:,} allowed[/] that are refused now",
             highlight=False,
         )

@@ -18,6 +18,7 @@ from objstore.cli import showing
 from objstore.cli.asking import ask, follow
 from objstore.cli.units import size
 from objstore.cli.verify import Bar, last
+from objstore.counting import number_of
 
 _STEPS: Mapping[str, str] = {"mirrors": "mirrors of the catalog", "shards": "shards", "mending": "mending"}
 
@@ -43,8 +44,8 @@ def _scrub(options: argparse.Namespace) -> int:
     else:
         console = Console(soft_wrap=True)
         console.print(
-            f"{size(report['bytes'])} of blobs looked through: {report['damaged_shards']} damaged shards,"
-            f" {report['damaged_mirrors']} damaged mirrors of the catalog"
+            f"{size(report['bytes'])} of blobs looked through: {number_of(report['damaged_shards'], 'damaged shard')},"
+            f" {number_of(report['damaged_mirrors'], 'damaged mirror')} of the catalog"
         )
         for left in report["left"]:
             console.print(f"[red]not mended[/]: {escape(left)}", highlight=False)
@@ -73,7 +74,8 @@ def show(told: Mapping[str, Any] | None, console: Console) -> None:
         return
     began = datetime.fromtimestamp(told["began"], UTC).strftime("%Y-%m-%d %H:%M")
     how_far = "ended" if told["ended"] else f"has read {size(told['done'])} of {size(told['total'])} of blobs"
-    damaged = told["damaged_shards"] + told["damaged_mirrors"]
-    console.print(f"scrub of {began} {how_far}; {damaged} damaged shards and mirrors found", highlight=False)
+    count = told["damaged_shards"] + told["damaged_mirrors"]
+    damaged = number_of(count, "damaged shard or mirror", "damaged shards and mirrors")
+    console.print(f"scrub of {began} {how_far}; {damaged} found", highlight=False)
     for left in told["left"]:
         console.print(f"[red]not mended[/]: {escape(left)}", highlight=False)

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from objstore.cli.asking import ask
 from objstore.cli.units import size
+from objstore.counting import number_of
 
 PATH = "/-/admin/v1/snapshots"
 
@@ -47,7 +48,7 @@ def _create(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(made, indent=2))
     else:
-        print(f"{made['objects']:,} objects, read as bucket {made['read_as']}")
+        print(f"{number_of(made['objects'], 'object')}, read as bucket {made['read_as']}")
     return 0
 
 
@@ -69,7 +70,9 @@ def _list(options: argparse.Namespace) -> int:
     console = Console()
     console.print(table)
     kept = found["kept"]
-    console.print(f"{kept['objects']:,} objects, {size(kept['bytes'])}, are kept that the bucket has not any more")
+    console.print(
+        f"{number_of(kept['objects'], 'object')} kept that the bucket has not any more, {size(kept['bytes'])}"
+    )
     return 0
 
 

@@ -19,6 +19,7 @@ from objstore.cli import showing
 from objstore.cli.asking import follow
 from objstore.cli.errors import AdminError
 from objstore.cli.units import size
+from objstore.counting import number_of
 
 _STEPS: Mapping[str, str] = {
     "mirrors": "mirrors of the catalog",
@@ -123,8 +124,9 @@ class Bar:
 
 def _show(report: Mapping[str, Any], console: Console) -> None:
     console.print(
-        f"{report['mirrors']} mirrors of the catalog, {report['objects']:,} objects, {report['versions']:,} older"
-        f" versions, {report['blobs']:,} blobs, {report['shards']:,} shards, {size(report['bytes'])} read"
+        f"{number_of(report['mirrors'], 'mirror')} of the catalog, {number_of(report['objects'], 'object')},"
+        f" {number_of(report['versions'], 'older version')}, {number_of(report['blobs'], 'blob')},"
+        f" {number_of(report['shards'], 'shard')}, {size(report['bytes'])} read"
     )
     for colour, name in (("yellow", "notices"), ("red", "problems")):
         for found in report[name]:

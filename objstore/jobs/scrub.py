@@ -18,6 +18,7 @@ from objstore.blobs import Blobs
 from objstore.catalog import notes
 from objstore.catalog.catalog import Catalog
 from objstore.catalog.transaction import Transaction
+from objstore.counting import number_of
 from objstore.drives.drive import Drive
 from objstore.drives.state import DriveState
 from objstore.jobs import mirror_checks
@@ -159,12 +160,12 @@ async def _end(catalog: Catalog, begun: Round, mend: Callable[[], Awaitable[None
         await mend()
     left = [f"shard {shard} of blob {blob.hex()}" for blob, shard in unmended(catalog, begun)]
     if begun.damaged > len(begun.found) and (more := catalog.read(_lacking) - len(left)) > 0:
-        left.append(f"{more} more shards")
+        left.append(number_of(more, "more shard"))
     status = catalog.status()
     if begun.mirrors and (short := status.wanted - len(set(status.members) - await _still_wrong(catalog))) > 0:
-        left.append(f"{short} mirrors of the catalog")
+        left.append(f"{number_of(short, 'mirror')} of the catalog")
     if begun.away:
-        left.append(f"{begun.away} shards were not looked at: their drives are not there")
+        left.append(f"{number_of(begun.away, 'shard')} not looked at: the drive is not there")
     ended = msgspec.structs.replace(begun, ended=True, done=begun.total, left=tuple(left))
     await catalog.write(lambda tx: notes.put(tx, _ROW, ended))
 

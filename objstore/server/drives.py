@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from objstore.aws.errors import AwsError
+from objstore.counting import number_of
 from objstore.drives.format import new_id
 from objstore.drives.inspection import inspect
 from objstore.drives.state import DriveState
@@ -100,8 +101,8 @@ class DrivePages:
             lost = await asyncio.to_thread(node.catalog.read, lambda tx: repair.uncovered(tx, drive, there))
             if lost:
                 raise Refused(
-                    f"{lost} containers of bytes could not be read without {path}, or not before other drives come back"
-                    " or are healed: bring them back, wait until nothing is to be healed, or drain it"
+                    f"{number_of(lost, 'container')} of bytes could not be read without {path}, or not before other"
+                    " drives come back or are healed: bring them back, wait until nothing is to be healed, or drain it"
                 )
         await node.catalog.write(lambda tx: membership.leave(tx, drive, path, now, empty=not loss))
 
@@ -129,8 +130,8 @@ class DrivePages:
         parity = max(ballot.parity, wanted, *node.store.storage_classes.values())
         if stay < max(1, 2 * parity):
             raise Refused(
-                f"{stay} drives would stay, parity {parity} needs {max(1, 2 * parity)}: add a drive first, or lower it"
-                " (objstore admin parity)"
+                f"{number_of(stay, 'drive')} would stay, parity {parity} needs {max(1, 2 * parity)}: add a drive first,"
+                " or lower it (objstore admin parity)"
             )
 
     async def _require_room(self, drive: str, path: str) -> None:

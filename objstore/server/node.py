@@ -24,6 +24,7 @@ from objstore.catalog.ballots import residents
 from objstore.catalog.catalog import Catalog, attach
 from objstore.catalog.errors import CatalogError
 from objstore.catalog.transaction import Transaction
+from objstore.counting import are, number_of
 from objstore.drives.drive import Drive
 from objstore.drives.pool import Pool
 from objstore.drives.state import DriveState
@@ -230,9 +231,12 @@ class Node:
         status = self.catalog.status()
         problems = []
         if below.blobs:
-            problems.append(f"{below.blobs} blobs lack {below.shards} shards, of {below.parts} objects or parts")
+            lacking = (
+                f"{number_of(below.shards, 'shard')} of {number_of(below.blobs, 'blob')} {are(below.shards)} lacking"
+            )
+            problems.append(f"{lacking}, of {number_of(below.parts, 'object or part', 'objects or parts')}")
         if (short := status.wanted - len(status.members)) > 0:
-            problems.append(f"the catalog lacks {short} mirrors")
+            problems.append(f"the catalog lacks {number_of(short, 'mirror')}")
         paths = []
         for name in sorted(unverified):
             drive = self.pool.by_id(name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from objstore.aws.errors import AwsError
+from objstore.counting import number_of
 from objstore.server.accounts import missing
 from objstore.server.admin_api import Parameters
 from objstore.server.node import Node
@@ -42,7 +43,9 @@ class ParityPages:
         drives = len([one for one in node.catalog.ballot().drives if one not in going])
         most = min(MOST, drives // 2)
         if not text.isdecimal() or int(text) > most:
-            raise AwsError("InvalidRequest", f"parity is from 0 to {most}, half of the {drives} drives that stay.")
+            raise AwsError(
+                "InvalidRequest", f"parity is from 0 to {most}, half of the {number_of(drives, 'drive')} to stay."
+            )
         if told is not None and told != int(text):
             raise AwsError(
                 "InvalidRequest",

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from objstore.counting import number_of
 from objstore.drives.expansion import expand_all
 from objstore.iam import ownership
 from objstore.iam.federation.ldap_settings import LdapSettings
@@ -212,7 +213,9 @@ def _check(s: Settings) -> None:
     if not 1 <= s.workers <= 256:
         raise SettingsError("workers: from 1 to 256")
     if s.parity is not None and not 0 <= s.parity <= min(8, len(s.drives) // 2):
-        raise SettingsError(f"parity: from 0 to {min(8, len(s.drives) // 2)}, half of {len(s.drives)} drives")
+        raise SettingsError(
+            f"parity: from 0 to {min(8, len(s.drives) // 2)}, half of {number_of(len(s.drives), 'drive')}"
+        )
     if s.object_ownership not in ownership.KINDS:
         raise SettingsError(f"object_ownership: {', '.join(ownership.KINDS)}")
     if s.durability not in ("strict", "relaxed"):

@@ -29,6 +29,7 @@ from objstore.catalog.catalog import Catalog, attach
 from objstore.catalog.errors import CatalogError, ReadOnly
 from objstore.catalog.shared import commit_lock
 from objstore.catalog.startup import start
+from objstore.counting import number_of
 from objstore.drives.drive import Drive
 from objstore.drives.errors import DriveError, DriveLocked, DriveReadOnly
 from objstore.drives.inspection import Inspection, inspect
@@ -288,7 +289,7 @@ def _change_master_key(catalog: Catalog, previous: str, key: master.MasterKey) -
     if old is None:
         raise master.MasterKeyError("the catalog keeps no master key: name the previous one itself")
     done = asyncio.run(catalog.write(master.change(old, key, RESEALERS)))
-    print(f"objstore: the master key was changed, {done} values were sealed anew", file=sys.stderr)  # noqa: T201
+    print(f"objstore: the master key was changed, {number_of(done or 0, 'value')} sealed anew", file=sys.stderr)  # noqa: T201
 
 
 def _prepare_keys(catalog: Catalog, key: master.MasterKey, settings: Kms) -> None:
@@ -307,7 +308,7 @@ def _announce(settings: Settings, port: int, begun: _Begun) -> None:
     console.print(f"[bold]objstore[/] serves S3 at [bold]{settings.scheme}://{shown}:{port}[/]")
     console.print(f"  drives      {drives}: {escape(', '.join(settings.drives))}")
     away = f"; [red]{len(begun.away)} not there now[/]" if begun.away else ""
-    may = f"any {begun.parity} of {drives} drives" if begun.parity else "no drive"
+    may = f"any {begun.parity} of {number_of(drives, 'drive')}" if begun.parity else "no drive"
     console.print(f"  parity      {begun.parity}: {may} may fail{away}")
     for path, problem in begun.away.items():
         console.print(f"  [red]missing[/]     {escape(path)}: {escape(problem)}")

@@ -20,6 +20,7 @@ from objstore.blobs.types import BlobInfo, Extent, layout_of, span_of
 from objstore.catalog.errors import CorruptRecord
 from objstore.catalog.records import unpack
 from objstore.catalog.transaction import Row, Transaction, Value
+from objstore.counting import number_of
 from objstore.store import catalog_snapshots, quotas, snapshots, versions
 from objstore.store.quotas import Position, Target
 from objstore.store.sealed import stored_size
@@ -208,7 +209,9 @@ class Audit:
                 there = next(counted, None)  # without a row: told where it was met
             count = there[2] if there is not None and there[:2] == (blob, offset) else 0
             if count != refs:
-                yield Fault("reference", _place(blob, offset), f"{count} records refer to it, its row says {refs}")
+                yield Fault(
+                    "reference", _place(blob, offset), f"{number_of(count, 'reference')} to it, its row says {refs}"
+                )
 
     def _compare_payloads(self) -> Iterator[Fault]:
         kept = self._snapshot.rows("SELECT id FROM payloads ORDER BY id")
@@ -222,7 +225,7 @@ class Audit:
                 yield Fault("payload", f"payload {payload}", "nothing refers to it")
                 continue
             if there[1] > 1:
-                yield Fault("payload", f"payload {payload}", f"{there[1]} records refer to it")
+                yield Fault("payload", f"payload {payload}", f"{number_of(there[1], 'reference')} to it")
             there = next(counted, None)
         while there is not None:
             yield Fault("payload", f"payload {there[0]}", "is referred to and has no row")
@@ -251,7 +254,9 @@ class Audit:
         )
         for parity in sorted({*kept, *counted}):
             if kept[parity] != counted[parity]:
-                told = f"counts say that {kept[parity]} blobs hold something, {counted[parity]} do"
+                told = (
+                    f"counted are {number_of(kept[parity], 'blob')} with something in them, there are {counted[parity]}"
+                )
                 yield Fault("blob", f"parity {parity}", told)
         yield from self._check_moves()
 
@@ -259,7 +264,11 @@ class Audit:
         where, layout = f"blob {info.id.hex()}", layout_of(info.geometry)
         shards = self._snapshot.all("SELECT idx, drive FROM shards WHERE blob = ? ORDER BY idx", info.id)
         if [row[0] for row in shards] != list(range(layout.width)) or len({row[1] for row in shards}) != len(shards):
-            yield Fault("blob", where, f"has {len(shards)} rows of shards, on different drives {layout.width} are due")
+            yield Fault(
+                "blob",
+                where,
+                f"has {number_of(len(shards), 'row')} of shards, {layout.width} are due, each on another drive",
+            )
         end = SHARD_HEADER
         for offset, span, head, size in self._snapshot.rows(
             "SELECT offset, span, head, size FROM extents WHERE blob = ? UNION ALL"
@@ -297,7 +306,7 @@ class Audit:
             held = self._held[target]
             if (quota.objects, quota.bytes) != (held["objects"], held["bytes"]):
                 where = f"quota of {target.scope} {_text(target.name) or self._bucket(target.bucket)}"
-                told = f"{quota.objects} objects and {quota.bytes} bytes"
+                told = f"{number_of(quota.objects, 'object')} and {number_of(quota.bytes, 'byte')}"
                 yield Fault("quota", where, f"says {told}, there are {held['objects']} and {held['bytes']}")
 
     def _named(self, bucket: int, key: bytes, ord_: int) -> str:
@@ -308,7 +317,8 @@ class Audit:
 
 
 def _counts(row: tuple[int, ...] | None) -> str:
-    return "nothing" if row is None else f"{row[0]} objects, {row[1]} versions, {row[2]} bytes"
+    nouns = ("object", "version", "byte")
+    return "nothing" if row is None else ", ".join(map(number_of, row, nouns))
 
 
 def _place(blob: bytes, offset: int) -> str:

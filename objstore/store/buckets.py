@@ -9,6 +9,7 @@ import msgspec
 
 from objstore.catalog.records import pack, unpack
 from objstore.catalog.transaction import Transaction
+from objstore.counting import number_of
 from objstore.store import configuration, locks, quotas, snapshots, uploads
 from objstore.store.errors import (
     BucketAlreadyExists,
@@ -74,7 +75,7 @@ def create(tx: Transaction, new: Bucket, most: int | None = None) -> Bucket:
         mine = known.owner.id == new.owner.id
         raise (BucketAlreadyOwnedByYou if mine else BucketAlreadyExists)(BucketName=new.name)
     if most is not None and owned(tx, new.owner.id) >= most:
-        raise TooManyBuckets(f"The account may own {most} buckets, and does.", BucketName=new.name)
+        raise TooManyBuckets(f"The account may own {number_of(most, 'bucket')}, and does.", BucketName=new.name)
     name = new.name.encode()
     tx.run("INSERT INTO buckets (name, owner, record) VALUES (?, ?, ?)", name, new.owner.id.encode(), b"")
     row = tx.one("SELECT id FROM buckets WHERE name = ?", name)

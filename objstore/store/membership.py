@@ -13,6 +13,7 @@ import msgspec
 
 from objstore.catalog.records import pack, unpack
 from objstore.catalog.transaction import Transaction
+from objstore.counting import number_of
 from objstore.store import balancing
 
 
@@ -122,9 +123,8 @@ def leave(tx: Transaction, drive: str, path: str, now_us: int, *, empty: bool = 
     if course is not None and course.stage not in (Stage.DRAINING, Stage.JOINING):
         raise Refused(f"{path} is {course.stage}")
     if empty and (left := held(tx, drive)).shards:
-        raise Refused(
-            f"{path} holds {left.shards} shards: drain it first, or, if it is lost, accept the loss of what it holds"
-        )
+        holds = f"{path} holds {number_of(left.shards, 'shard')}"
+        raise Refused(f"{holds}: drain it first, or, if it is lost, accept the loss of what it holds")
     put(tx, drive, Course(path, Stage.LEAVING, now_us))
 
 

@@ -95,7 +95,7 @@ def test_mirrors_that_differ_while_serving(filled: tuple[Running, list[str]]) ->
             connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             connection.execute(change)
         done = run(server, "scrub", "--now")
-        assert done.status == 0 and "1 damaged mirrors" in done.out and "all is mended" in done.out, server.output()
+        assert done.status == 0 and "1 damaged mirror of" in done.out and "all is mended" in done.out, server.output()
         until(lambda: verify(server)[0] == 0, "the mirror is made again")
     check(server, keys)
 

@@ -99,7 +99,10 @@ def test_what_was_written_without_a_drive_is_there_without_two_others(tmp_path: 
         assert info(server)["may_fail"] == 1
         told = shown(server)
         assert "any 1 more of 4 drives may fail now" in told and "nothing to heal" not in told
-        assert f"{server.drives[2]}: the folder does not exist" in told and "healing waits for 1 drives" in told
+        assert (
+            f"{server.drives[2]}: the folder does not exist" in told
+            and "healing waits for 1 drive: put it back" in told
+        )
         with Load(server, "meanwhile") as load:
             load.progress(15)
         assert load.failed_writes == []

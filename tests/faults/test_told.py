@@ -94,7 +94,7 @@ def test_a_store_that_cannot_be_written_says_so(tmp_path: Path) -> None:
         server.wait(status=503)
         done = run(server, "scrub", "--now")
         assert done.status == 1
-        assert "503: ServiceUnavailable: the store is read-only: 1 of 4 drives are online, 3 are needed" in done.err
+        assert "503: ServiceUnavailable: the store is read-only: 1 of 4 drives is online, 3 are needed" in done.err
         assert "Traceback" not in server.output()
         server.stop()
         said = refused_start(server)

@@ -169,9 +169,9 @@ def test_bytes_that_other_shards_still_give_are_not_lost(stopped: Running) -> No
         ("UPDATE usage SET bytes = bytes + 1", "something else in usage"),
         (
             "UPDATE objects SET record = zeroblob(length(record)) WHERE key = X'636f7079'",
-            "not match their checksums",
+            "not what the checksum says",
         ),
-        ("UPDATE payloads SET data = CAST(data || X'00' AS BLOB)", "not match their checksums"),
+        ("UPDATE payloads SET data = CAST(data || X'00' AS BLOB)", "not what the checksum says"),
         (
             "UPDATE redo SET statements = CAST(statements || X'00' AS BLOB) WHERE seq IN (SELECT seq FROM mirror)",
             "redo log",

@@ -17,6 +17,7 @@ from rich.table import Table
 from objstore.cli.bench import access, background, costs, filling, memory, servers, starts, transfers
 from objstore.cli.bench.costs import Cost, Paid, Signer
 from objstore.cli.bench.servers import BUCKET, Server, described, running
+from objstore.counting import number_of
 from objstore.store.types import ObjectName
 
 _FEW, _MANY = "few-keys", "many-keys"
@@ -89,7 +90,9 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _setting(options: argparse.Namespace) -> str:
-    return f"{options.workers} workers, {options.drives} drives, durability {options.durability}"
+    return (
+        f"{number_of(options.workers, 'worker')}, {number_of(options.drives, 'drive')}, durability {options.durability}"
+    )
 
 
 def _ours(options: argparse.Namespace, folder: Path) -> Server:

@@ -25,6 +25,7 @@ from objstore.catalog.schema import MIGRATIONS, VERSION
 from objstore.catalog.session import Writing
 from objstore.catalog.startup import start
 from objstore.catalog.transaction import Transaction
+from objstore.counting import are, number_of
 from objstore.drives.drive import DEADLINE, Drive
 from objstore.drives.format import Ballot
 from objstore.drives.inspection import inspect
@@ -136,7 +137,9 @@ def _check(pool: Pool, latest: Ballot | None, wishes: Wishes) -> None:
         )
     known = len(latest.drives) if latest is not None else 0
     if len(pool.drives) < known and not wishes.accept_loss:
-        raise RestoreRefused(f"{len(pool.drives)} drives are named, the deployment has {known}: name them all")
+        named = len(pool.drives)
+        told = f"{number_of(named, 'drive')} {are(named)} named, the deployment has {known}: name them all"
+        raise RestoreRefused(told)
     mirrors = [drive for drive in pool.online() if _has_catalog(drive, latest)]
     if mirrors and not wishes.replace:
         raise RestoreRefused(

@@ -22,6 +22,7 @@ from objstore.catalog import views
 from objstore.catalog.errors import MirrorFailed
 from objstore.catalog.transaction import Transaction
 from objstore.catalog.views import View
+from objstore.counting import number_of
 from objstore.drives.drive import Drive
 from objstore.drives.errors import DriveError
 from objstore.drives.pool import Pool
@@ -125,7 +126,8 @@ class Verification:
     def _tell_lag(self, first: View, view: View) -> None:
         if self._live is None and views.continues(first, view):
             behind = first.position.seq - view.position.seq
-            self.report.notice("mirror", self._path(view.drive), f"is {behind} transactions behind: a start levels it")
+            told = f"is {number_of(behind, 'transaction')} behind: a start levels it"
+            self.report.notice("mirror", self._path(view.drive), told)
         else:
             seqs = f"{view.position.seq}, the others at {first.position.seq}"
             self.report.problem("mirror", self._path(view.drive), f"stands at transaction {seqs}, or has other ones")
@@ -183,7 +185,9 @@ class Verification:
                 pass
         except BlobError as error:
             if self._live is None or self._live(lambda tx: append_alive(tx, extent.blob, extent.offset)):
-                self.report.problem(kind, f"{append.size} bytes at {append.offset} of blob {info.id.hex()}", str(error))
+                self.report.problem(
+                    kind, f"{number_of(append.size, 'byte')} at {append.offset} of blob {info.id.hex()}", str(error)
+                )
 
     async def _look_at_files(self, read: Read) -> None:
         drives = self._pool.online()

@@ -6,6 +6,7 @@ import datetime
 import logging
 from typing import Any, Final, Literal
 
+from objstore.counting import number_of
 from objstore.kubernetes.cluster import Cluster, ClusterError
 from objstore.kubernetes.events import Events
 from objstore.kubernetes.kinds import OBJECT_BUCKET, OBJECT_BUCKET_CLAIM, Body, key_of
@@ -72,7 +73,7 @@ class Reporter:
         before = int((_status(claim).get("deletion") or {}).get("versionsDeleted") or 0)
         if reason and not (_ready(claim).get("reason") == "BucketLocked" and _ready(claim).get("message") == reason):
             await self.event(claim, "BucketLocked", reason)
-        message = reason or f"the bucket is being emptied: {before + deleted} versions are deleted"
+        message = reason or f"the bucket is being emptied: {number_of(before + deleted, 'version')} deleted"
         condition = _condition(claim, "False", "BucketLocked" if reason else "Emptying", message)
         progress = {"versionsDeleted": before + deleted}
         await self._patch(claim, {"phase": RELEASED, "deletion": progress, "conditions": [condition]})

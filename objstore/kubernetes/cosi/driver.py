@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from objstore.client import Connection, StoreRefused
+from objstore.counting import number_of
 from objstore.kubernetes.cosi import classes
 from objstore.kubernetes.cosi.access import Access, Modes
 from objstore.kubernetes.cosi.failure import Code, Failure, invalid
@@ -150,7 +151,8 @@ class Driver:
         told = buckets.empty(self.connection, bucket, budget_s=budget_s)
         if told.kept:
             raise Failure(
-                Code.FAILED_PRECONDITION, f"{told.kept} versions cannot be deleted yet, among them {told.reason}"
+                Code.FAILED_PRECONDITION,
+                f"{number_of(told.kept, 'version')} cannot be deleted yet, among them {told.reason}",
             )
         if not told.done:
             raise Failure(Code.ABORTED, f"the bucket {bucket} is being emptied: {told.deleted} deleted, go on")

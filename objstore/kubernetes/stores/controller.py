@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from objstore.client import Connection
+from objstore.counting import number_of
 from objstore.kubernetes.cluster import Cluster, Conflict, Invalid, NotFound, Unreachable
 from objstore.kubernetes.conditions import Condition
 from objstore.kubernetes.controller import Refused
@@ -201,7 +202,8 @@ class Stores:
             await self._events.normal(
                 body,
                 "DataKept",
-                f"{kept} volumes and the Secret of root's credentials stay: a store of this name finds them",
+                f"{number_of(kept, 'volume')} and the Secret of root's credentials stay: a store of this name finds"
+                " them",
             )
         try:
             await self._finalize(key, body, [one for one in finalizers if one != names.FINALIZER])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 from typing import Any, Final
 
+from objstore.counting import are, number_of
 from objstore.kubernetes.kinds import Body
 
 LONGEST: Final = datetime.timedelta(minutes=10)
@@ -35,9 +36,11 @@ def under_way(stateful_set: Body) -> str:
     if status.get("observedGeneration", 0) < stateful_set["metadata"]["generation"]:
         return "the StatefulSet is new"
     if status.get("updatedReplicas", 0) < wanted:
-        return f"{wanted - status.get('updatedReplicas', 0)} of {wanted} pods are to be updated"
+        left = wanted - status.get("updatedReplicas", 0)
+        return f"{left} of {number_of(wanted, 'pod')} {are(left)} to be updated"
     if status.get("readyReplicas", 0) < wanted:
-        return f"{wanted - status.get('readyReplicas', 0)} of {wanted} pods are not ready"
+        left = wanted - status.get("readyReplicas", 0)
+        return f"{left} of {number_of(wanted, 'pod')} {are(left)} not ready"
     return ""
 
 

@@ -16,6 +16,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
+from objstore.counting import number_of
 from objstore.kubernetes.stores import names
 from objstore.kubernetes.stores.core import (
     ClaimSpec,
@@ -432,10 +433,10 @@ def _check_settings(text: str) -> None:
 
 def _check_coding(coding: ErasureCoded, drives: int) -> None:
     if coding.coding_chunks * 2 > drives:
-        raise SpecError(f"spec.erasureCoded.codingChunks: at most half of {drives} drives may fail")
+        raise SpecError(f"spec.erasureCoded.codingChunks: at most half of {number_of(drives, 'drive')} may fail")
     width = min(drives, WIDEST)
     if coding.data_chunks is not None and coding.data_chunks + coding.coding_chunks != width:
         raise SpecError(
-            f"spec.erasureCoded.dataChunks: objects are laid out over {width} drives, so it is"
+            f"spec.erasureCoded.dataChunks: objects are laid out over {number_of(width, 'drive')}, so it is"
             f" {width - coding.coding_chunks}, or left out"
         )
