@@ -7,6 +7,20 @@ from tests.faults.mutations.bugs.bug import Bug
 
 BUGS = (
     Bug(
+        "what is published after drives have left is taken to be on them",
+        "objstore/store/extents.py",
+        "    without = [index for index, drive, remade in rows if remade or drive.decode() in gone]\n",
+        "    without = [index for index, _, remade in rows if remade]\n",
+        ("tests/store/test_repair.py",),
+    ),
+    Bug(
+        "a blob that goes takes the note of another shard with it that a drive still has",
+        "objstore/store/repair.py",
+        "    _drop_leftovers(tx, blob_id)\n    for shard in failed:",
+        '    tx.run("DELETE FROM leftovers WHERE blob = ?", blob_id)\n    for shard in failed:',
+        ("tests/store/test_repair.py",),
+    ),
+    Bug(
         "space that was given back is taken for damage",
         "objstore/store/reports.py",
         "if append_alive(tx, blob, offset) and mark_missing(tx, blob, shard)",
