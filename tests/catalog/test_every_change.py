@@ -26,7 +26,7 @@ from objstore.jobs.restore import restore as restoring
 from objstore.jobs.restore.restore import RestoreRefused, Wishes
 from objstore.store import membership
 
-from .every import FOLLOW, WATCH, Accident, Disk, Host, Killed, Life, Pool, World, exchange, latest, subsets
+from .every import FOLLOW, WATCH, Accident, Disk, Host, Killed, Life, Pool, World, exchange, latest, readable, subsets
 
 ALL = "EVERY" in os.environ
 KINDS = [
@@ -299,6 +299,32 @@ def test_a_restore_is_cut_short_at_any_step_and_run_again(size: int, parity: int
                 again, done, _ = restore(broken, parity, everybody, (), Wishes(), (to + 1) % size)
                 broken = again if done else broken  # or it was done but for the last step, which a start does
             checked.add(replace(broken, done=restored(broken)))
+
+
+@pytest.mark.parametrize(("size", "parity"), [(1, 0), (3, 1), (4, 2)])
+def test_a_catalog_that_is_to_be_given_up_is_there_or_the_one_instead_of_it(
+    size: int, parity: int, made: type[Making]
+) -> None:
+    """However a restore with `--replace` is cut short; and the one with which a start goes on is the one for ever."""
+    world = Life(begun(size, parity), parity, range(size)).run(["second"])
+    anew, done, steps = restore(world, parity, range(size), (), Wishes(replace=True), 0)
+    assert done
+    both = {world.done, restored(anew)}
+    checked = Checked(parity)
+    for at, kind in list(itertools.product(range(1, steps + 1), KINDS))[:: 1 if ALL else size]:
+        broken, _, _ = restore(world, parity, range(size), [Accident(at, *kind)], Wishes(replace=True), 0)
+        for there in subsets(size, parity)[:: 1 if ALL else 2]:
+            life = Life(World(broken.disks), parity, there)
+            after = life.run(["third"])
+            if not life.serves:  # the old one is gone, the other not yet there, and no other mirror is
+                assert restore(broken, parity, range(size), (), Wishes(replace=True), 0)[1]
+                continue
+            shown = tuple(name for name, _ in readable(life.host) or () if name != "third")
+            assert shown in both, (broken, there)
+            if not after.done:  # below the write quorum it only shows what it has
+                continue
+            (given_up,) = both - {shown}
+            checked.add(World(after.disks, (*shown, *after.done), tuple({*given_up}.difference(shown))))
 
 
 OLD = [(3, 1, (0,)), (3, 1, (0, 1)), (4, 1, (0, 1)), (4, 2, (0,)), (4, 2, (0, 1))]
