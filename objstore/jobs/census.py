@@ -23,7 +23,7 @@ from objstore.catalog.transaction import Transaction
 from objstore.drives.errors import DriveError
 from objstore.drives.state import DriveState
 from objstore.jobs.shard_checks import look_at
-from objstore.store import repair
+from objstore.store import repair, settling
 from objstore.store.extents import mark_missing
 
 _PREFIX = "census:"
@@ -100,7 +100,7 @@ async def _look(catalog: Catalog, blobs: Blobs, drive: str, stand: Stand, shard:
     if found and found[0].kind == "drive":
         return False
     here = blobs.pool.by_id(drive)
-    here, dead = blobs.pool.by_id(drive), catalog.read(lambda tx: repair.given_up(tx, blob, LIMIT))
+    here, dead = blobs.pool.by_id(drive), catalog.read(lambda tx: settling.given_up(tx, blob, LIMIT))
     if here is not None and dead:
         with contextlib.suppress(DriveError):  # it may have gone again, or lack the file
             await here.punch(blob, index, dead)

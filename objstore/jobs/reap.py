@@ -24,8 +24,8 @@ from objstore.drives.drive import Drive
 from objstore.drives.errors import ShardNotFound
 from objstore.drives.pool import Pool
 from objstore.drives.state import DriveState
-from objstore.store import repair
-from objstore.store.repair import Leftover
+from objstore.store import leftovers, repair, settling
+from objstore.store.leftovers import Leftover
 from objstore.store.store import now_us
 
 Ranges = Sequence[tuple[int, int]]
@@ -53,8 +53,8 @@ async def reap(
     now, count = now_us(), 0
     if catalog.read(lambda tx: repair.is_ahead(tx, now)):
         await catalog.write(lambda tx: repair.set_back(tx, now_us()))
-    for blob in catalog.read(lambda tx: repair.settling(tx, horizon(now, grace_seconds, None))):
-        await catalog.write(lambda tx, blob=blob: repair.settle(tx, blob))  # type: ignore[misc]
+    for blob in catalog.read(lambda tx: settling.due(tx, horizon(now, grace_seconds, None))):
+        await catalog.write(lambda tx, blob=blob: settling.settle(tx, blob))  # type: ignore[misc]
     await _note(catalog)
     now = now_us()  # who tells only later that it reads looks up later still, and finds nothing that is due
     before = horizon(now, grace_seconds, oldest_read())
@@ -100,10 +100,10 @@ async def clear(catalog: Catalog, pool: Pool) -> int:
 
 async def _clear_drive(catalog: Catalog, drive: Drive, name: str) -> int:
     count = 0
-    while drive.state is DriveState.ONLINE and (left := catalog.read(lambda tx: repair.leftovers_on(tx, name))):
+    while drive.state is DriveState.ONLINE and (left := catalog.read(lambda tx: leftovers.on(tx, name))):
         for one in left:
             await _clear_one(drive, one)
-            await catalog.write(lambda tx, one=one: repair.cleared(tx, name, one))  # type: ignore[misc]
+            await catalog.write(lambda tx, one=one: leftovers.cleared(tx, name, one))  # type: ignore[misc]
         count += len(left)
     return count
 
@@ -117,4 +117,4 @@ async def _clear_one(drive: Drive, left: Leftover) -> None:
 
 
 async def _forget(catalog: Catalog, name: str) -> None:
-    await catalog.write(lambda tx: repair.forget_leftovers(tx, name))
+    await catalog.write(lambda tx: leftovers.forget(tx, name))

@@ -18,7 +18,7 @@ from objstore.catalog.catalog import Catalog
 from objstore.catalog.transaction import Transaction
 from objstore.drives.drive import Drive
 from objstore.drives.errors import DriveError
-from objstore.store import repair
+from objstore.store import leftovers, settling
 from objstore.store.store import now_us
 
 Lives = Callable[[bytes], bool]
@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 async def seal_abandoned(catalog: Catalog, blobs: Blobs, lives: Lives) -> int:
     """Seal the open blobs of instances that do not live; how many."""
-    open_ids = catalog.read(lambda tx: repair.open_blobs(tx))
+    open_ids = catalog.read(lambda tx: settling.open_blobs(tx))
     abandoned = [blob for blob in open_ids if not lives(instance_of(blob))]
     for blob in abandoned:
         await _seal(catalog, blobs, blob)
@@ -40,15 +40,15 @@ async def _seal(catalog: Catalog, blobs: Blobs, blob: bytes) -> None:
     now = now_us()
 
     def seal(tx: Transaction) -> BlobInfo | None:
-        if (info := repair.seal(tx, blob, now)) is not None:
-            repair.left_over(tx, reserved(info))
+        if (info := settling.seal(tx, blob, now)) is not None:
+            leftovers.left_over(tx, reserved(info))
         return info
 
     info = await catalog.write(seal)
     if info is not None:
         failed = await blobs.cut(info)
         cut = [left for left in reserved(info) if left.shard not in failed]
-        await catalog.write(lambda tx: repair.given_back(tx, cut))
+        await catalog.write(lambda tx: leftovers.given_back(tx, cut))
 
 
 async def collect_orphans(catalog: Catalog, drives: Collection[Drive], lives: Lives) -> int:
@@ -69,7 +69,7 @@ async def collect_orphans(catalog: Catalog, drives: Collection[Drive], lives: Li
             for number, (blob, index) in enumerate(files):
                 if number % _AT_ONCE == 0:
                     await asyncio.sleep(0)
-                place = catalog.read(lambda tx, blob=blob, index=index: repair.place(tx, blob, index))  # type: ignore[misc]
+                place = catalog.read(lambda tx, blob=blob, index=index: leftovers.place(tx, blob, index))  # type: ignore[misc]
                 stale = instance_of(blob) not in living if place is None else place != drive.id
                 if stale and await drive.unlink(blob, index):
                     removed += 1

@@ -52,7 +52,7 @@ from objstore.server.refusals import Refusals
 from objstore.server.returns import Returns
 from objstore.server.runtime import reads
 from objstore.server.settings import Settings, SettingsError
-from objstore.store import catalog_snapshots, extents, redundancy, repair, restriping
+from objstore.store import catalog_snapshots, extents, redundancy, repair, restriping, settling
 from objstore.store.events import outbox
 from objstore.store.events.cause import CAUSE, Cause
 from objstore.store.redundancy import Redundancy
@@ -281,7 +281,7 @@ class Node:
         while True:
             await self.returns.probe()
             with contextlib.suppress(CatalogError):  # it is tried again in the next round
-                if self.catalog.read(lambda tx: repair.open_and_damaged(tx, self.instance)):
+                if self.catalog.read(lambda tx: settling.open_and_damaged(tx, self.instance)):
                     await self._seal()
                 await self.returns.enter()
             with contextlib.suppress(CatalogError):

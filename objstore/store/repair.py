@@ -1,9 +1,7 @@
-"""What the jobs process works through: shards to heal, bytes to punch, blobs to seal. All queues are rows.
+"""What the jobs process works through: shards to heal, bytes to punch. All queues are rows.
 
 Heal: shards whose `missing` is set, of blobs in which something is alive. Reap: rows of `garbage` older than the grace
-time; a settled blob without any extent is unlinked whole. Compact: sealed blobs of which little is alive. Seal: open
-blobs of instances that are gone. Settle: blobs that were sealed a grace time ago. A sealed blob may have gaps, bytes of
-writes that were never published; once it is settled none of them can be published any more, and they are garbage too.
+time; a settled blob without any extent is unlinked whole. Compact: sealed blobs of which little is alive.
 """
 
 from __future__ import annotations
@@ -12,10 +10,10 @@ from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 
-from erasure import SHARD_HEADER
 from objstore.blobs.types import Append, BlobInfo, Left, Span
 from objstore.catalog.records import unpack
 from objstore.catalog.transaction import Transaction
+from objstore.store import leftovers
 from objstore.store.extents import mark_missing
 from objstore.store.types import Counters
 
@@ -44,12 +42,6 @@ def blob(tx: Transaction, blob_id: bytes) -> BlobInfo | None:
         length=row[2],
         moved=bool(row[3]),
     )
-
-
-def place(tx: Transaction, blob_id: bytes, shard: int) -> str | None:
-    """The drive that should have a shard; None where there is no such shard."""
-    row = tx.one("SELECT drive FROM shards WHERE blob = ? AND idx = ?", blob_id, shard)
-    return None if row is None else row[0].decode()
 
 
 # heal
@@ -100,7 +92,7 @@ def drive_lost(tx: Transaction, drive: str, after: bytes = b"", limit: int = 100
 
 def expect(tx: Transaction, blob_id: bytes, shard: int, drive: str) -> None:
     """A shard is about to be placed on another drive. Until it is the shard's, the file there is left over."""
-    left_over(tx, [Left(drive, blob_id, shard)])
+    leftovers.left_over(tx, [Left(drive, blob_id, shard)])
 
 
 def healed(tx: Transaction, blob_id: bytes, shard: int, drive: str, offsets: Collection[int]) -> bool:
@@ -108,7 +100,7 @@ def healed(tx: Transaction, blob_id: bytes, shard: int, drive: str, offsets: Col
     if any(append.offset not in offsets for append in appends(tx, blob_id)):
         mark_missing(tx, blob_id, shard)  # it may have had them before
         return False
-    _drop_leftovers(tx, blob_id, shard)  # a shard that is made anew has only what is alive
+    leftovers.drop(tx, blob_id, shard)  # a shard that is made anew has only what is alive
     tx.run("DELETE FROM leftovers WHERE drive = ? AND blob = ? AND idx = ?", drive.encode(), blob_id, shard)
     changed = tx.run(
         "UPDATE shards SET drive = ?, missing = NULL, remade = 1 WHERE blob = ? AND idx = ?",
@@ -125,7 +117,7 @@ def relocated(tx: Transaction, info: BlobInfo, shard: int, drive: str, offsets: 
         return False
     if any(append.offset not in offsets for append in appends(tx, info.id)):
         return False
-    _drop_leftovers(tx, info.id, shard)
+    leftovers.drop(tx, info.id, shard)
     tx.run("DELETE FROM leftovers WHERE drive = ? AND blob = ? AND idx = ?", drive.encode(), info.id, shard)
     tx.run(
         "INSERT INTO leftovers (drive, blob, idx, offset, span) SELECT drive, blob, idx, 0, 0 FROM shards"
@@ -164,88 +156,6 @@ def appends(tx: Transaction, blob_id: bytes) -> list[Append]:
 def blob_ids(tx: Transaction, after: bytes = b"", limit: int = 1000) -> list[bytes]:
     """Ids of all blobs, by age: for a scrub, and to tell orphaned shard files."""
     return [row[0] for row in tx.all("SELECT id FROM blobs WHERE id > ? ORDER BY id LIMIT ?", after, limit)]
-
-
-# seal
-
-
-def open_and_damaged(tx: Transaction, instance: bytes) -> bool:
-    """Whether any open blob of that instance has a shard to heal: it has to be sealed first."""
-    sql = (
-        "SELECT 1 FROM blobs JOIN shards ON shards.blob = blobs.id"
-        " WHERE blobs.sealed = 0 AND blobs.instance = ? AND shards.missing IS NOT NULL LIMIT 1"
-    )
-    return tx.one(sql, instance) is not None
-
-
-def open_blobs(tx: Transaction, living: Collection[bytes] = ()) -> list[bytes]:
-    """Ids of open blobs whose instance is not among those living."""
-    rows = tx.all("SELECT id, instance FROM blobs WHERE sealed = 0 ORDER BY id")
-    return [blob_id for blob_id, instance in rows if instance not in living]
-
-
-def seal(tx: Transaction, blob_id: bytes, now_us: int) -> BlobInfo | None:
-    """Close a blob whose writer is gone, at the end of the last append known, and settle it. It; None if it is gone."""
-    info = blob(tx, blob_id)
-    if info is None:
-        return None
-    length = max(SHARD_HEADER, end_of(tx, blob_id))
-    tx.run("UPDATE blobs SET sealed = 1, length = ?, settling = ? WHERE id = ?", length, now_us, blob_id)
-    settle(tx, blob_id)
-    return msgspec.structs.replace(info, sealed=True, length=length)
-
-
-def settling(tx: Transaction, before_us: int, limit: int = 100) -> list[bytes]:
-    """Ids of blobs to settle: they were sealed before that time."""
-    rows = tx.all("SELECT id FROM blobs WHERE settling < ? ORDER BY settling LIMIT ?", before_us, limit)
-    return [row[0] for row in rows]
-
-
-def settle(tx: Transaction, blob_id: bytes) -> None:
-    """From now on nothing is published in a sealed blob. What was not is garbage since it was sealed; a blob of which
-    nothing is left is forgotten, and its files are left over."""
-    info, row = blob(tx, blob_id), tx.one("SELECT settling FROM blobs WHERE id = ?", blob_id)
-    if info is None or row is None or row[0] is None:
-        return
-    tx.run("UPDATE blobs SET settling = NULL WHERE id = ?", blob_id)
-    condemn(tx, gaps(tx, blob_id, SHARD_HEADER, info.length), row[0])
-    if tx.one("SELECT 1 FROM garbage WHERE blob = ? LIMIT 1", blob_id) is None:
-        removed(tx, info, range(len(info.drives)))  # no garbage will bring it to the reaper
-
-
-def end_of(tx: Transaction, blob_id: bytes) -> int:
-    """The end of the last append known: the length to seal a blob at whose writer is gone; 0 where there is none."""
-    ends = [
-        tx.one(f"SELECT offset + span FROM {table} WHERE blob = ? ORDER BY offset DESC LIMIT 1", blob_id)
-        for table in ("extents", "garbage")
-    ]
-    return max((int(row[0]) for row in ends if row is not None), default=0)
-
-
-def gaps(tx: Transaction, blob_id: bytes, start: int, end: int) -> list[Span]:
-    """Ranges of [start, end) that neither an extent nor garbage covers. What was punched before is a gap as well:
-    punching it again is harmless, so a caller does this once for each blob."""
-    covered = tx.all(
-        "SELECT offset, span FROM extents WHERE blob = ? UNION ALL SELECT offset, span FROM garbage WHERE blob = ?"
-        " ORDER BY 1",
-        blob_id,
-        blob_id,
-    )
-    found = []
-    for offset, span in [*covered, (end, 0)]:
-        if offset > start:
-            found.append(Span(blob_id, start, min(offset, end) - start))
-        start = max(start, offset + span)
-    return [span for span in found if span.span > 0]
-
-
-def given_up(tx: Transaction, blob_id: bytes, room: int) -> list[tuple[int, int]]:
-    """Ranges (offset, span) of which nothing can be left on any drive: of a settled blob, what is neither alive nor
-    waits to be given back, and the `room` behind its end; none of any other."""
-    row = tx.one("SELECT length FROM blobs WHERE id = ? AND sealed = 1 AND settling IS NULL", blob_id)
-    if row is None:
-        return []
-    return [(gap.offset, gap.span) for gap in gaps(tx, blob_id, SHARD_HEADER, row[0])] + [(row[0], room)]
 
 
 # compact
@@ -347,7 +257,7 @@ def removed(tx: Transaction, info: BlobInfo, failed: Collection[int] = ()) -> bo
     blob_id, now = info.id, blob(tx, info.id)
     if alive(tx, blob_id) or (now is not None and now.drives != info.drives):
         return False
-    _drop_leftovers(tx, blob_id)
+    leftovers.drop(tx, blob_id)
     for shard in failed:
         tx.run(
             "INSERT INTO leftovers (drive, blob, idx, offset, span) SELECT drive, blob, idx, 0, 0 FROM shards"
@@ -358,60 +268,6 @@ def removed(tx: Transaction, info: BlobInfo, failed: Collection[int] = ()) -> bo
     for table, column in (("garbage", "blob"), ("shards", "blob"), ("blobs", "id")):
         tx.run(f"DELETE FROM {table} WHERE {column} = ?", blob_id)
     return True
-
-
-def _drop_leftovers(tx: Transaction, blob_id: bytes, shard: int | None = None) -> None:
-    """Forget what drives still hold of one shard, or of all."""
-    for index, drive in tx.all("SELECT idx, drive FROM shards WHERE blob = ? ORDER BY idx", blob_id):
-        if shard is None or index == shard:
-            tx.run("DELETE FROM leftovers WHERE drive = ? AND blob = ? AND idx = ?", drive, blob_id, index)
-
-
-def left_over(tx: Transaction, left: Iterable[Left]) -> None:
-    """Note what drives did not give back. A file that is a shard after all is none of it."""
-    for one in left:
-        if one.span or place(tx, one.blob, one.shard) != one.drive:
-            sql = "INSERT INTO leftovers (drive, blob, idx, offset, span) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
-            tx.run(sql, one.drive.encode(), one.blob, one.shard, one.offset, one.span)
-
-
-def given_back(tx: Transaction, left: Iterable[Left]) -> None:
-    """Forget what was left over."""
-    for one in left:
-        tx.run(
-            "DELETE FROM leftovers WHERE drive = ? AND blob = ? AND idx = ? AND offset = ?",
-            *(one.drive.encode(), one.blob, one.shard, one.offset),
-        )
-
-
-class Leftover(msgspec.Struct, frozen=True):
-    """What a drive still holds of a shard: ranges (offset, span) that are garbage, or, without any, the whole file."""
-
-    blob: bytes
-    shard: int
-    ranges: list[tuple[int, int]]
-
-
-def leftovers_on(tx: Transaction, drive: str, limit: int = 1000) -> list[Leftover]:
-    """The first of what a drive still holds and should not."""
-    found: dict[tuple[bytes, int], list[tuple[int, int]]] = {}
-    for blob_id, index, offset, span in tx.all(
-        "SELECT blob, idx, offset, span FROM leftovers WHERE drive = ? ORDER BY blob, idx, offset LIMIT ?",
-        drive.encode(),
-        limit,
-    ):
-        found.setdefault((blob_id, index), []).extend([(offset, span)] if span else [])
-    return [Leftover(blob_id, index, ranges) for (blob_id, index), ranges in found.items()]
-
-
-def cleared(tx: Transaction, drive: str, left: Leftover) -> None:
-    """Forget a leftover that is given back."""
-    given_back(tx, [Left(drive, left.blob, left.shard, *part) for part in left.ranges or [(0, 0)]])
-
-
-def forget_leftovers(tx: Transaction, drive: str) -> None:
-    """The drive is gone for good, with all that it holds."""
-    tx.run("DELETE FROM leftovers WHERE drive = ?", drive.encode())
 
 
 def drives_of(tx: Transaction, table: str) -> list[str]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from objstore.blobs.types import BlobInfo, Left, Written
 from objstore.catalog.errors import CatalogError
 from objstore.catalog.transaction import Transaction
-from objstore.store import extents, repair
+from objstore.store import extents, leftovers
 from objstore.store.extents import append_alive, mark_missing
 from objstore.store.store import now_us
 
@@ -82,7 +82,7 @@ class Reports:
         def enter(tx: Transaction) -> list[tuple[bytes, int, int]]:
             for info in sealed.values():
                 extents.seal(tx, info, now)
-            repair.left_over(tx, left)
+            leftovers.left_over(tx, left)
             for written in unpublished:
                 extents.discard_unpublished(tx, written, now)
             return [

@@ -25,7 +25,7 @@ from objstore.jobs.restripe import restripe
 from objstore.jobs.scrub import scrub
 from objstore.jobs.seal import collect_orphans, seal_abandoned
 from objstore.server.returns import Returns
-from objstore.store import balancing, extents, repair
+from objstore.store import balancing, extents, repair, settling
 from objstore.store.membership import Stage, courses
 from objstore.store.reports import Reports
 from objstore.store.store import Store
@@ -103,7 +103,7 @@ class Process:
     async def watch(self) -> None:
         await self.probe()
         with contextlib.suppress(CatalogError):
-            if self.catalog.read(lambda tx: repair.open_and_damaged(tx, self.instance)):
+            if self.catalog.read(lambda tx: settling.open_and_damaged(tx, self.instance)):
                 await self.seal()
             await self.returns.enter()
         await self.follow()

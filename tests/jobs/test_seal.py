@@ -19,7 +19,7 @@ from objstore.catalog.mirror import Mirror
 from objstore.catalog.redo import Step
 from objstore.jobs.reap import clear
 from objstore.jobs.seal import collect_orphans, seal_abandoned
-from objstore.store import repair
+from objstore.store import settling
 from objstore.store.store import Store
 from tests.jobs.house import House, play
 
@@ -75,7 +75,7 @@ def test_open_blobs_of_the_dead_are_sealed_and_what_they_reserved_comes_back(tmp
         assert all(now < then / 10 for now, then in zip(house.used(info), before, strict=True))
         assert not house.info(house.blob_of("alive")).sealed
         assert await house.get("key") == body
-        assert house.catalog.read(repair.open_blobs) == [house.blob_of("alive")]
+        assert house.catalog.read(settling.open_blobs) == [house.blob_of("alive")]
 
     play(tmp_path, scene)
 

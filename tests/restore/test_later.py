@@ -25,7 +25,7 @@ from objstore.jobs.restore.reconciling import reconcile
 from objstore.jobs.restore.report import Report, Taken
 from objstore.jobs.restore.restore import Wishes, restore
 from objstore.jobs.seal import seal_abandoned
-from objstore.store import extents, repair
+from objstore.store import extents, leftovers, repair
 from objstore.store.audit import Audit
 from objstore.store.catalog_snapshots import Schedule, ask, listed
 from objstore.store.errors import NoSuchKey
@@ -183,7 +183,7 @@ def test_a_shard_that_was_being_placed_when_the_snapshot_was_taken_is_not_left_o
     reconcile(tx, {known.id: files}, {*"abcd"}, Report(Taken(0, 0, 0)))  # type: ignore[dict-item]
     found = repair.blob(tx, known.id)
     assert found is not None and found.drives == there
-    assert repair.leftovers_on(tx, "d") == []
+    assert leftovers.on(tx, "d") == []
 
 
 def test_views_of_snapshots_are_restored_too(tmp_path: Path) -> None:

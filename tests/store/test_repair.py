@@ -7,7 +7,7 @@ import pytest
 
 from objstore.blobs.errors import NotPublished
 from objstore.blobs.types import BlobInfo, Extent, Span, Written
-from objstore.store import extents, membership, repair
+from objstore.store import extents, leftovers, membership, repair, settling
 from objstore.store.membership import Course, Stage
 from tests.store.fakes import INSTANCE, MemoryCatalog, record
 
@@ -51,10 +51,10 @@ def test_a_shard_that_comes_back_to_a_drive_is_not_what_was_left_over_there() ->
     tx = MemoryCatalog()
     record(tx, written(4096, info()))
     assert repair.relocated(tx, info(), 1, "d", [4096])
-    assert repair.leftovers_on(tx, "b") == [repair.Leftover(BLOB, 1, [])]
+    assert leftovers.on(tx, "b") == [leftovers.Leftover(BLOB, 1, [])]
     assert extents.mark_missing(tx, BLOB, 1)
     assert repair.healed(tx, BLOB, 1, "b", [4096])
-    assert repair.leftovers_on(tx, "b") == []
+    assert leftovers.on(tx, "b") == []
 
 
 def test_a_lost_drive_is_queued_a_piece_at_a_time() -> None:
@@ -73,11 +73,11 @@ def test_open_blobs_of_the_dead_are_sealed_at_their_end() -> None:
     tx = MemoryCatalog()
     for blob in (BLOB, OTHER):
         record(tx, written(8192, info(blob, sealed=False)))
-    assert repair.open_blobs(tx, [INSTANCE]) == [OTHER]
-    assert repair.end_of(tx, OTHER) == 12_288
-    assert repair.gaps(tx, OTHER, 4096, 16_384) == [(OTHER, 4096, 4096), (OTHER, 12_288, 4096)]
-    repair.seal(tx, OTHER, 7)
-    assert repair.open_blobs(tx, [INSTANCE]) == []
+    assert settling.open_blobs(tx, [INSTANCE]) == [OTHER]
+    assert settling.end_of(tx, OTHER) == 12_288
+    assert settling.gaps(tx, OTHER, 4096, 16_384) == [(OTHER, 4096, 4096), (OTHER, 12_288, 4096)]
+    settling.seal(tx, OTHER, 7)
+    assert settling.open_blobs(tx, [INSTANCE]) == []
 
 
 def test_garbage_is_due_after_its_grace_and_a_dead_blob_goes_whole() -> None:
@@ -113,13 +113,13 @@ def test_what_was_not_published_when_its_blob_is_settled_is_garbage_and_stays_so
     extents.record(tx, early)
     extents.seal(tx, info(length=16_384), 7)
     extents.seal(tx, info(length=4096), 9)
-    assert repair.settling(tx, 7) == [] and repair.settling(tx, 8) == [BLOB], "it is told twice of some"
+    assert settling.due(tx, 7) == [] and settling.due(tx, 8) == [BLOB], "it is told twice of some"
     extents.release(tx, early.extents)
     see(tx, 8)
     assert not repair.removable(tx, BLOB, 100), "something may be about to be published"
     extents.record(tx, late)
-    repair.settle(tx, BLOB)
-    assert repair.settling(tx, 100) == []
+    settling.settle(tx, BLOB)
+    assert settling.due(tx, 100) == []
     assert repair.garbage_due(tx, 8) == {BLOB: [(12_288, 4096)]}
     with pytest.raises(NotPublished):
         extents.record(tx, never)
@@ -192,18 +192,18 @@ def test_what_is_left_over_of_another_shard_stays_so_when_the_blob_goes() -> Non
     extents.release(tx, written(4096, info()).extents)
     found = repair.blob(tx, BLOB)
     assert found is not None and repair.removed(tx, found)
-    assert repair.leftovers_on(tx, "b") == [repair.Leftover(BLOB, 1, [])]
+    assert leftovers.on(tx, "b") == [leftovers.Leftover(BLOB, 1, [])]
 
 
 def test_a_blob_of_which_nothing_was_published_is_left_over_when_it_is_settled() -> None:
     tx = MemoryCatalog()
     extents.enter(tx, info(sealed=False))
     extents.seal(tx, info(length=4096), 7)
-    repair.settle(tx, BLOB)
+    settling.settle(tx, BLOB)
     assert repair.blob(tx, BLOB) is None
-    assert [repair.leftovers_on(tx, drive) for drive in ("a", "c")] == [
-        [repair.Leftover(BLOB, 0, [])],
-        [repair.Leftover(BLOB, 2, [])],
+    assert [leftovers.on(tx, drive) for drive in ("a", "c")] == [
+        [leftovers.Leftover(BLOB, 0, [])],
+        [leftovers.Leftover(BLOB, 2, [])],
     ]
 
 

@@ -28,7 +28,7 @@ from objstore.store import (
     completing,
     described,
     extents,
-    repair,
+    settling,
     uploads,
     versions,
 )
@@ -65,7 +65,7 @@ def is_new(tx: Transaction, found: Found, taken_us: int) -> bool:
     if row is None:
         given_back = tx.one("SELECT 1 FROM leftovers WHERE blob = ? LIMIT 1", blob) is not None
         return not given_back and created_ms(blob) >= taken_us // 1000 - LONGEST_WRITE_MS
-    return not row[0] and (found.offset >= repair.end_of(tx, blob) or _stamped(found.record) >= taken_us - LATE_US)
+    return not row[0] and (found.offset >= settling.end_of(tx, blob) or _stamped(found.record) >= taken_us - LATE_US)
 
 
 def _stamped(record: Record) -> int:

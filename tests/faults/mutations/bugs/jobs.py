@@ -15,8 +15,8 @@ BUGS = (
     Bug(
         "a blob is settled as soon as it is sealed",
         "objstore/jobs/reap.py",
-        "repair.settling(tx, horizon(now, grace_seconds, None))",
-        "repair.settling(tx, now)",
+        "settling.due(tx, horizon(now, grace_seconds, None))",
+        "settling.due(tx, now)",
         ("tests/jobs/test_reap.py",),
     ),
     Bug(

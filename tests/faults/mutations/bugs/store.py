@@ -16,7 +16,7 @@ BUGS = (
     Bug(
         "a blob that goes takes the note of another shard with it that a drive still has",
         "objstore/store/repair.py",
-        "    _drop_leftovers(tx, blob_id)\n    for shard in failed:",
+        "    leftovers.drop(tx, blob_id)\n    for shard in failed:",
         '    tx.run("DELETE FROM leftovers WHERE blob = ?", blob_id)\n    for shard in failed:',
         ("tests/store/test_repair.py",),
     ),
