@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,6 +29,7 @@ from objstore.store.catalog_snapshots import Schedule
 from objstore.store.errors import NoSuchKey
 from objstore.store.extents import mark_missing
 from objstore.store.store import Store, now_us
+from objstore.store.types import CopyKeys, ObjectName, Version
 from tests.jobs.house import BUCKET, NEW, House, play
 from tests.store.fakes import source
 
@@ -77,6 +79,26 @@ def test_what_is_deleted_by_a_commit_that_takes_long_stays_for_reads_that_began_
         await reap(house.catalog, house.blobs, 0.0, lambda: oldest(house.reads, lambda _: True))
         got += [bytes(piece) async for piece in reading]
         assert b"".join(got) == data
+
+    play(tmp_path, scene)
+
+
+def test_a_copy_has_the_bytes_that_its_source_had_when_it_began(tmp_path: Path) -> None:
+    """Whatever stands between looking the source up and reading it, such as a keeper of keys."""
+
+    async def scene(house: House) -> None:
+        await house.put("source", data := os.urandom(MIB))
+        await house.put("other", os.urandom(MIB))
+
+        async def keys(_: Version) -> CopyKeys:
+            await house.delete("source")
+            for _ in range(2):
+                await reap(house.catalog, house.blobs, 0.0, lambda: oldest(house.reads, lambda _: True))
+            return CopyKeys()
+
+        other = msgspec.structs.replace(NEW, storage_class="REDUCED_REDUNDANCY")
+        await house.store.copy(ObjectName(BUCKET, "source"), BUCKET, "copy", lambda _: other, keys=keys)
+        assert await house.get("copy") == data
 
     play(tmp_path, scene)
 

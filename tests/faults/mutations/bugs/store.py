@@ -132,4 +132,11 @@ BUGS = (
         "bytes = bytes + 0 * ? WHERE",
         ("tests/store/test_meaning.py",),
     ),
+    Bug(
+        "a copy looks its source up before it tells that it reads",
+        "objstore/store/copying.py",
+        '    """As `Store.copy`."""\n    with contextlib.closing(await content.begin_read()):\n',
+        '    """As `Store.copy`."""\n    if True:\n',
+        ("tests/jobs/test_reap.py",),
+    ),
 )
