@@ -9,15 +9,16 @@ import contextlib
 import errno
 import fcntl
 import os
+import threading
 from pathlib import Path
 
 from objstore.drives.errors import DriveLocked, DriveOffline, DriveReadOnly
 from objstore.drives.format import LOCK_FILE
 
 
-def lock_drive(path: Path, *, shared: bool = False) -> int:
+def lock_drive(path: Path, *, shared: bool = False, signed: bool = True) -> int:
     """Lock the drive for this server and return the descriptor to keep (and to pass on to children). `shared`: with
-    other processes of the same supervisor, which is this one's parent.
+    other processes of the same supervisor, which is this one's parent. Not `signed`: that is left to `sign_apart`.
 
     Raises DriveLocked naming the other server's process, DriveOffline when the folder is not there, DriveReadOnly
     when it has no lock file yet and takes none.
@@ -31,14 +32,30 @@ def lock_drive(path: Path, *, shared: bool = False) -> int:
         holder = int(written) if written.isdecimal() else None
         who = f"process {holder}" if holder else "another process"
         raise DriveLocked(str(path), f"is in use by another server ({who}); stop it first", holder) from error
-    holder_is = f"{os.getppid() if shared else os.getpid()}\n".encode()
-    try:
-        if os.pread(fd, 32, 0) != holder_is:  # else nothing is written: a disk that hangs may still be read
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, holder_is, 0)
-    except OSError:
-        pass  # the name of the holder is a courtesy: a full drive is locked all the same
+    if signed:
+        _sign(fd, os.getppid() if shared else os.getpid())
     return fd
+
+
+def sign_apart(fd: int, holder: int) -> None:
+    """Sign the lock `fd` for the process `holder` on a thread of its own: a disk that hangs would keep this one."""
+    own = os.dup(fd)  # the caller may close his, and another file get its number
+
+    def write() -> None:
+        _sign(own, holder)
+        os.close(own)
+
+    threading.Thread(target=write, name="lock-signing", daemon=True).start()
+
+
+def _sign(fd: int, holder: int) -> None:
+    """Write into the lock file which process has the drive: a courtesy to whoever is refused, and no lock without it is
+    any weaker."""
+    signature = f"{holder}\n".encode()
+    with contextlib.suppress(OSError):
+        if os.pread(fd, 32, 0) != signature:  # else nothing is written: a disk that hangs may still be read
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, signature, 0)
 
 
 def share(fd: int) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from objstore.drives.drive import Drive
 from objstore.drives.errors import DriveError
-from objstore.drives.lock import lock_drive
+from objstore.drives.lock import lock_drive, sign_apart
 from objstore.drives.pool import Pool
 from objstore.drives.state import DriveState
 
@@ -32,10 +32,11 @@ class Holds:
     def hold(self, drive: Drive) -> None:
         """Lock a drive; the folder at its path may be another one than before."""
         try:
-            fd = lock_drive(drive.path, shared=True)
+            fd = lock_drive(drive.path, shared=True, signed=False)
         except DriveError as error:
             _log.error("%s", error)
             return
+        sign_apart(fd, os.getppid())
         self._let_go(drive)
         self._locks[drive.path] = fd
 

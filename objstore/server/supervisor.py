@@ -33,7 +33,7 @@ from objstore.counting import number_of
 from objstore.drives.drive import Drive
 from objstore.drives.errors import DriveError, DriveLocked, DriveReadOnly
 from objstore.drives.inspection import Inspection, inspect
-from objstore.drives.lock import lock_drive, share
+from objstore.drives.lock import lock_drive, share, sign_apart
 from objstore.drives.pool import Pool, format_new_drives
 from objstore.drives.state import DriveState
 from objstore.jobs import census, doubts
@@ -66,7 +66,7 @@ def run(settings: Settings) -> int:
         locks = _lock_drives(settings)
         for fd in locks:
             stack.callback(os.close, fd)
-        with Apart(lifeline, lambda: _prepare(settings, folder)) as preparing:
+        with Apart(lifeline, lambda: _prepare(settings, folder, locks)) as preparing:
             become = _load(folder)
             begun = preparing.answer()
         _share(locks)
@@ -160,7 +160,7 @@ def _lock_drives(settings: Settings) -> list[int]:
     for path in (path for path in map(Path, settings.drives) if path.is_dir()):
         while True:
             try:
-                locks.append(lock_drive(path))
+                locks.append(lock_drive(path, signed=False))
                 break
             except DriveReadOnly:
                 break  # nothing will be written to it
@@ -205,8 +205,11 @@ class _Begun(NamedTuple):
     doubtful: tuple[tuple[str, int], ...]
 
 
-def _prepare(settings: Settings, folder: Path) -> _Begun:
-    """Format what is new, start the catalog, settle root's credentials. Raises SettingsError."""
+def _prepare(settings: Settings, folder: Path, locks: Iterable[int] = ()) -> _Begun:
+    """Sign the locks for this process's parent; format what is new, start the catalog, settle root's credentials.
+    Raises SettingsError."""
+    for fd in locks:  # here, for the supervisor has no thread that a disk could keep instead of it
+        sign_apart(fd, os.getppid())
     try:
         return _prepared(settings, folder)
     except (CatalogError, DriveError, master.MasterKeyError) as error:

@@ -77,6 +77,18 @@ def test_a_frozen_disk_holds_nobody_up_for_long(server: Running) -> None:
     until(lambda: len(server.children()) == 3, lambda: f"those it held are gone: {server.children()}")
 
 
+def test_a_start_goes_on_without_it(server: Running, disk: Path) -> None:
+    keys = fill(server, 5)
+    server.stop()
+    with freezing(disk):
+        server.start()
+        check(server, keys)
+        until(lambda: states(server).count("faulty") == 1, "it is left alone")
+        assert send(server, "PUT", f"/{BUCKET}/meanwhile", body("meanwhile")).status == 200
+    as_promised(server)
+    check(server, [*keys, "meanwhile"])
+
+
 _SUPERVISOR = """
 import fcntl, os, sys, time
 from pathlib import Path
