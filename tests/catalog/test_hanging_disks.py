@@ -103,12 +103,17 @@ def late(strikes: Callable[..., bool], hang: Hang) -> Callable[..., bool]:
     return lambda *arguments: hang.entered.is_set() and strikes(*arguments)
 
 
+def first(hang: Hang, path: object, where: str) -> bool:
+    """Another call after the one that hangs would come through, and before it."""
+    return not hang.entered.is_set() and str(path) == where
+
+
 def test_a_copy_that_comes_late_meets_no_newer_mirror(tmp_path: Path) -> None:
     """Its rename hangs for as long as one likes: until it has come, nobody makes a mirror where it will put its own."""
     system, hang = FaultySystem(), Hang()
     deployment = deployment_on(tmp_path, system, size=4)
     file = deployment.file(3)
-    system.hook("rename", hang.around(system._real["rename"], lambda old, _: str(old) == f"{file}.new"))
+    system.hook("rename", hang.around(system._real["rename"], lambda old, _: first(hang, old, f"{file}.new")))
     with deployment.running():
         deployment.put("before")
         deployment.lose(0)
@@ -132,7 +137,7 @@ def test_a_removal_that_comes_late_meets_no_newer_mirror(tmp_path: Path) -> None
     file = deployment.file(2)
     with deployment.running():
         deployment.put("before")
-        system.hook("unlink", hang.around(system._real["unlink"], lambda path: str(path) == f"{file}-wal"))
+        system.hook("unlink", hang.around(system._real["unlink"], lambda path: first(hang, path, f"{file}-wal")))
         deployment.catalog._shared.suspect(deployment.pool.drives[2].id or "")
         deployment.notice()
         assert hang.entered.is_set() and sorted(deployment.members()) == [0, 1, 3]
