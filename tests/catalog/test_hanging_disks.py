@@ -252,7 +252,7 @@ def test_a_copy_that_gets_on_is_waited_for(tmp_path: Path, monkeypatch: pytest.M
     def fsync(fd: int) -> None:
         if below(fd, deployment.paths[3]):
             slow[0] += 1
-            threading.Event().wait(DEADLINE * 0.4)
+            threading.Event().wait(DEADLINE * 0.25)
         real(fd)
 
     with deployment.running():

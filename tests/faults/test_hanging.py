@@ -147,7 +147,7 @@ def settings(folder: Path, deadline: float) -> tuple[str, str]:
 def test_upkeep_goes_on_while_a_disk_hangs_to_which_a_mirror_is_copied(tmp_path: Path) -> None:
     """Others get the mirrors of drives that fail, and logs are moved; when the disk wakes, nothing newer is lost."""
     hangs = tmp_path / "drive4"
-    with gate(hangs) as disk, serving(tmp_path, 5, arguments=settings(tmp_path, 2.0)) as server:
+    with gate(hangs) as disk, serving(tmp_path, 5, arguments=settings(tmp_path, 4.0)) as server:
         (hangs / "catalog.db").write_bytes(b"what was here")  # so it is tried first
         keys = fill(server, 12)
         assert mirrors(server) == [1, 2, 3]
@@ -177,7 +177,7 @@ def test_upkeep_goes_on_while_a_disk_hangs_to_which_a_mirror_is_copied(tmp_path:
 
 def test_a_disk_that_takes_no_writes_is_found_out_by_one_process_for_all(tmp_path: Path) -> None:
     frozen = tmp_path / "drive4"
-    with gate(frozen) as disk, serving(tmp_path, 4, workers=2, arguments=settings(tmp_path, 2.0)) as server:
+    with gate(frozen) as disk, serving(tmp_path, 4, workers=2, arguments=settings(tmp_path, 4.0)) as server:
         keys = fill(server, 8)
         known = {file.name for file in frozen.glob("shards/*/*")}
         disk.shut(lambda name: name not in known and name.rpartition(".")[2].isdigit())  # new shards, and trials
