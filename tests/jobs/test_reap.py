@@ -22,6 +22,7 @@ from objstore.catalog.errors import Undecided
 from objstore.jobs import catalog_snapshots
 from objstore.jobs.compact import rewrite
 from objstore.jobs.heal import heal, queue_lost
+from objstore.jobs.pace import unpaced
 from objstore.jobs.reap import LONGEST_READ, clear, horizon, reap
 from objstore.jobs.seal import seal_abandoned
 from objstore.store import repair
@@ -79,6 +80,26 @@ def test_what_is_deleted_by_a_commit_that_takes_long_stays_for_reads_that_began_
         await reap(house.catalog, house.blobs, 0.0, lambda: oldest(house.reads, lambda _: True))
         got += [bytes(piece) async for piece in reading]
         assert b"".join(got) == data
+
+    play(tmp_path, scene)
+
+
+@pytest.mark.parametrize("size", [600_000, 9 * MIB])
+def test_a_read_has_the_bytes_that_were_moved_before_it_began_though_they_are_deleted_meanwhile(
+    tmp_path: Path, size: int
+) -> None:
+    async def scene(house: House) -> None:
+        await house.put("moved", data := os.urandom(size))
+        await house.seal()
+        info = house.info(house.blob_of("moved"))
+        assert await rewrite(house.catalog, house.blobs, info, unpaced())
+        await reap(house.catalog, house.blobs, 0.0)
+        assert not any(house.used(info))
+        begun = await house.store.begin_read()
+        reading = house.store.read(house.store.current(BUCKET, "moved"), begun=begun)
+        await house.delete("moved")
+        await reap(house.catalog, house.blobs, 0.0, lambda: oldest(house.reads, lambda _: True))
+        assert b"".join([bytes(piece) async for piece in reading]) == data
 
     play(tmp_path, scene)
 
