@@ -263,8 +263,8 @@ def forget(tx: Transaction, bucket: Bucket, key: bytes, version: Version, now_us
             _make_current(tx, bucket, key, next_, None)
             objects += 1
             archived -= 1
-        elif next_ is not None:
-            queue.changed(tx, bucket, key)  # the marker that is left may be alone
+        if next_ is not None:
+            queue.changed(tx, bucket, key)  # it may have been due for long, or be a marker that is alone now
     drop(tx, version)
     usage.add(tx, bucket.id, objects=objects, versions=archived, size=-version.size)
 

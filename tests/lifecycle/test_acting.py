@@ -74,6 +74,18 @@ def test_objects_there_before_and_after_the_rules_expire(s3: Any, bucket: str) -
     until(lambda: keys(s3, bucket), ["kept/a"])
 
 
+def test_what_becomes_current_again_expires_again(s3: Any, bucket: str) -> None:
+    """Who deletes the marker of what expired has it back, and the rule still applies."""
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    put(s3, bucket, {"Expiration": {"Days": 1}})
+    s3.put_object(Bucket=bucket, Key="a", Body=b"x")
+    until(lambda: versions(s3, bucket), (1, 1))
+    time.sleep(3 * DAY)  # nothing is due any more
+    (marker,) = s3.list_object_versions(Bucket=bucket)["DeleteMarkers"]
+    s3.delete_object(Bucket=bucket, Key="a", VersionId=marker["VersionId"])
+    until(lambda: versions(s3, bucket), (1, 1))
+
+
 def test_a_tag_that_comes_later_counts(s3: Any, bucket: str) -> None:
     put(s3, bucket, {"Filter": {"Tag": {"Key": "temp", "Value": "1"}}, "Expiration": {"Days": 1}})
     for key in ("a", "b"):

@@ -87,6 +87,10 @@ class Key:
             return one.marker and last and (one.alone or not place)
         return self.prefix == NONCURRENT and bool(place) and self.made[place - 1].low + _DAY_US <= at
 
+    def must_go(self, place: int, at: int) -> bool:
+        """Whether a rule should remove this if it is there: a marker that was once alone may have got company."""
+        return self.may_go(place, at) and not (self.prefix == MARKERS and place)
+
     def delete(self, place: int, at: int) -> None:
         """Somebody deleted a version: what a rule may have done beside it by then cannot be told any more."""
         one, above = self.made[place], self.made[place - 1].high if place else at
@@ -337,7 +341,7 @@ class Aging:
         left = [f"{one['Key']} {one['UploadId']}" for one in page.get("Uploads", ())]
         for key in bucket.keys:
             if key.sure:
-                left += [f"{key.name} {one}" for place, one in enumerate(key.made) if key.may_go(place, at)]
+                left += [f"{key.name} {one}" for place, one in enumerate(key.made) if key.must_go(place, at)]
                 if key.prefix == CURRENT and key.made and not key.made[0].marker and key.made[0].low + _DAY_US <= at:
                     left.append(f"{key.name} {key.made[0]}: it is current")
         return left
