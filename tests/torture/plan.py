@@ -15,6 +15,9 @@ _CRASHES = (
     *("kill worker", "kill jobs", "kill supervisor", "kill all", "restart"),
     *("pause worker", "pause jobs", "pause all"),
 )
+_LOSSES = frozenset({"rot", "old", "emptied"})
+"""What loses bytes. A drive that was emptied is another one then, which may have been given what is left of a blob that
+lacks a shard since: it is not made to lose that too before all has healed."""
 _AT_REST = ("rot", "mirror flipped", "mirror lost", "mirror cut", "log cut", "old", "emptied", "swapped", "nothing")
 
 
@@ -76,6 +79,8 @@ class Plan:
         for _ in range(chance.choice((0, 1, 1, 2))):
             actions.append(Action(chance.uniform(2.0, ROUND_SECONDS - 2.0), chance.choice(_CRASHES)))
         at_rest = [Action(0.0, chance.choice(_AT_REST), drive) for drive in victims if chance.random() < 0.6]
+        emptied = {one.drive for one in actions if one.what == "put back empty"}
+        at_rest = [one for one in at_rest if one.drive not in emptied or one.what not in _LOSSES]
         at_rest.sort(key=lambda one: one.what == "swapped")  # last: positions mean other drives from then on
         parity = self.parity_of(number)
         moves = self._moves(random.Random(f"{self.seed}/moves/{number}"), victims, parity)

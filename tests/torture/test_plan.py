@@ -16,6 +16,8 @@ def test_no_more_drives_come_to_harm_than_any_byte_bears(seed: int) -> None:
         assert len(now.victims) <= min(parities) and max(parities) <= run.drives // 2
         assert {one.drive for one in (*now.actions, *now.at_rest)} - {None} <= set(now.victims)
         assert now == plan(seed).round(number)
+        emptied = {one.drive for one in now.actions if one.what == "put back empty"}
+        assert not any(one.drive in emptied and one.what in ("rot", "old", "emptied") for one in now.at_rest)
         leaving = {one.drive for one in now.moves if one.what in ("replace", "add", "let go")}
         assert len(leaving) <= 1 and not leaving & set(now.victims)
 
