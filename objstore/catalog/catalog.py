@@ -21,6 +21,7 @@ from objstore.catalog import ballots, engine, views
 from objstore.catalog.engine import Outcome
 from objstore.catalog.errors import CatalogError, CatalogFull, MirrorFailed, ReadOnly
 from objstore.catalog.members import Members
+from objstore.catalog.mirror import FAULTS
 from objstore.catalog.readers import Readers
 from objstore.catalog.shared import File, Shared
 from objstore.catalog.transaction import Transaction
@@ -125,6 +126,28 @@ class Catalog:
         was ever published by those who are dead by now. For what removes for good what nobody refers to. Raises
         ReadOnly."""
         await self.write(lambda _: None)
+
+    async def certain(self, function: Callable[[Transaction], Collection[T]]) -> set[T]:
+        """Of what a function that only reads finds: that which it finds on every mirror, at one transaction. For what
+        removes for good what nobody refers to: by a page that a drive gives as it once was, that may be anything.
+        Where mirrors differ they are compared soon. Raises MirrorFailed when no member can answer."""
+        return await asyncio.to_thread(self._certain, function)
+
+    def _certain(self, function: Callable[[Transaction], Collection[T]]) -> set[T]:
+        answers: list[set[T]] = []
+        with self.views() as (found, failures):
+            for view in found:
+                try:
+                    answers.append(set(view.read(function)))
+                except (CatalogError, *FAULTS) as error:
+                    failures.append(MirrorFailed(view.drive, str(error)))
+        if not answers:
+            raise failures[0] if failures else CatalogError("there is no mirror of the catalog")
+        agreed = set.intersection(*answers)
+        if any(answer != agreed for answer in answers):
+            _log.error("mirrors of the catalog do not agree on what may be removed: it stays until they are compared")
+            self._shared.doubt()
+        return agreed
 
     def require_room(self) -> None:
         """Raise CatalogFull, naming the drives, where the catalog should not take more than it has to: a drive that

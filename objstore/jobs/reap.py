@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from objstore.blobs import Blobs
 from objstore.blobs.types import BlobInfo
 from objstore.catalog.catalog import Catalog
+from objstore.catalog.transaction import Transaction
 from objstore.drives.drive import Drive
 from objstore.drives.errors import ShardNotFound
 from objstore.drives.pool import Pool
@@ -53,14 +54,19 @@ async def reap(
     now, count = now_us(), 0
     if catalog.read(lambda tx: repair.is_ahead(tx, now)):
         await catalog.write(lambda tx: repair.set_back(tx, now_us()))
-    for blob in catalog.read(lambda tx: settling.due(tx, horizon(now, grace_seconds, None))):
+    sealed = catalog.read(lambda tx: settling.due(tx, horizon(now, grace_seconds, None)))
+    for blob, *_ in await catalog.certain(lambda tx: settling.known(tx, sealed)) if sealed else ():
         await catalog.write(lambda tx, blob=blob: settling.settle(tx, blob))  # type: ignore[misc]
     await _note(catalog)
     now = now_us()  # who tells only later that it reads looks up later still, and finds nothing that is due
     before = horizon(now, grace_seconds, oldest_read())
     async with placing or asyncio.Lock():
-        for blob, ranges in catalog.read(lambda tx: repair.garbage_due(tx, before)).items():
-            count += await _reap_one(catalog, blobs, blob, ranges, before)
+        due = catalog.read(lambda tx: repair.garbage_due(tx, before))
+        dead = await catalog.certain(lambda tx: repair.dead(tx, due)) if due else set()
+        for blob, parts in due.items():
+            if ranges := [part for part in parts if (blob, part[0]) in dead]:
+                whole = (blob, repair.WHOLE) in dead
+                count += await _reap_one(catalog, blobs, blob, ranges, before, whole=whole)
     return count
 
 
@@ -71,9 +77,11 @@ async def _note(catalog: Catalog) -> None:
         await catalog.write(lambda tx, places=places, since=since: repair.seen(tx, places, since))  # type: ignore[misc]
 
 
-async def _reap_one(catalog: Catalog, blobs: Blobs, blob: bytes, ranges: Ranges, before: int) -> int:
+async def _reap_one(catalog: Catalog, blobs: Blobs, blob: bytes, ranges: Ranges, before: int, *, whole: bool) -> int:
     info = catalog.read(lambda tx: repair.blob(tx, blob))
     if info is not None and catalog.read(lambda tx: repair.removable(tx, blob, before)):
+        if not whole:
+            return 0
         await _remove(catalog, blobs, info)
         return 1
     failed = await blobs.reap(info, ranges) if info is not None else {}
@@ -101,11 +109,26 @@ async def clear(catalog: Catalog, pool: Pool) -> int:
 async def _clear_drive(catalog: Catalog, drive: Drive, name: str) -> int:
     count = 0
     while drive.state is DriveState.ONLINE and (left := catalog.read(lambda tx: leftovers.on(tx, name))):
-        for one in left:
+        sure = await catalog.certain(lambda tx, left=left: _useless(tx, name, left))  # type: ignore[misc]
+        for one in [one for one in left if (one.blob, one.shard) in sure]:
             await _clear_one(drive, one)
             await catalog.write(lambda tx, one=one: leftovers.cleared(tx, name, one))  # type: ignore[misc]
-        count += len(left)
+        count += len(sure)
+        if len(sure) < len(left):
+            break
     return count
+
+
+def _useless(tx: Transaction, name: str, left: Sequence[Leftover]) -> set[tuple[bytes, int]]:
+    """Those of the leftovers on a drive, by blob and shard, in which nothing is of use."""
+
+    def of_use(one: Leftover) -> bool:
+        if not one.ranges:
+            return leftovers.place(tx, one.blob, one.shard) == name
+        dead = repair.dead(tx, {one.blob: one.ranges})
+        return any((one.blob, offset) not in dead for offset, _ in one.ranges)
+
+    return {(one.blob, one.shard) for one in left if not of_use(one)}
 
 
 async def _clear_one(drive: Drive, left: Leftover) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 from objstore.blobs import Blobs
 from objstore.blobs.ids import instance_of
@@ -30,6 +30,8 @@ async def seal_abandoned(catalog: Catalog, blobs: Blobs, lives: Lives) -> int:
     """Seal the open blobs of instances that do not live; how many."""
     open_ids = catalog.read(lambda tx: settling.open_blobs(tx))
     abandoned = [blob for blob in open_ids if not lives(instance_of(blob))]
+    if abandoned:  # what is behind the last append that is known is cut off
+        abandoned = [blob for blob, *_ in await catalog.certain(lambda tx: settling.known(tx, abandoned))]
     for blob in abandoned:
         await _seal(catalog, blobs, blob)
     return len(abandoned)
@@ -57,7 +59,8 @@ async def collect_orphans(catalog: Catalog, drives: Collection[Drive], lives: Li
     rebuilds.
 
     The files are listed first, then it is asked who lives, then what is published: a blob of an instance that ended in
-    between has its row, or will never have one. A commit in which somebody died is made whole before. Raises ReadOnly.
+    between has its row, or will never have one. A commit in which somebody died is made whole before. Every mirror of
+    the catalog is asked. Raises ReadOnly.
     """
     removed = 0
     for drive in drives:
@@ -66,13 +69,21 @@ async def collect_orphans(catalog: Catalog, drives: Collection[Drive], lives: Li
             files = [(blob, index) for blob, index, _, _ in await drive.shards()]
             living = {instance for instance in {instance_of(blob) for blob, _ in files} if lives(instance)}
             await catalog.settled()
+            orphans = []
             for number, (blob, index) in enumerate(files):
                 if number % _AT_ONCE == 0:
                     await asyncio.sleep(0)
                 place = catalog.read(lambda tx, blob=blob, index=index: leftovers.place(tx, blob, index))  # type: ignore[misc]
                 stale = instance_of(blob) not in living if place is None else place != drive.id
-                if stale and await drive.unlink(blob, index):
-                    removed += 1
+                if stale:
+                    orphans.append((blob, index))
+            for blob, index in await _elsewhere(catalog, drive, orphans) if orphans else ():
+                removed += await drive.unlink(blob, index)
         except DriveError as error:
             _log.warning("%s", error)
     return removed
+
+
+async def _elsewhere(catalog: Catalog, drive: Drive, files: Sequence[tuple[bytes, int]]) -> list[tuple[bytes, int]]:
+    """Those of the files that are no shards on this drive, whichever mirror is asked."""
+    return sorted(await catalog.certain(lambda tx: [one for one in files if leftovers.place(tx, *one) != drive.id]))

@@ -6,7 +6,7 @@ time; a settled blob without any extent is unlinked whole. Compact: sealed blobs
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -16,6 +16,9 @@ from objstore.catalog.transaction import Transaction
 from objstore.store import leftovers
 from objstore.store.extents import mark_missing
 from objstore.store.types import Counters
+
+WHOLE = -1
+"""In `dead`: all of a blob."""
 
 
 class MissingShard(msgspec.Struct, frozen=True):
@@ -234,6 +237,20 @@ def removable(tx: Transaction, blob_id: bytes, before_us: int) -> bool:
     sql = "SELECT 1 FROM garbage WHERE blob = ? AND (since >= ? OR since IS NULL) LIMIT 1"
     young = tx.one(sql, blob_id, before_us)
     return young is None and not alive(tx, blob_id)
+
+
+def dead(tx: Transaction, ranges: Mapping[bytes, Sequence[tuple[int, int]]]) -> set[tuple[bytes, int]]:
+    """Those of the ranges (offset, span), by blob and offset, of which nothing is alive; and blobs of which nothing is,
+    with WHOLE instead of an offset."""
+
+    def used(blob_id: bytes, offset: int, span: int) -> bool:
+        sql = "SELECT offset + span FROM extents WHERE blob = ? AND offset < ? ORDER BY offset DESC LIMIT 1"
+        last = tx.one(sql, blob_id, offset + span)
+        return last is not None and int(last[0]) > offset
+
+    found = {(blob, offset) for blob, parts in ranges.items() for offset, span in parts if not used(blob, offset, span)}
+    unused = [blob for blob in ranges if tx.one("SELECT 1 FROM extents WHERE blob = ? LIMIT 1", blob) is None]
+    return found | {(blob, WHOLE) for blob in unused}
 
 
 def punched(tx: Transaction, blob_id: bytes, ranges: Sequence[tuple[int, int]], failed: Collection[int] = ()) -> None:

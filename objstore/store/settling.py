@@ -4,7 +4,7 @@ published any more, and they are garbage."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 import msgspec
 
@@ -65,6 +65,12 @@ def end_of(tx: Transaction, blob_id: bytes) -> int:
         for table in ("extents", "garbage")
     ]
     return max((int(row[0]) for row in ends if row is not None), default=0)
+
+
+def known(tx: Transaction, blob_ids: Iterable[bytes]) -> set[tuple[bytes, int, tuple[Span, ...]]]:
+    """What is known of blobs: where the last append ends, and what of all before that is neither alive nor garbage."""
+    ends = [(blob_id, end_of(tx, blob_id)) for blob_id in blob_ids]
+    return {(blob_id, end, tuple(gaps(tx, blob_id, SHARD_HEADER, end))) for blob_id, end in ends}
 
 
 def gaps(tx: Transaction, blob_id: bytes, start: int, end: int) -> list[Span]:
