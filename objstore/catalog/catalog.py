@@ -130,7 +130,9 @@ class Catalog:
     async def certain(self, function: Callable[[Transaction], Collection[T]]) -> set[T]:
         """Of what a function that only reads finds: that which it finds on every mirror, at one transaction. For what
         removes for good what nobody refers to: by a page that a drive gives as it once was, that may be anything.
-        Where mirrors differ they are compared soon. Raises MirrorFailed when no member can answer."""
+        A commit that was cut short is made whole before; where mirrors differ they are compared soon. Raises ReadOnly,
+        MirrorFailed when no member can answer."""
+        await self.settled()
         return await asyncio.to_thread(self._certain, function)
 
     def _certain(self, function: Callable[[Transaction], Collection[T]]) -> set[T]:

@@ -59,8 +59,7 @@ async def collect_orphans(catalog: Catalog, drives: Collection[Drive], lives: Li
     rebuilds.
 
     The files are listed first, then it is asked who lives, then what is published: a blob of an instance that ended in
-    between has its row, or will never have one. A commit in which somebody died is made whole before. Every mirror of
-    the catalog is asked. Raises ReadOnly.
+    between has its row, or will never have one. Every mirror of the catalog is asked. Raises ReadOnly.
     """
     removed = 0
     for drive in drives:
@@ -68,7 +67,6 @@ async def collect_orphans(catalog: Catalog, drives: Collection[Drive], lives: Li
             removed += await drive.discard_temporaries()
             files = [(blob, index) for blob, index, _, _ in await drive.shards()]
             living = {instance for instance in {instance_of(blob) for blob, _ in files} if lives(instance)}
-            await catalog.settled()
             orphans = []
             for number, (blob, index) in enumerate(files):
                 if number % _AT_ONCE == 0:

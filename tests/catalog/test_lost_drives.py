@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from pathlib import Path
 
@@ -48,6 +49,8 @@ def test_any_parity_drives_lost_while_stopped(tmp_path: Path, size: int) -> None
             else:
                 with pytest.raises(ReadOnly):
                     deployment.put(name)
+                with pytest.raises(ReadOnly):
+                    asyncio.run(deployment.catalog.certain(lambda _: {"nobody refers to it"}))
         deployment.bring_back(*lost)
     with deployment.running():
         assert deployment.names() == written
