@@ -55,11 +55,18 @@ BUGS = (
         ("tests/jobs/test_seal.py",),
     ),
     Bug(
-        "files of a commit in which somebody died are taken for orphans",
-        "objstore/jobs/seal.py",
-        "            await catalog.settled()\n",
+        "something is removed for good while the outcome of a commit is not known",
+        "objstore/catalog/catalog.py",
+        "        await self.settled()\n",
         "",
-        ("tests/jobs/test_seal.py",),
+        ("tests/catalog/test_lost_drives.py",),
+    ),
+    Bug(
+        "what may be removed for good is asked of one mirror",
+        "objstore/catalog/catalog.py",
+        "        agreed = set.intersection(*answers)\n",
+        "        agreed = answers[0]\n",
+        ("tests/faults/test_stale_pages.py::test_nothing_is_removed_because_of_an_old_page",),
     ),
     Bug(
         "what was moved and may not have been published is forgotten",
