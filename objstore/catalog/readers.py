@@ -230,8 +230,9 @@ class Readers:
         apsw.Error, and NoAnswer, from then on at once."""
         if member in source.silent:
             raise NoAnswer(member, "did not answer in time")
+        patience = self._deadline / len(source.members)  # one deadline for all of them, should all but the last hang
         try:
-            return opened(member, self._deadline, lambda: _open(file, strict=self._strict))
+            return opened(member, patience, lambda: _open(file, strict=self._strict))
         except NoAnswer:
             source.silent.add(member)
             raise

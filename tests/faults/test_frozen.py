@@ -17,7 +17,7 @@ from tests.faults.cluster import BUCKET, as_promised, body, check, fill, info, m
 from tests.front.wire import send, until
 from tests.harness import Running, serving
 
-SETTINGS = "drive_deadline = 1.0\n[limits]\nhung_seconds = 4.0\n"
+SETTINGS = "drive_deadline = 2.0\n[limits]\nhung_seconds = 4.0\n"
 
 
 @contextlib.contextmanager
@@ -31,17 +31,22 @@ def freezing(folder: Path) -> Iterator[None]:
         subprocess.run(["fsfreeze", "-u", folder], check=True)
 
 
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """An ext4 of its own."""
-    image = tmp_path / "image"
+@contextlib.contextmanager
+def made(folder: Path) -> Iterator[Path]:
+    """An ext4 of its own on `folder`."""
+    image = folder.with_suffix(".image")
     with image.open("wb") as file:
         file.truncate(300 << 20)
-    made = shutil.which("mkfs.ext4") and not subprocess.run(["mkfs.ext4", "-q", "-F", image]).returncode
-    if not made:
+    if shutil.which("mkfs.ext4") is None or subprocess.run(["mkfs.ext4", "-q", "-F", image]).returncode:
         pytest.skip("there is no mkfs.ext4")
-    with mounted(tmp_path / "drive1", "-o", "loop", str(image)):
-        yield tmp_path / "drive1"
+    with mounted(folder, "-o", "loop", str(image)):
+        yield folder
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with made(tmp_path / "drive1") as folder:
+        yield folder
 
 
 @pytest.fixture
@@ -87,6 +92,30 @@ def test_a_start_goes_on_without_it(server: Running, disk: Path) -> None:
         assert send(server, "PUT", f"/{BUCKET}/meanwhile", body("meanwhile")).status == 200
     as_promised(server)
     check(server, [*keys, "meanwhile"])
+
+
+def test_reads_go_on_while_as_many_as_the_parity_are_frozen(disk: Path, tmp_path: Path) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text(SETTINGS)
+    with (
+        made(tmp_path / "drive2") as other,
+        serving(tmp_path, workers=1, arguments=("--config", str(settings))) as server,
+    ):
+        keys = fill(server, 5)
+        s3 = server.client(read_timeout=5)
+
+        def read(key: str) -> bool:
+            with contextlib.suppress(ClientError, BotoCoreError):
+                data: bytes = s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+                return data == body(key)
+            return False
+
+        with freezing(disk), freezing(other):
+            with pytest.raises((ClientError, BotoCoreError)):
+                s3.put_object(Bucket=BUCKET, Key="meanwhile", Body=body("meanwhile"))
+            until(lambda: all(map(read, keys)), lambda: f"reads go on; {server.output()}", seconds=60)
+        as_promised(server)
+        check(server, keys)
 
 
 _SUPERVISOR = """
