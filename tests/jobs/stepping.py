@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any, TypeVar
@@ -189,6 +189,10 @@ class SteppedCatalog:
 
     async def settled(self) -> None:
         await self.write(lambda _: None)
+
+    async def certain(self, fn: Callable[[Any], Collection[T]]) -> set[T]:
+        await self.settled()
+        return set(self.read(fn))
 
     def status(self) -> Any:
         return SimpleNamespace(members=(), wanted=0)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import hypothesis.strategies as st
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from objstore.blobs.errors import BlobError
@@ -347,11 +347,14 @@ class Moves(RuleBasedStateMachine):
                 raise
 
 
-# Many more, and longer ones: MOVES=5000 MOVES_STEPS=60.
+# The same few each time; many others, and longer ones: MOVES=5000 MOVES_STEPS=60.
+_MORE = os.environ.get("MOVES")
 TestMoves = Moves.TestCase
 TestMoves.settings = settings(
-    max_examples=int(os.environ.get("MOVES", "25")),
+    max_examples=int(_MORE or "12"),
     stateful_step_count=int(os.environ.get("MOVES_STEPS", "40")),
     deadline=None,
+    derandomize=_MORE is None,
+    phases=[Phase.generate] if _MORE is None else tuple(Phase),
     suppress_health_check=list(HealthCheck),
 )
