@@ -72,8 +72,9 @@ async def reap(
 
 async def _note(catalog: Catalog) -> None:
     """Note of new garbage since when it is: since now, for it is seen to be."""
-    while places := catalog.read(repair.unseen):
-        since = now_us()
+    before: list[tuple[bytes, int]] = []
+    while (places := catalog.read(repair.unseen)) and places != before:  # an old page shows them again and again
+        since, before = now_us(), places
         await catalog.write(lambda tx, places=places, since=since: repair.seen(tx, places, since))  # type: ignore[misc]
 
 
