@@ -100,16 +100,13 @@ def expect(tx: Transaction, blob_id: bytes, shard: int, drive: str) -> None:
 
 def healed(tx: Transaction, blob_id: bytes, shard: int, drive: str, offsets: Collection[int]) -> bool:
     """A shard is whole on `drive`, made of the appends at `offsets`; False, and it stays queued, if it has others."""
-    if any(append.offset not in offsets for append in appends(tx, blob_id)):
+    alive = [append.offset for append in appends(tx, blob_id)]
+    if not set(alive) <= set(offsets):
         mark_missing(tx, blob_id, shard)  # it may have had them before
         return False
     leftovers.drop(tx, blob_id, shard)  # a shard that is made anew has only what is alive
     tx.run("DELETE FROM leftovers WHERE drive = ? AND blob = ? AND idx = ?", drive.encode(), blob_id, shard)
-    changed = tx.run(
-        "UPDATE shards SET drive = ?, missing = NULL, remade = 1 WHERE blob = ? AND idx = ?",
-        *(drive.encode(), blob_id, shard),
-    )
-    return changed > 0
+    return _remade(tx, blob_id, shard, drive, alive)
 
 
 def relocated(tx: Transaction, info: BlobInfo, shard: int, drive: str, offsets: Collection[int]) -> bool:
@@ -118,7 +115,8 @@ def relocated(tx: Transaction, info: BlobInfo, shard: int, drive: str, offsets: 
     now = blob(tx, info.id)
     if now is None or now.drives != info.drives or drive in now.drives:
         return False
-    if any(append.offset not in offsets for append in appends(tx, info.id)):
+    alive = [append.offset for append in appends(tx, info.id)]
+    if not set(alive) <= set(offsets):
         return False
     leftovers.drop(tx, info.id, shard)
     tx.run("DELETE FROM leftovers WHERE drive = ? AND blob = ? AND idx = ?", drive.encode(), info.id, shard)
@@ -128,8 +126,19 @@ def relocated(tx: Transaction, info: BlobInfo, shard: int, drive: str, offsets: 
         info.id,
         shard,
     )
-    sql = "UPDATE shards SET drive = ?, missing = NULL, remade = 1 WHERE blob = ? AND idx = ?"
-    return tx.run(sql, drive.encode(), info.id, shard) > 0
+    return _remade(tx, info.id, shard, drive, alive)
+
+
+def _remade(tx: Transaction, blob_id: bytes, shard: int, drive: str, alive: Sequence[int]) -> bool:
+    """Record a shard that was made of all that is alive, which is at these offsets on every mirror: one that an old
+    page lets see less contradicts the others (see `catalog/engine.py`)."""
+    changed = tx.run(
+        "UPDATE shards SET drive = ?, missing = NULL, remade = 1 WHERE blob = ? AND idx = ?"
+        " AND (SELECT count(*), total(offset) FROM extents WHERE blob = ?) = (?, ?)",
+        *(drive.encode(), blob_id, shard),
+        *(blob_id, len(alive), float(sum(alive))),
+    )
+    return changed > 0
 
 
 def uncovered(tx: Transaction, drive: str, there: Collection[str]) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
@@ -9,6 +11,8 @@ from objstore.blobs.errors import NotPublished
 from objstore.blobs.types import BlobInfo, Extent, Span, Written
 from objstore.store import extents, leftovers, membership, repair, settling
 from objstore.store.membership import Course, Stage
+from tests.catalog.deployment import Deployment
+from tests.catalog.test_contradictions import alter
 from tests.store.fakes import INSTANCE, MemoryCatalog, record
 
 BLOB = b"\0" * 5 + b"\1" + INSTANCE + b"random"
@@ -55,6 +59,26 @@ def test_a_shard_that_comes_back_to_a_drive_is_not_what_was_left_over_there() ->
     assert extents.mark_missing(tx, BLOB, 1)
     assert repair.healed(tx, BLOB, 1, "b", [4096])
     assert leftovers.on(tx, "b") == []
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_an_old_page_makes_no_shard_count_as_whole(tmp_path: Path, moved: bool) -> None:
+    """The leader does not see an append that the other mirrors have."""
+    deployment = Deployment(tmp_path, 4)
+    known, late = info(), Written((Extent(BLOB, 8192, 64, 10, 0, 10),), (), (Span(BLOB, 8192, 4096),))
+    with deployment.running():
+        deployment.write(lambda tx: extents.record(tx, written(4096, known)))
+        deployment.write(lambda tx: extents.record(tx, late))
+        alter(deployment, 0, "DELETE FROM extents WHERE offset = 8192")
+        if moved:
+            assert not deployment.write(lambda tx: repair.relocated(tx, known, 1, "d", [4096]))
+        else:
+            deployment.write(lambda tx: extents.mark_missing(tx, BLOB, 1))
+            assert not deployment.write(lambda tx: repair.healed(tx, BLOB, 1, "b", [4096]))
+        assert 0 not in deployment.members()
+        found = deployment.catalog.read(lambda tx: repair.blob(tx, BLOB))
+        assert found is not None and found.drives == known.drives
+        assert found.missing == ({} if moved else {1: 0})
 
 
 def test_a_lost_drive_is_queued_a_piece_at_a_time() -> None:
