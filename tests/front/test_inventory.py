@@ -114,7 +114,7 @@ def test_an_administrator_has_a_list_made_at_once(
     status, out, err = run("list")
     assert status == 0, err
     key = out.split(": ", 1)[1].strip()
-    assert out.startswith("1 rows") and manifests(s3, target) == [key]
+    assert out.startswith("1 row: ") and manifests(s3, target) == [key]
     for account, expected in (("999999999999", 1), (s3.list_buckets()["Owner"]["ID"], 0)):
         put(s3, bucket, configuration(target, "owned", IsEnabled=False, to={"AccountId": account}), "owned")
         status, _, err = run("owned")

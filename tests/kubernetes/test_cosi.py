@@ -383,7 +383,7 @@ def test_a_bucket_with_objects_is_deleted_only_where_its_class_says_so(
     create(driver, other, deleteObjects="true", objectLock="Enabled")
     held = s3.put_object(Bucket=other, Key="h", ObjectLockLegalHoldStatus="ON")["VersionId"]
     s3.put_object(Bucket=other, Key="a")
-    with fails(Code.FAILED_PRECONDITION, "1 versions cannot be deleted yet, among them 'h'"):
+    with fails(Code.FAILED_PRECONDITION, "1 version cannot be deleted yet, among them 'h'"):
         delete(driver, other)
     s3.put_object_legal_hold(Bucket=other, Key="h", VersionId=held, LegalHold={"Status": "OFF"})
     delete(driver, other)
