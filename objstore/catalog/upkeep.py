@@ -108,7 +108,8 @@ class Upkeep:
                 _log.warning("%s", error)
                 continue
             room = 0 if drive.draining else 2 * (size + drive.usage.reserve)
-            if recruit(members, self._unready(), room=room):
+            enough = len(members.mirrors) > wanted(members.pool)  # then there may be no drive without a mirror
+            if enough or recruit(members, self._unready(), room=room):
                 why = "is to be emptied" if drive.draining else "is nearly full"
                 with members.shared.locked():
                     members.ready()

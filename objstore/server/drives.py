@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from objstore.aws.errors import AwsError
+from objstore.catalog.transaction import Transaction
 from objstore.counting import number_of
 from objstore.drives.format import new_id
 from objstore.drives.inspection import inspect
@@ -56,12 +57,16 @@ class DrivePages:
         if not Path(path).is_absolute():
             raise Refused(f"{path} is not an absolute path")
         replaced = self._known(replaces)[0] if replaces is not None else ""
-        if replaced:
-            self._require_enough(replaced, more=1)
         place = str(Path(os.path.normpath(path)))
         await self._require_empty(Path(place))
         drive, now = new_id(), now_us()
-        await self._node.catalog.write(lambda tx: membership.join(tx, drive, place, now, replaced))
+
+        def join(tx: Transaction) -> None:
+            if replaced:
+                self._require_enough(tx, replaced, more=1)
+            membership.join(tx, drive, place, now, replaced)
+
+        await self._node.catalog.write(join)
 
     async def _require_empty(self, path: Path) -> None:
         """Raise Refused unless the folder can be made a drive."""
@@ -81,10 +86,14 @@ class DrivePages:
         if action == "keep":
             await self._node.catalog.write(lambda tx: membership.keep(tx, drive, path))
         elif action == "drain":
-            self._require_enough(drive)
             leave = flag(given, "remove")
             await self._require_room(drive, path)
-            await self._node.catalog.write(lambda tx: membership.drain(tx, drive, path, now, leave=leave))
+
+            def drain(tx: Transaction) -> None:
+                self._require_enough(tx, drive)
+                membership.drain(tx, drive, path, now, leave=leave)
+
+            await self._node.catalog.write(drain)
         else:
             raise AwsError("InvalidArgument", "action is drain or keep.", ArgumentName="action")
 
@@ -92,10 +101,8 @@ class DrivePages:
         drive, path = self._known(given.get("drive"), joining=True)
         loss, node, now = flag(given, "accept_loss"), self._node, now_us()
         ballot = node.catalog.ballot()
-        if drive in ballot.drives:
-            self._require_enough(drive)
-            if drive in ballot.members and not loss:
-                raise Refused(f"{path} holds a mirror of the catalog: drain it first")
+        if drive in ballot.drives and drive in ballot.members and not loss:
+            raise Refused(f"{path} holds a mirror of the catalog: drain it first")
         if loss:
             there = {one.id for one in node.pool.online() if one.id}
             lost = await asyncio.to_thread(node.catalog.read, lambda tx: repair.uncovered(tx, drive, there))
@@ -104,7 +111,13 @@ class DrivePages:
                     f"{number_of(lost, 'container')} of bytes could not be read without {path}, or not before other"
                     " drives come back or are healed: bring them back, wait until nothing is to be healed, or drain it"
                 )
-        await node.catalog.write(lambda tx: membership.leave(tx, drive, path, now, empty=not loss))
+
+        def leave(tx: Transaction) -> None:
+            if drive in ballot.drives:
+                self._require_enough(tx, drive)
+            membership.leave(tx, drive, path, now, empty=not loss)
+
+        await node.catalog.write(leave)
 
     def _known(self, named: str | None, *, joining: bool = False) -> tuple[str, str]:
         """A drive of this deployment by its id or path, as (id, path)."""
@@ -120,13 +133,16 @@ class DrivePages:
                 return drive, path
         raise AwsError("NoSuchEntity", f"{named} is no drive of this deployment.")
 
-    def _require_enough(self, drive: str, more: int = 0) -> None:
-        """Raise Refused where too few drives would stay."""
+    def _require_enough(self, tx: Transaction, drive: str, more: int = 0) -> None:
+        """Raise Refused where too few drives would stay. In the transaction that enters what is asked for, or of two
+        drives at a time each would stay for the other."""
         node = self._node
-        ballot, courses = node.catalog.ballot(), node.catalog.read(membership.courses)
+        ballot, courses = node.catalog.ballot(), membership.courses(tx)
         going = {one for one, course in courses.items() if course.stage in (Stage.DRAINING, Stage.LEAVING)}
+        # who has its vote is in the pool beside the one that it replaces, which is about to be drained
+        going |= {course.replaces for one, course in courses.items() if one in ballot.drives}
         stay = len([one for one in ballot.drives if one != drive and one not in going]) + more
-        wanted = node.catalog.read(parity_of.wanted) or 0
+        wanted = parity_of.wanted(tx) or 0
         parity = max(ballot.parity, wanted, *node.store.storage_classes.values())
         if stay < max(1, 2 * parity):
             raise Refused(

@@ -20,6 +20,7 @@ from objstore.drives.format import BALLOT_FILE
 from objstore.drives.inspection import Inspection, inspect
 from objstore.drives.pool import Pool, format_new_drives
 from objstore.drives.state import DriveState
+from objstore.jobs import membership
 from objstore.jobs.heal import heal, queue_lost
 from objstore.jobs.reap import clear, reap
 from objstore.jobs.scrub import order, scrub, standing
@@ -73,13 +74,21 @@ class World:
 
         `power`: only the processes die, nothing of what they wrote is lost."""
         self.board.faults.end()
-        old = self.root
         self.lives += 1
-        self.root = self.folder / f"life{self.lives}"
-        self.medium.crash(self.root, None if power else seed)
+        after = self.folder / f"life{self.lives}"
+        self.medium.crash(after, None if power else seed)
+        shutil.rmtree(self.root, ignore_errors=True)
+        self.root = self.placed(after)
         between(self.paths)
         self.medium = self._plug()
-        shutil.rmtree(old, ignore_errors=True)
+
+    def placed(self, after: Path) -> Path:
+        """Where the next life finds what is left `after` a power loss."""
+        return after
+
+    def slots(self) -> list[Path]:
+        """Where a start looks for drives."""
+        return self.paths
 
     def _has_run(self) -> bool:
         return any((path / BALLOT_FILE).exists() for path in self.paths)
@@ -94,11 +103,12 @@ class World:
         runtime = self.folder / f"runtime{self.lives}"
         shutil.rmtree(runtime, ignore_errors=True)
         runtime.mkdir()
+        slots = self.slots()
         if not self._has_run():
-            format_new_drives(inspect(self.paths, system=self.system), self.system)
-        found = inspect(self.paths, system=self.system)
+            format_new_drives(inspect(slots, system=self.system), self.system)
+        found = inspect(slots, system=self.system)
         parity = None if self._has_run() else self.parity
-        pool = Pool.open(self.paths, parity=parity, strict=self.strict, deadline=deadline, system=self.system)
+        pool = Pool.open(slots, parity=parity, strict=self.strict, deadline=deadline, system=self.system)
         try:
             start(pool, runtime, strict=self.strict)
             catalog = attach(pool, runtime, strict=self.strict, settle=0.0)
@@ -106,9 +116,9 @@ class World:
             pool.close()
             raise
         house = self.house(pool, catalog, runtime)
-        house.begin(found)
-        self.board.faults = faults or Faults("none")
         try:
+            house.begin(found)
+            self.board.faults = faults or Faults("none")
             yield house
         finally:
             self.board.faults.end()
@@ -156,8 +166,9 @@ class House:
         """What the server does each second."""
         await self.pool.probe()
         await self.reports.flush()
+        promised = membership.joining(self.catalog)
         for drive in self.pool.drives:
-            if drive.state is DriveState.NEW:
+            if drive.state is DriveState.NEW and str(drive.path) not in promised:
                 await self.pool.format_new(drive)
         await self.catalog.maintain()
 

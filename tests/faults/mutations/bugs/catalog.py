@@ -263,6 +263,13 @@ BUGS = (
         ("tests/catalog/test_every_change.py",),
     ),
     Bug(
+        "a drive keeps its mirror, though there are more than enough, where no other drive could take it",
+        "objstore/catalog/upkeep.py",
+        "            if enough or recruit(",
+        "            if recruit(",
+        ("tests/faults/test_joining.py::test_a_drive_is_emptied_where_every_drive_has_a_mirror",),
+    ),
+    Bug(
         "a drive that has no vote gets a mirror",
         "objstore/catalog/upkeep.py",
         " if drive.id in voters]\n",

@@ -6,6 +6,16 @@ from tests.faults.mutations.bugs.bug import Bug
 
 BUGS = (
     Bug(
+        "a drive that is about to be replaced counts as one that stays",
+        "objstore/server/drives.py",
+        "        going |= {course.replaces for one, course in courses.items() if one in ballot.drives}\n",
+        "",
+        (
+            "tests/faults/test_joining.py"
+            "::test_of_two_drives_one_is_not_drained_while_the_other_is_about_to_be_replaced",
+        ),
+    ),
+    Bug(
         "a drive that was made in a lost one's place is left aside when the host stopped meanwhile",
         "objstore/server/slots.py",
         " or _never_voted(one, voters):\n",

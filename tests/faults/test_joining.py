@@ -1,0 +1,78 @@
+"""Drives are added, replaced, drained and removed while the power goes: nothing is lost, and what was asked for ends.
+
+Each seed is a history of several lives, see `joining.py`; `OBJSTORE_FAULT_SEEDS` as for the other histories.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from objstore.jobs import membership
+from objstore.store.membership import Stage, courses
+from tests.faults.clients import make_buckets
+from tests.faults.injection import Board
+from tests.faults.joining import JoiningHistory, JoiningHouse, JoiningWorld
+from tests.faults.test_power_loss import board, fill, found, seeds
+
+__all__ = ["board"]
+
+KEPT = [6, 43]
+"""A drain of one drive, while the other was about to be replaced; one where every drive had a mirror."""
+
+
+@pytest.mark.parametrize("seed", seeds(KEPT, 1))
+def test_what_was_acknowledged_is_there_while_drives_join_and_leave(tmp_path: Path, board: Board, seed: int) -> None:
+    asyncio.run(JoiningHistory(tmp_path, board, seed).play())
+
+
+def test_a_drive_is_emptied_where_every_drive_has_a_mirror(tmp_path: Path, board: Board) -> None:
+    """There are more mirrors than are kept, since the parity was lowered: no other drive could take this one."""
+
+    async def main() -> None:
+        world = JoiningWorld(tmp_path, board, drives=5, parity=2, punches=True)
+        async with world.life() as house:
+            assert isinstance(house, JoiningHouse)
+            await make_buckets(house.store)
+            await fill(house)
+            await house.settle(1)
+            for _ in range(3):
+                status = house.catalog.status()
+                bare = [one for one in house.catalog.ballot().drives if one not in status.members]
+                await house.order("PUT", drive=(bare or status.members)[0], action="drain", remove="true")
+                await house.finish()
+            assert house.answers == {"PUT action remove": 3}
+            house.left()
+            await house.recover()
+            assert len(house.pool.drives) == len(house.catalog.status().members) == 2
+            assert await found(house)
+            await house.verify()
+
+    asyncio.run(main())
+
+
+def test_of_two_drives_one_is_not_drained_while_the_other_is_about_to_be_replaced(tmp_path: Path, board: Board) -> None:
+    """The new one has its vote, and the one that it replaces is not drained yet: it does not count any more."""
+
+    async def main() -> None:
+        world = JoiningWorld(tmp_path, board, drives=2, parity=1, punches=True)
+        async with world.life() as house:
+            await make_buckets(house.store)
+        world.lose_power("0", lambda _: world.provide())
+        async with world.life() as house:
+            assert isinstance(house, JoiningHouse)
+            await fill(house)
+            old, other, new = map(str, world.paths[:3])
+            await house.order("POST", path=new, replaces=old)
+            while len(house.catalog.ballot().drives) < 3:
+                await membership.carry_out(house.pool, house.catalog, lambda _: None)
+                await house.catalog.maintain()
+            assert [one.stage for one in house.catalog.read(courses).values()] == [Stage.JOINING]
+            await house.order("PUT", drive=other, action="drain")
+            assert house.answers == {"POST replaces": 1, "PUT action InvalidRequest": 1}
+            await house.finish()
+            assert sorted(house.catalog.ballot().places.values()) == [other, new]
+
+    asyncio.run(main())
