@@ -62,6 +62,7 @@ class Town:
         places = {one.drive: str(path) for one, path in zip(formats, self.paths, strict=True)}
         self.ballot = Ballot(1, (), tuple(places), parity_, places)
         self.hurt: set[Path] = set()
+        self.renewed: set[Path] = set()  # where an empty drive took the place of one that was lost
         self.spoilt: set[tuple[Path, bytes, int]] = set()
         self.away: set[Path] = set()
         self.kept: dict[Path, Path] = {}
@@ -157,10 +158,15 @@ class Town:
         return least
 
     def may_hurt(self, path: Path) -> bool:
-        return path in self.hurt or len(self.hurt) < self.least()
+        """Whether one more failure is one that the parity bears. A place is hurt once, however often; but a new drive
+        that took it may hold good shards already: it is not hurt before the lost one's are healed."""
+        if path in self.hurt:
+            return path not in self.renewed
+        return len(self.hurt) < self.least()
 
     def note_change(self, path: Path) -> None:
         self.hurt.add(path)
+        self.renewed.discard(path)
         self.changes += 1
         self.changed[path] = self.changes
 
@@ -181,6 +187,7 @@ class Town:
         self.replaced.add(path)
         self.spoilt = {one for one in self.spoilt if one[0] != path}
         self.note_change(path)
+        self.renewed.add(path)
 
     def keep_copy(self, path: Path) -> None:
         copy = path.with_suffix(".old")
@@ -209,6 +216,7 @@ class Town:
         file.write_bytes(content)
         self.spoilt.add((path, key[0], key[1]))
         self.hurt.add(path)
+        self.renewed.discard(path)
 
     def recover(self) -> None:
         """See which places are whole again: every process has seen what is there, and nothing waits to be made good."""
@@ -299,7 +307,8 @@ class Town:
                     good = self.holds(info, shard, append)
                     assert good or place in self.hurt, f"shard {shard} of {info} lacks {append}, and nobody knows"
                     # what was laid out on a drive that is just leaving is one failure nearer to its end until healed
-                    safe += good and (place not in self.hurt or not gone.isdisjoint(info.drives))
+                    sound = place not in self.hurt or place in self.renewed
+                    safe += good and (sound or not gone.isdisjoint(info.drives))
                 assert safe >= layout.data, f"{append} of {info}: {safe} shards are safe, {self.hurt} are hurt"
             if not appends:
                 continue
