@@ -249,7 +249,7 @@ class Pool:
         if one.format and one.format.mount:
             self._mounts.add(one.path)
         before = old.state if old.state in (DriveState.NEW, DriveState.MISSING) else DriveState.MISSING
-        new.measured = old.measured
+        new.measured, new.draining = old.measured, old.draining
         self.drives = [new if drive is old else drive for drive in self.drives]
         old.change(DriveState.MISSING, "another drive is at this path")
         old.close()

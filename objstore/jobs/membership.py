@@ -48,10 +48,12 @@ async def follow(pool: Pool, catalog: Catalog) -> bool:
             pool.leave(slot)
     begun = False
     for slot in pool.drives:
-        course = courses.get(slot.id or "")
+        if slot.id is None:
+            continue  # nothing is placed there
+        course = courses.get(slot.id)
         draining = course is not None and course.stage in (Stage.DRAINING, Stage.LEAVING)
         begun |= draining and not slot.draining
-        slot.draining = draining
+        slot.draining = draining or (course is not None and slot.id not in voters)
     return begun
 
 
@@ -116,6 +118,8 @@ async def _join(
     problem = ""
     try:
         slot = await pool.join(Path(course.path))
+        # without a vote the next start does not look for it: until then it takes nothing
+        slot.draining = all(drive not in one.drives for one in ballot.electorates)
         if slot.state is DriveState.NEW:
             slot = await pool.format_new(slot, drive)
             await catalog.write(lambda tx: census.fresh(tx, drive))

@@ -76,3 +76,28 @@ def test_of_two_drives_one_is_not_drained_while_the_other_is_about_to_be_replace
             assert sorted(house.catalog.ballot().places.values()) == [other, new]
 
     asyncio.run(main())
+
+
+def test_a_drive_takes_nothing_before_it_has_its_vote(tmp_path: Path, board: Board) -> None:
+    """Else a start that does not look for it would lack what is on it."""
+
+    async def main() -> None:
+        world = JoiningWorld(tmp_path, board, drives=2, parity=1, punches=True)
+        async with world.life() as house:
+            await make_buckets(house.store)
+        world.lose_power("0", lambda _: world.provide())
+        async with world.life() as house:
+            assert isinstance(house, JoiningHouse)
+            voters = {*house.catalog.ballot().drives}
+            await house.order("POST", path=str(world.paths[2]))
+            await membership.carry_out(house.pool, house.catalog, lambda _: None)
+            assert len(house.pool.online()) == 3
+            for _ in range(2):
+                await fill(house)
+                await membership.follow(house.pool, house.catalog)
+            assert {drive for info in house.infos() for drive in info.drives} == voters
+            await house.finish()
+            await fill(house)
+            assert {drive for info in house.infos() for drive in info.drives} > voters
+
+    asyncio.run(main())

@@ -6,6 +6,13 @@ from tests.faults.mutations.bugs.bug import Bug
 
 BUGS = (
     Bug(
+        "a drive takes shards before it has its vote",
+        "objstore/jobs/membership.py",
+        "        slot.draining = all(drive not in one.drives for one in ballot.electorates)\n",
+        "",
+        ("tests/faults/test_joining.py::test_a_drive_takes_nothing_before_it_has_its_vote",),
+    ),
+    Bug(
         "space is given back while a read that began before still runs",
         "objstore/jobs/reap.py",
         "    since = now if oldest_read is None else min(",
