@@ -286,3 +286,26 @@ def test_a_mirror_whose_log_cannot_be_moved_is_made_again(
         deployment.notice()
         deployment.assert_equal()
         assert deployment.names() == {"a"}
+
+
+def test_only_drives_that_vote_get_mirrors(tmp_path: Path) -> None:
+    """A start does not look for another one. Of two that join at once one gets its vote in a round, and a mirror."""
+    deployment = Deployment(tmp_path, 5, 2)
+    with deployment.running() as catalog:
+        deployment.put("a")
+        for drive in deployment.pool.drives[3:]:
+            drive.draining = True  # else they would do
+
+        async def join() -> None:
+            for path in (tmp_path / "drive5", tmp_path / "drive6"):
+                path.mkdir()
+                await deployment.pool.format_new(await deployment.pool.join(path))
+
+        asyncio.run(join())
+        deployment.lose(0, 1)
+        deployment.notice()
+        first, second = (deployment.pool.drives[slot].id for slot in (5, 6))
+        assert first in catalog.status().members and second not in catalog.status().members
+        assert {*catalog.status().members} <= {*catalog.ballot().drives}
+        deployment.notice()
+        assert {first, second} <= {*catalog.status().members} <= {*catalog.ballot().drives}

@@ -274,7 +274,7 @@ BUGS = (
         "objstore/catalog/upkeep.py",
         " if drive.id in voters]\n",
         " if drive.id and drive.id not in {*members.state.ballot.members, *not_yet}]\n",
-        ("tests/catalog/test_every_change.py",),
+        ("tests/catalog/test_upkeep.py",),
     ),
     Bug(
         "a process that lags takes a drive that left for a new one",
