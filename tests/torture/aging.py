@@ -51,7 +51,7 @@ class Made:
     held: bool | None = False
     """Whether it has a legal hold; None where that is not known."""
     alone: bool = False
-    """Whether there was once nothing but this, a marker."""
+    """Whether there may once have been nothing but this, a marker."""
 
     @property
     def marker(self) -> bool:
@@ -90,6 +90,12 @@ class Key:
     def must_go(self, place: int, at: int) -> bool:
         """Whether a rule should remove this if it is there: a marker that was once alone may have got company."""
         return self.may_go(place, at) and not (self.prefix == MARKERS and place)
+
+    def add(self, made: Made) -> None:
+        """Something newer came. A marker below may have been alone: what was before it may have been gone already."""
+        if self.made and self.made[0].marker and all(one.alone for one in self.made[1:]):
+            self.made[0].alone = True
+        self.made.insert(0, made)
 
     def delete(self, place: int, at: int) -> None:
         """Somebody deleted a version: what a rule may have done beside it by then cannot be told any more."""
@@ -240,9 +246,7 @@ class Aging:
                 self._bad(f"{key.name} {made} was refused")
             return  # it took longer than it was to be locked
         made.version = response["VersionId"]
-        if [one.marker for one in key.made] == [True]:
-            key.made[0].alone = True
-        key.made.insert(0, made)
+        key.add(made)
 
     def _delete_version(self, key: Key) -> None:
         if not key.made:

@@ -59,6 +59,14 @@ def test_a_marker_goes_when_it_is_alone() -> None:
     assert key(MARKERS, made("3", 1), made("2", 0, MARKER, alone=True)).see(rows("3"), 9 * DAY) is None
 
 
+def test_a_marker_above_one_that_went_may_have_been_alone() -> None:
+    for first, good in ((made("1", 0, MARKER), True), (made("1", 0), False)):
+        one = key(MARKERS)
+        for it in (first, made("2", 1, MARKER), made("3", 2)):
+            one.add(it)
+        assert (one.see(rows("3"), 3) is None) == good
+
+
 def test_nothing_comes_back_or_changes() -> None:
     one = key(NONCURRENT, made("2", DAY), made("1", 0))
     assert one.see(rows("2"), 2 * DAY) is None
