@@ -6,6 +6,8 @@ Each seed is a history of several lives, see `joining.py`; `OBJSTORE_FAULT_SEEDS
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -53,16 +55,23 @@ def test_a_drive_is_emptied_where_every_drive_has_a_mirror(tmp_path: Path, board
     asyncio.run(main())
 
 
+@contextlib.asynccontextmanager
+async def two_drives(folder: Path, board: Board) -> AsyncIterator[tuple[JoiningWorld, JoiningHouse]]:
+    """A second life on two drives that have buckets, beside folders that may join."""
+    world = JoiningWorld(folder, board, drives=2, parity=1, punches=True)
+    async with world.life() as house:
+        await make_buckets(house.store)
+    world.lose_power("0", lambda _: world.provide())
+    async with world.life() as house:
+        assert isinstance(house, JoiningHouse)
+        yield world, house
+
+
 def test_of_two_drives_one_is_not_drained_while_the_other_is_about_to_be_replaced(tmp_path: Path, board: Board) -> None:
     """The new one has its vote, and the one that it replaces is not drained yet: it does not count any more."""
 
     async def main() -> None:
-        world = JoiningWorld(tmp_path, board, drives=2, parity=1, punches=True)
-        async with world.life() as house:
-            await make_buckets(house.store)
-        world.lose_power("0", lambda _: world.provide())
-        async with world.life() as house:
-            assert isinstance(house, JoiningHouse)
+        async with two_drives(tmp_path, board) as (world, house):
             await fill(house)
             old, other, new = map(str, world.paths[:3])
             await house.order("POST", path=new, replaces=old)
@@ -82,12 +91,7 @@ def test_a_drive_takes_nothing_before_it_has_its_vote(tmp_path: Path, board: Boa
     """Else a start that does not look for it would lack what is on it."""
 
     async def main() -> None:
-        world = JoiningWorld(tmp_path, board, drives=2, parity=1, punches=True)
-        async with world.life() as house:
-            await make_buckets(house.store)
-        world.lose_power("0", lambda _: world.provide())
-        async with world.life() as house:
-            assert isinstance(house, JoiningHouse)
+        async with two_drives(tmp_path, board) as (world, house):
             voters = {*house.catalog.ballot().drives}
             await house.order("POST", path=str(world.paths[2]))
             await membership.carry_out(house.pool, house.catalog, lambda _: None)
