@@ -85,13 +85,15 @@ def join(tx: Transaction, drive: str, path: str, now_us: int, replaces: str = ""
 
 
 def joined(tx: Transaction, drive: str, now_us: int, replaced: str = "") -> None:
-    """The drive has its vote. Bytes are to be spread anew; the one at `replaced` that it replaces is to be emptied."""
+    """The drive has its vote. The one that it replaces is to be emptied, and leave; it is at `replaced`. Where that is
+    in the pool no more, or it replaces none, bytes are to be spread anew."""
     course = find(tx, drive)
     if course is None or course.stage is not Stage.JOINING:
         return
     tx.run("DELETE FROM drives WHERE id = ?", drive)
-    if course.replaces:
-        if find(tx, course.replaces) is None:
+    if replaced:
+        old = find(tx, course.replaces)
+        if old is None or old.stage is Stage.DRAINING:
             drain(tx, course.replaces, replaced, now_us, leave=True)
     else:
         balancing.start(tx, now_us)

@@ -291,7 +291,7 @@ class JoiningHistory(MovingHistory):
     def _clear(self, paths: Any) -> None:
         """A drive that was removed is emptied, to be added anew."""
         for path in paths:
-            if path.exists():
+            if path.exists() and path.parent == self.world.root:
                 empty(path)
 
     async def cut_short(self, at: int) -> None:

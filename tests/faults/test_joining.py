@@ -13,16 +13,19 @@ from pathlib import Path
 import pytest
 
 from objstore.jobs import membership
+from objstore.store import balancing, parity
 from objstore.store.membership import Stage, courses
 from tests.faults.clients import make_buckets
+from tests.faults.histories import empty
 from tests.faults.injection import Board
 from tests.faults.joining import JoiningHistory, JoiningHouse, JoiningWorld
 from tests.faults.test_power_loss import board, fill, found, seeds
 
 __all__ = ["board"]
 
-KEPT = [6, 43]
-"""A drain of one drive, while the other was about to be replaced; one where every drive had a mirror."""
+KEPT = [6, 43, 388]
+"""A drain of one drive, while the other was about to be replaced; one where every drive had a mirror; a drive that was
+to be replaced, and whose place got a new disk before."""
 
 
 @pytest.mark.parametrize("seed", seeds(KEPT, 1))
@@ -81,6 +84,38 @@ def test_of_two_drives_one_is_not_drained_while_the_other_is_about_to_be_replace
             assert [one.stage for one in house.catalog.read(courses).values()] == [Stage.JOINING]
             await house.order("PUT", drive=other, action="drain")
             assert house.answers == {"POST replaces": 1, "PUT action InvalidRequest": 1}
+            await house.finish()
+            assert sorted(house.catalog.ballot().places.values()) == [other, new]
+
+    asyncio.run(main())
+
+
+def test_one_that_replaces_a_drive_that_was_lost_meanwhile_is_filled(tmp_path: Path, board: Board) -> None:
+    """The lost one's place got a new disk: nothing is left that could be drained."""
+
+    async def main() -> None:
+        async with two_drives(tmp_path, board) as (world, house):
+            await fill(house)
+            await house.order("POST", path=str(world.paths[2]), replaces=str(world.paths[0]))
+        world.lose_power("1", lambda paths: empty(paths[0]))
+        async with world.life() as house:
+            assert isinstance(house, JoiningHouse)
+            await house.finish()
+            assert house.catalog.read(courses) == {}
+            assert house.catalog.read(balancing.standing) is not None
+            assert sorted(house.catalog.ballot().places.values()) == [*map(str, world.paths[:3])]
+
+    asyncio.run(main())
+
+
+def test_a_drive_that_is_replaced_leaves_though_it_was_only_drained_meanwhile(tmp_path: Path, board: Board) -> None:
+    async def main() -> None:
+        async with two_drives(tmp_path, board) as (world, house):
+            await house.catalog.write(lambda tx: parity.want(tx, 0))
+            await house.look()
+            old, other, new = map(str, world.paths[:3])
+            await house.order("POST", path=new, replaces=old)
+            await house.order("PUT", drive=old, action="drain")
             await house.finish()
             assert sorted(house.catalog.ballot().places.values()) == [other, new]
 

@@ -7,6 +7,20 @@ from tests.faults.mutations.bugs.bug import Bug
 
 BUGS = (
     Bug(
+        "a drive that is gone is drained for one that was to replace it",
+        "objstore/store/membership.py",
+        "    if replaced:\n",
+        "    if course.replaces:\n",
+        ("tests/faults/test_joining.py::test_one_that_replaces_a_drive_that_was_lost_meanwhile_is_filled",),
+    ),
+    Bug(
+        "a drive that was only to be drained stays though another has replaced it",
+        "objstore/store/membership.py",
+        "        if old is None or old.stage is Stage.DRAINING:\n",
+        "        if old is None:\n",
+        ("tests/faults/test_joining.py::test_a_drive_that_is_replaced_leaves_though_it_was_only_drained_meanwhile",),
+    ),
+    Bug(
         "what is published after drives have left is taken to be on them",
         "objstore/store/extents.py",
         "    without = [index for index, drive, remade in rows if remade or drive.decode() in gone]\n",
