@@ -206,10 +206,14 @@ class Pool:
 
     def leave(self, drive: Drive) -> None:
         """Look for the drive no longer: it was taken out of the deployment."""
-        self.drives = [one for one in self.drives if one is not drive]
         if drive.id:
             self.removed |= {drive.id}
         drive.change(DriveState.REMOVED, "was taken out of the deployment")
+        self.forget(drive)
+
+    def forget(self, drive: Drive) -> None:
+        """Look for the drive no longer, until it joins again."""
+        self.drives = [one for one in self.drives if one is not drive]
         drive.close()
 
     def close(self) -> None:

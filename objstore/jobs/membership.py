@@ -46,6 +46,10 @@ async def follow(pool: Pool, catalog: Catalog) -> bool:
                 with contextlib.suppress(DriveError):
                     await slot.retire()
             pool.leave(slot)
+    joining = {drive for drive, one in courses.items() if one.stage is Stage.JOINING}
+    for slot in pool.drives:
+        if slot.id in joining - voters and slot.state is not DriveState.ONLINE:
+            pool.forget(slot)  # it has no vote to be missed
     begun = False
     for slot in pool.drives:
         if slot.id is None:
@@ -116,10 +120,10 @@ async def _join(
         await catalog.write(lambda tx: membership.joined(tx, drive, now_us(), replaced))
         return
     problem = ""
+    votes = any(drive in one.drives for one in ballot.electorates)
+    slot = await pool.join(Path(course.path))
+    slot.draining = not votes  # the next start does not look for it: until then it takes nothing
     try:
-        slot = await pool.join(Path(course.path))
-        # without a vote the next start does not look for it: until then it takes nothing
-        slot.draining = all(drive not in one.drives for one in ballot.electorates)
         if slot.state is DriveState.NEW:
             slot = await pool.format_new(slot, drive)
             await catalog.write(lambda tx: census.fresh(tx, drive))
@@ -129,6 +133,8 @@ async def _join(
             problem = slot.problem or f"the folder is {slot.state}"
     except DriveError as error:
         problem = error.reason
+    if problem and not votes:
+        pool.forget(slot)  # it would count among those that have to be there, and as one that nobody knows
     await _tell(catalog, drive, course, problem)
 
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from objstore.jobs import membership
-from objstore.store import balancing, parity
+from objstore.store import balancing, parity, repair
 from objstore.store.membership import Stage, courses
 from tests.faults.clients import make_buckets
-from tests.faults.histories import empty
+from tests.faults.histories import empty, gone
 from tests.faults.injection import Board
 from tests.faults.joining import JoiningHistory, JoiningHouse, JoiningWorld
 from tests.faults.test_power_loss import board, fill, found, seeds
@@ -59,9 +59,9 @@ def test_a_drive_is_emptied_where_every_drive_has_a_mirror(tmp_path: Path, board
 
 
 @contextlib.asynccontextmanager
-async def two_drives(folder: Path, board: Board) -> AsyncIterator[tuple[JoiningWorld, JoiningHouse]]:
-    """A second life on two drives that have buckets, beside folders that may join."""
-    world = JoiningWorld(folder, board, drives=2, parity=1, punches=True)
+async def some_drives(folder: Path, board: Board, count: int = 2) -> AsyncIterator[tuple[JoiningWorld, JoiningHouse]]:
+    """A second life on drives that have buckets, one of which may be lost, beside folders that may join."""
+    world = JoiningWorld(folder, board, drives=count, parity=1, punches=True)
     async with world.life() as house:
         await make_buckets(house.store)
     world.lose_power("0", lambda _: world.provide())
@@ -74,7 +74,7 @@ def test_of_two_drives_one_is_not_drained_while_the_other_is_about_to_be_replace
     """The new one has its vote, and the one that it replaces is not drained yet: it does not count any more."""
 
     async def main() -> None:
-        async with two_drives(tmp_path, board) as (world, house):
+        async with some_drives(tmp_path, board) as (world, house):
             await fill(house)
             old, other, new = map(str, world.paths[:3])
             await house.order("POST", path=new, replaces=old)
@@ -94,7 +94,7 @@ def test_one_that_replaces_a_drive_that_was_lost_meanwhile_is_filled(tmp_path: P
     """The lost one's place got a new disk: nothing is left that could be drained."""
 
     async def main() -> None:
-        async with two_drives(tmp_path, board) as (world, house):
+        async with some_drives(tmp_path, board) as (world, house):
             await fill(house)
             await house.order("POST", path=str(world.paths[2]), replaces=str(world.paths[0]))
         world.lose_power("1", lambda paths: empty(paths[0]))
@@ -110,7 +110,7 @@ def test_one_that_replaces_a_drive_that_was_lost_meanwhile_is_filled(tmp_path: P
 
 def test_a_drive_that_is_replaced_leaves_though_it_was_only_drained_meanwhile(tmp_path: Path, board: Board) -> None:
     async def main() -> None:
-        async with two_drives(tmp_path, board) as (world, house):
+        async with some_drives(tmp_path, board) as (world, house):
             await house.catalog.write(lambda tx: parity.want(tx, 0))
             await house.look()
             old, other, new = map(str, world.paths[:3])
@@ -122,11 +122,35 @@ def test_a_drive_that_is_replaced_leaves_though_it_was_only_drained_meanwhile(tm
     asyncio.run(main())
 
 
+def test_a_drive_that_cannot_join_is_not_missed(tmp_path: Path, board: Board) -> None:
+    """It is gone before it was made a drive: writes and healing need no more drives because of it."""
+
+    async def main() -> None:
+        async with some_drives(tmp_path, board, 3) as (world, house):
+            await fill(house)
+            await house.order("POST", path=str(world.paths[3]))
+            gone(world.paths[3])
+            await house.look()
+            assert [one.problem != "" for one in house.catalog.read(courses).values()] == [True]
+            gone(world.paths[2])
+            await house.look()
+            await fill(house, b"y")
+            world.paths[2].mkdir()
+            await house.recover()
+            assert await found(house, b"y")
+            assert {*house.catalog.read(lambda tx: repair.drives_of(tx, "shards"))} <= {*house.catalog.ballot().drives}
+            world.paths[3].mkdir()
+            await house.finish()
+            assert sorted(house.catalog.ballot().places.values()) == [*map(str, world.paths[:4])]
+
+    asyncio.run(main())
+
+
 def test_a_drive_takes_nothing_before_it_has_its_vote(tmp_path: Path, board: Board) -> None:
     """Else a start that does not look for it would lack what is on it."""
 
     async def main() -> None:
-        async with two_drives(tmp_path, board) as (world, house):
+        async with some_drives(tmp_path, board) as (world, house):
             voters = {*house.catalog.ballot().drives}
             await house.order("POST", path=str(world.paths[2]))
             await membership.carry_out(house.pool, house.catalog, lambda _: None)

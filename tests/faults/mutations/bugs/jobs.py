@@ -6,10 +6,17 @@ from tests.faults.mutations.bugs.bug import Bug
 
 BUGS = (
     Bug(
+        "a drive that cannot join is missed",
+        "objstore/jobs/membership.py",
+        "    if problem and not votes:\n",
+        "    if False:\n",
+        ("tests/faults/test_joining.py::test_a_drive_that_cannot_join_is_not_missed",),
+    ),
+    Bug(
         "a drive takes shards before it has its vote",
         "objstore/jobs/membership.py",
-        "        slot.draining = all(drive not in one.drives for one in ballot.electorates)\n",
-        "",
+        "    slot.draining = not votes  #",
+        "    slot.draining = False  #",
         ("tests/faults/test_joining.py::test_a_drive_takes_nothing_before_it_has_its_vote",),
     ),
     Bug(
