@@ -44,6 +44,7 @@ from objstore.store.catalog_snapshots import Schedule, asked
 from objstore.store.events.cause import Caused
 from objstore.store.membership import Stage
 from objstore.store.membership import courses as courses_of
+from objstore.store.membership import emptying as emptying_of
 from objstore.store.store import now_us
 from objstore.store.types import Bucket, Owner
 from objstore.targets.opening import open_target
@@ -233,7 +234,8 @@ class Janitor:
         for drive in [*draining, *homeless(node.pool, node.catalog)]:
             moved = await empty(*rooms, drive, proceed, placing=self._placing, pace=self._moving)
             await membership.tell_problem(node.catalog, drive, moved.problem)
-        while not draining and proceed() and node.catalog.read(balancing.standing) is not None:
+        emptying = node.catalog.read(emptying_of)
+        while not emptying and proceed() and node.catalog.read(balancing.standing) is not None:
             await balance(*rooms, proceed, placing=self._placing, pace=self._moving)
         return not proceed()
 

@@ -144,12 +144,19 @@ def note_problem(tx: Transaction, drive: str, problem: str) -> None:
         put(tx, drive, msgspec.structs.replace(course, problem=problem))
 
 
+_ALIVE_ON = (
+    " FROM shards JOIN blobs ON blobs.id = shards.blob WHERE shards.drive = ?"
+    " AND (blobs.sealed = 0 OR EXISTS (SELECT 1 FROM extents WHERE extents.blob = blobs.id))"
+)
+
+
 def held(tx: Transaction, drive: str) -> Held:
     """What a drive holds, or should, of blobs that are alive. Linear in them."""
-    row = tx.one(
-        "SELECT count(*), coalesce(sum(blobs.length), 0) FROM shards JOIN blobs ON blobs.id = shards.blob"
-        " WHERE shards.drive = ?"
-        " AND (blobs.sealed = 0 OR EXISTS (SELECT 1 FROM extents WHERE extents.blob = blobs.id))",
-        drive.encode(),
-    )
+    row = tx.one(f"SELECT count(*), coalesce(sum(blobs.length), 0){_ALIVE_ON}", drive.encode())
     return Held(*row) if row is not None else Held(0, 0)
+
+
+def emptying(tx: Transaction) -> bool:
+    """Whether any drive that is drained holds something still. One that stays then, or was lost, holds nothing up."""
+    draining = [drive for drive, course in courses(tx).items() if course.stage is Stage.DRAINING]
+    return any(tx.one(f"SELECT 1{_ALIVE_ON} LIMIT 1", drive.encode()) is not None for drive in draining)

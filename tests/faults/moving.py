@@ -27,7 +27,7 @@ from objstore.jobs.restripe import restripe
 from objstore.jobs.scrub import scrub
 from objstore.jobs.seal import collect_orphans, seal_abandoned
 from objstore.store import balancing, parity, redundancy, restriping
-from objstore.store.membership import Stage, courses, drain
+from objstore.store.membership import Stage, courses, drain, emptying
 from objstore.store.membership import keep as let_stay
 from objstore.store.store import now_us
 from tests.faults.clients import PLAIN, VERSIONED
@@ -128,7 +128,7 @@ class MovingHouse(House):
         draining = [drive for drive, one in self.catalog.read(courses).items() if one.stage is Stage.DRAINING]
         for drive in [*draining, *homeless(self.pool, self.catalog)]:
             self.moved["relocated"] += (await empty(*rooms, drive, lambda: True, **how)).moves
-        if not draining and self.catalog.read(balancing.standing) is not None:
+        if not self.catalog.read(emptying) and self.catalog.read(balancing.standing) is not None:
             self.moved["relocated"] += (await balance(*rooms, lambda: True, **how)).moves
 
     async def restripe(self) -> None:

@@ -17,6 +17,13 @@ def drives(server: Running) -> dict[str, dict[str, Any]]:
     return {Path(one["path"]).name: one for one in admin(server, "drive", "list")["drives"]}
 
 
+def spread(server: Running, name: str) -> bool:
+    """Whether a drive has joined, and has its share of all."""
+    now = admin(server, "drive", "list")
+    there = [one["stage"] for one in now["drives"] if Path(one["path"]).name == name]
+    return there == [None] and now["rebalancing"] is None
+
+
 def shards(drive: Path) -> int:
     """How many shard files a drive has."""
     return sum(1 for path in (drive / "shards").rglob("*.*") if path.is_file())
@@ -57,17 +64,19 @@ def test_a_drive_is_added_and_filled_and_another_one_drained_and_removed(tmp_pat
             admin(server, "drive", "drain", str(server.drives[0]), "--wait")
             drained = drives(server)["drive1"]
             assert (drained["stage"], drained["left"], drained["mirror"]) == ("draining", 0, False)
+            admin(server, "drive", "add", str(new_drive(tmp_path, "drive6")))
+            until(lambda: spread(server, "drive6"), "another one is filled while that stays")
             admin(server, "drive", "remove", str(server.drives[0]), "--wait")
             load.progress(3, 3)
         assert (load.failed_reads, load.failed_writes) == ([], [])
-        assert sorted(drives(server)) == ["drive2", "drive3", "drive4", "drive5"]
+        assert sorted(drives(server)) == ["drive2", "drive3", "drive4", "drive5", "drive6"]
         healed(server)
         verified(server)
         check(server, keys + some(load))
         with stopped(server):  # the list still names the one that is gone, and not the one that was added
             pass
         assert "was removed" in server.output() and str(fifth) in server.output()
-        assert sorted(drives(server)) == ["drive2", "drive3", "drive4", "drive5"]
+        assert sorted(drives(server)) == ["drive2", "drive3", "drive4", "drive5", "drive6"]
         server.stop()
         for gone in server.drives[1:3]:
             gone.rename(gone.with_name(f"{gone.name}.away"))

@@ -26,7 +26,7 @@ from objstore.jobs.scrub import scrub
 from objstore.jobs.seal import collect_orphans, seal_abandoned
 from objstore.server.returns import Returns
 from objstore.store import balancing, extents, repair, settling
-from objstore.store.membership import Stage, courses
+from objstore.store.membership import Stage, courses, emptying
 from objstore.store.reports import Reports
 from objstore.store.store import Store
 from tests.jobs.stepping import SteppedCatalog, SteppedPace
@@ -205,7 +205,7 @@ class Keeper(Process):
         draining = [drive for drive, one in self.catalog.read(courses).items() if one.stage is Stage.DRAINING]
         for drive in [*draining, *homeless(self.pool, self.catalog)]:
             await empty(*rooms, drive, proceed, **how)
-        if not draining and self.catalog.read(balancing.standing) is not None:
+        if not self.catalog.read(emptying) and self.catalog.read(balancing.standing) is not None:
             await balance(*rooms, proceed, **how)
 
     async def restripe(self) -> None:

@@ -6,6 +6,13 @@ from tests.faults.mutations.bugs.bug import Bug
 
 BUGS = (
     Bug(
+        "nothing is spread as long as a drive is drained and stays",
+        "objstore/server/janitor.py",
+        "        while not emptying and proceed()",
+        "        while not draining and proceed()",
+        ("tests/faults/test_growing.py::test_a_drive_is_added_and_filled_and_another_one_drained_and_removed",),
+    ),
+    Bug(
         "a drive that is about to be replaced counts as one that stays",
         "objstore/server/drives.py",
         "        going |= {course.replaces for one, course in courses.items() if one in ballot.drives}\n",
