@@ -74,14 +74,14 @@ async def _step(
 ) -> Walk | None:
     """Past the next rows; None at the end."""
     page = catalog.read(lambda tx: restriping.following(tx, walk, PAGE))
-    moved = 0
+    moved, most = 0, max({pool.parity, *classes.values()})
     for behind in page:
         if not proceed():
             return msgspec.structs.replace(walk, moved=walk.moved + moved)
         kept = catalog.read(lambda tx, behind=behind: restriping.kept(tx, behind))  # type: ignore[misc]
         parity = classes.get(kept.storage_class, pool.parity)
         for place in kept.places:
-            moved += await _anew(pool, catalog, blobs, place, parity, pace)
+            moved += await _anew(pool, catalog, blobs, place, parity, most, pace)
         await pace()
         walk = msgspec.structs.replace(behind, moved=walk.moved)
     walk = msgspec.structs.replace(walk, moved=walk.moved + moved)
@@ -90,14 +90,16 @@ async def _step(
     return catalog.read(lambda tx: restriping.next_table(tx, walk, {pool.parity, *classes.values()}))
 
 
-async def _anew(pool: Pool, catalog: Catalog, blobs: Blobs, place: Place, parity: int, pace: Pace) -> bool:
-    """Write an append again where its geometry is not that of today. Raises BlobError, DriveError."""
+async def _anew(pool: Pool, catalog: Catalog, blobs: Blobs, place: Place, parity: int, most: int, pace: Pace) -> bool:
+    """Write an append again where its geometry is not that of today; others that refer to it, or come to meanwhile, may
+    be promised up to `most`. Raises BlobError, DriveError."""
     info = catalog.read(lambda tx: repair.blob(tx, place.blob))
-    staying = sum(not one.draining for one in pool.drives)
-    if info is None or info.geometry == geometry_of(choose_layout(staying, parity)):
+    if info is None:
         return False
-    lower = parity < info.layout.parity
-    if lower and place.refs > 1:
-        return False  # others may be promised more
-    written = await copy(blobs, info, Append(place.offset, place.head, place.size), parity, pace)
-    return await exchange(catalog, blobs, place.blob, place.offset, written, alone=lower)
+    others = min(info.layout.parity, most)  # who they are is in their records only
+    wanted = parity if place.refs == 1 else max(parity, others)
+    staying = sum(not one.draining for one in pool.drives)
+    if info.geometry == geometry_of(choose_layout(staying, wanted)):
+        return False
+    written = await copy(blobs, info, Append(place.offset, place.head, place.size), wanted, pace)
+    return await exchange(catalog, blobs, place.blob, place.offset, written, alone=wanted < others)

@@ -23,7 +23,7 @@ from objstore.server.accounts import flag, missing
 from objstore.server.admin_api import Parameters
 from objstore.server.inventory import DriveView
 from objstore.server.node import Node
-from objstore.store import membership, repair
+from objstore.store import membership, redundancy, repair
 from objstore.store import parity as parity_of
 from objstore.store.membership import Refused, Stage
 from objstore.store.store import now_us
@@ -90,7 +90,7 @@ class DrivePages:
             await self._require_room(drive, path)
 
             def drain(tx: Transaction) -> None:
-                self._require_enough(tx, drive)
+                _require_restriped(tx, self._require_enough(tx, drive))
                 membership.drain(tx, drive, path, now, leave=leave)
 
             await self._node.catalog.write(drain)
@@ -133,9 +133,9 @@ class DrivePages:
                 return drive, path
         raise AwsError("NoSuchEntity", f"{named} is no drive of this deployment.")
 
-    def _require_enough(self, tx: Transaction, drive: str, more: int = 0) -> None:
-        """Raise Refused where too few drives would stay. In the transaction that enters what is asked for, or of two
-        drives at a time each would stay for the other."""
+    def _require_enough(self, tx: Transaction, drive: str, more: int = 0) -> int:
+        """How many drives would stay. Raises Refused where these are too few. In the transaction that enters what is
+        asked for, or of two drives at a time each would stay for the other."""
         node = self._node
         ballot, courses = node.catalog.ballot(), membership.courses(tx)
         going = {one for one, course in courses.items() if course.stage in (Stage.DRAINING, Stage.LEAVING)}
@@ -149,6 +149,7 @@ class DrivePages:
                 f"{number_of(stay, 'drive')} would stay, parity {parity} needs {max(1, 2 * parity)}: add a drive first,"
                 " or lower it (objstore admin parity)"
             )
+        return stay
 
     async def _require_room(self, drive: str, path: str) -> None:
         """Raise Refused where the other drives have not the room for what it holds."""
@@ -158,6 +159,17 @@ class DrivePages:
             raise Refused(
                 f"{path} holds {held.bytes} bytes and the other drives have room for {spare}: add drives first"
             )
+
+
+def _require_restriped(tx: Transaction, stay: int) -> None:
+    """Raise Refused where something was stored with so much parity, before that was lowered, that the drives that stay
+    are too few for it."""
+    parity = redundancy.greatest(tx)
+    if stay <= parity:
+        raise Refused(
+            f"{number_of(stay, 'drive')} would stay, what was stored with parity {parity} needs {parity + 1}: bring it"
+            " to today's first (objstore admin restripe --wait)"
+        )
 
 
 async def overview(node: Node) -> dict[str, Any]:

@@ -73,6 +73,12 @@ def promises(tx: Transaction, there: Collection[str]) -> list[Promise]:
     return [Promise(*row) for row in rows]
 
 
+def greatest(tx: Transaction) -> int:
+    """The greatest parity that anything was written with."""
+    row = tx.one("SELECT max(parity) FROM blob_counts WHERE blobs > 0")
+    return int(row[0] or 0) if row is not None else 0
+
+
 def to_heal(tx: Transaction, known: Collection[str]) -> tuple[int, int]:
     """Shards that are missing or on drives that no slot holds, and the bytes of their files; none of blobs in which
     nothing is alive."""

@@ -30,7 +30,6 @@ from objstore.store import balancing, parity, redundancy, restriping
 from objstore.store.membership import Stage, courses, drain, emptying
 from objstore.store.membership import keep as let_stay
 from objstore.store.store import now_us
-from tests.faults.clients import PLAIN, VERSIONED
 from tests.faults.histories import History
 from tests.faults.injection import Board, FaultySystem
 from tests.faults.world import House, World
@@ -172,10 +171,7 @@ class MovingHouse(House):
                 await self.catalog.write(lambda tx, drive=drive: let_stay(tx, drive, drive))  # type: ignore[misc]
 
     async def settle(self, wanted: int) -> None:
-        """Bring all moves to their end, and everything to a parity of at least `wanted`: the drives are whole."""
-        for bucket in (PLAIN, VERSIONED):  # parts of uploads keep their geometry
-            for upload in (await self.store.multipart.list_uploads(bucket)).items:
-                await self.store.multipart.abort(bucket, upload.key, upload.id)
+        """Bring all moves to their end, and everything to the parity `wanted`: the drives are whole."""
         await self._keep_all()
         await self.catalog.write(lambda tx: parity.want(tx, wanted))
         await self._until(lambda: self.catalog.read(parity.wanted) is None and self.catalog.ballot().before is None)
@@ -187,7 +183,7 @@ class MovingHouse(House):
         await self._until(lambda: self.catalog.read(balancing.standing) is None)
         there = [one.id for one in self.pool.online() if one.id is not None]
         for promise in self.catalog.read(lambda tx: redundancy.promises(tx, there)):
-            assert min(promise.parity, promise.may_fail) >= wanted, f"less than parity {wanted}: {promise}"
+            assert promise.parity == promise.may_fail == wanted, f"not parity {wanted}: {promise}"
 
     async def _until(self, done: Callable[[], bool]) -> None:
         for _ in range(_STEPS):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from objstore.blobs.rebuild import Pace, at_once
@@ -147,6 +148,84 @@ def test_an_object_that_gets_behind_the_walk_is_met_by_another_one(tmp_path: Pat
     play(tmp_path, scene)
 
 
+async def share(house: House, body: bytes, storage_class: str) -> None:
+    """One append to which versions, what a snapshot keeps, an object that was renamed and parts of an upload refer."""
+    of = msgspec.structs.replace(NEW, storage_class=storage_class)
+    await house.store.put(BUCKET, "z", source(body), of)
+    for key in ("copy", "kept", "old name"):
+        await house.store.copy(ObjectName(BUCKET, "z"), BUCKET, key, lambda _: of)
+    await house.store.views.create(BUCKET, "one")
+    await house.delete("kept")
+    await house.store.rename(BUCKET, Renaming("old name", "name"))
+    about = NewUpload(owner=OWNER, initiator=OWNER, storage_class=storage_class)
+    upload = await house.store.multipart.create(BUCKET, "upload", about)
+    for number, span in enumerate([(0, 9000), (9000, 9000)], 1):
+        await house.store.multipart.copy_part(BUCKET, "upload", upload.id, number, ObjectName(BUCKET, "z"), span=span)
+    assert [place.refs for place in shared(house)] == [7]
+
+
+def shared(house: House) -> Sequence[restriping.Place]:
+    return house.catalog.read(lambda tx: restriping.places(tx, house.store.current(BUCKET, "z").extents))
+
+
+async def walk_all(house: House) -> None:
+    """Walk over everything, in as many goes as it takes, with the store's classes."""
+    await house.catalog.write(lambda tx: restriping.start(tx, now_us()))
+    while house.catalog.read(restriping.standing) is not None:
+        classes = house.store.storage_classes
+        await restripe(house.pool, house.catalog, house.blobs, classes, lambda: True, pace=at_once)
+
+
+@pytest.mark.parametrize("size", [20_000, 5 << 20], ids=["packed", "alone"])
+def test_bytes_that_several_refer_to_are_brought_to_a_higher_and_to_a_lower_parity(tmp_path: Path, size: int) -> None:
+    async def scene(house: House) -> None:
+        body = os.urandom(size)
+        house.pool.parity = 1
+        await share(house, body, "STANDARD")
+        for parity in (2, 1, 0):
+            house.pool.parity = parity
+            await walk_all(house)
+            assert promised(house) == {parity}
+            assert [place.refs for place in shared(house)] == [7]
+        for key in ("z", "copy", "name"):
+            assert await house.get(key) == body
+        view = house.store.current(f"{BUCKET}--one--snap", "kept")
+        assert b"".join([bytes(piece) async for piece in house.store.read(view)]) == body
+
+    play(tmp_path, scene)
+
+
+def test_bytes_of_two_classes_have_the_parity_of_the_safer_one(tmp_path: Path) -> None:
+    """With parity 1 both promise the same, and a copy of the other class shares the bytes."""
+
+    async def scene(house: House) -> None:
+        body = os.urandom(20_000)
+        house.pool.parity = 1
+        await share(house, body, "REDUCED_REDUNDANCY")
+        await house.store.copy(ObjectName(BUCKET, "z"), BUCKET, "standard", lambda _: NEW)
+        assert [place.refs for place in shared(house)] == [8]
+        for parity in (2, 3, 1):
+            house.pool.parity = parity
+            await walk_all(house)
+            assert promised(house) == {parity}
+        house.pool.parity = 2
+        await walk_all(house)
+        await house.delete("standard")
+        await walk_all(house)
+        assert promised(house) == {2}, "whoever shares them may be promised more"
+        await house.store.views.delete(BUCKET, "one")
+        while await house.store.views.purge():
+            pass
+        await house.delete("copy", "name")
+        (upload,) = (await house.store.multipart.list_uploads(BUCKET)).items
+        await house.store.multipart.abort(BUCKET, "upload", upload.id)
+        await walk_all(house)
+        assert promised(house) == {1}
+        assert await house.get("z") == body
+
+    play(tmp_path, scene)
+
+
 @pytest.mark.parametrize("copied", [True, False])
 def test_what_several_refer_to_by_the_time_it_is_written_keeps_its_parity(tmp_path: Path, *, copied: bool) -> None:
     """They may be promised more than the one for which it was to be lowered."""
@@ -154,15 +233,16 @@ def test_what_several_refer_to_by_the_time_it_is_written_keeps_its_parity(tmp_pa
     async def scene(house: House) -> None:
         body = os.urandom(5 << 20)
         await house.put("z", body)
-        house.pool.parity = 1
+        classes = {"STANDARD": 1, "SAFER": 2}
         await house.catalog.write(lambda tx: restriping.start(tx, now_us()))
 
         async def meanwhile() -> None:
             if copied:
                 await house.store.copy(ObjectName(BUCKET, "z", None), BUCKET, "a", lambda _: NEW)
 
-        while await walk(house, once(meanwhile)) is not None:
-            pass
+        pace = once(meanwhile)
+        while house.catalog.read(restriping.standing) is not None:
+            await restripe(house.pool, house.catalog, house.blobs, classes, lambda: True, pace=pace)
         assert promised(house) == ({2} if copied else {1})
         assert await house.get("a" if copied else "z") == body
 

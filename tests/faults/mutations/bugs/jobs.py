@@ -97,6 +97,20 @@ BUGS = (
         ("tests/faults/test_stale_pages.py::test_any_page_may_be_an_old_one",),
     ),
     Bug(
+        "bytes to which several refer keep the parity with which they were written for ever",
+        "objstore/jobs/restripe.py",
+        "others = min(info.layout.parity, most)",
+        "others = info.layout.parity",
+        ("tests/jobs/test_restripe.py",),
+    ),
+    Bug(
+        "what one who refers to bytes is promised decides for the others",
+        "objstore/jobs/restripe.py",
+        "others = min(info.layout.parity, most)",
+        "others = parity",
+        ("tests/jobs/test_restripe.py",),
+    ),
+    Bug(
         "a snapshot of the catalog that is written anew is packed, where a restore does not look",
         "objstore/jobs/compact.py",
         "alone=catalog_snapshots.is_snapshot(record)",
