@@ -81,7 +81,7 @@ def choose_drives(
 
     Drives whose ids are in `faulty` or `full` just refused it. Raises NotEnoughDrives, OutOfSpace.
     """
-    online = [drive for drive in pool.online() if not (drive.read_only or drive.draining or drive.id in faulty)]
+    online = [drive for drive in pool.drives if drive.accepting and drive.id not in faulty]
     choice = [drive for drive in roomy(online, room) if drive.writable and drive.id not in full]
     prompt = [drive for drive in choice if not drive.late(GRACE / 2)]  # others waited for it, in vain or nearly so
     if len(choice) - len(prompt) <= parity < len(prompt):

@@ -44,7 +44,8 @@ _UNSUPPORTED = frozenset({errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS})
 class Drive(Health):
     """The drive at one slot of the pool. A folder with another identity is another Drive.
 
-    `draining`: what it holds is being moved to other drives, and nothing new is placed on it."""
+    `draining`: what it holds is being moved to other drives, and nothing new is placed on it.
+    `voting`: a start looks for it; where it has no vote yet, nothing is placed on it."""
 
     def __init__(
         self,
@@ -61,7 +62,7 @@ class Drive(Health):
         self._files = ShardFiles(found.path, self.system, strict=strict, open_files=open_files)
         self._on_change = on_change
         self._nowait = hasattr(os, "RWF_NOWAIT")
-        self.draining = False
+        self.draining, self.voting = False, True
         self._read_errors = 0
         self._punches: bool | None = None
         self._home: tuple[asyncio.AbstractEventLoop | None, Outbox | None] = (None, None)
@@ -247,9 +248,14 @@ class Drive(Health):
         return self.full
 
     @property
+    def accepting(self) -> bool:
+        """Whether it takes new shards as long as it has room: online, not read-only, not draining, with a vote."""
+        return self.state is DriveState.ONLINE and self.voting and not (self.read_only or self.draining)
+
+    @property
     def writable(self) -> bool:
-        """Whether a new shard should be placed here: online, not read-only, not draining, not known to be full."""
-        return self.state is DriveState.ONLINE and not self.read_only and not self.draining and not self.crowded
+        """Whether a new shard should be placed here: `accepting`, and not known to be full."""
+        return self.accepting and not self.crowded
 
     @property
     def busy(self) -> bool:

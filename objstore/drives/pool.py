@@ -95,6 +95,7 @@ class Pool:
         self._open_files = min(_OPEN_FILES, max(_OPEN_FILES_LEAST, soft // 2 // max(1, len(found))))
         self._listeners: list[tuple[Listener, asyncio.AbstractEventLoop | None]] = []
         self._fault_times: dict[Drive, float] = {}
+        self._voters: frozenset[str] | None = None
         self.drives: list[Drive] = [self._drive(one) for one in found]  # replaced as a whole: other threads read it
         self.removed: frozenset[str] = frozenset()  # drives that are to have no vote, or have none any more
         for drive in self.online():
@@ -216,13 +217,20 @@ class Pool:
         self.drives = [one for one in self.drives if one is not drive]
         drive.close()
 
+    def let_vote(self, voters: Collection[str]) -> None:
+        """From now on only drives among `voters` take new shards: a start looks for no others. Until the first call all
+        do."""
+        self._voters = frozenset(voters)
+        for drive in self.drives:
+            drive.voting = self._votes(drive)
+
     def close(self) -> None:
         """Let all threads of the drives end."""
         for drive in self.drives:
             drive.close()
 
     def _drive(self, found: Inspection) -> Drive:
-        return Drive(
+        drive = Drive(
             found,
             strict=self._strict,
             deadline=self.deadline,
@@ -230,6 +238,11 @@ class Pool:
             system=self._system,
             on_change=self._changed,
         )
+        drive.voting = self._votes(drive)
+        return drive
+
+    def _votes(self, drive: Drive) -> bool:
+        return self._voters is None or drive.id in self._voters
 
     def _incumbent_stays(self, drive: Drive, one: Inspection) -> Inspection:
         """A copy that turns up does not take the original down: of twins, the one that is online goes on."""
@@ -253,7 +266,7 @@ class Pool:
         if one.format and one.format.mount:
             self._mounts.add(one.path)
         before = old.state if old.state in (DriveState.NEW, DriveState.MISSING) else DriveState.MISSING
-        new.measured, new.draining = old.measured, old.draining
+        new.measured = old.measured
         self.drives = [new if drive is old else drive for drive in self.drives]
         old.change(DriveState.MISSING, "another drive is at this path")
         old.close()

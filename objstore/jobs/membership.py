@@ -35,6 +35,8 @@ async def follow(pool: Pool, catalog: Catalog) -> bool:
     voters = {drive for one in ballot.electorates for drive in one.drives}
     leaving = {drive for drive, one in courses.items() if one.stage in (Stage.LEAVING, Stage.REMOVED)}
     pool.removed |= leaving
+    if voters:
+        pool.let_vote(voters)
     if ballot.before is None and ballot.drives:
         pool.parity = ballot.parity
     for place in _places_to_join(pool, ballot, courses, leaving):
@@ -52,12 +54,10 @@ async def follow(pool: Pool, catalog: Catalog) -> bool:
             pool.forget(slot)  # it has no vote to be missed
     begun = False
     for slot in pool.drives:
-        if slot.id is None:
-            continue  # nothing is placed there
-        course = courses.get(slot.id)
+        course = courses.get(slot.id or "")
         draining = course is not None and course.stage in (Stage.DRAINING, Stage.LEAVING)
         begun |= draining and not slot.draining
-        slot.draining = draining or (course is not None and slot.id not in voters)
+        slot.draining = draining
     return begun
 
 
@@ -122,7 +122,6 @@ async def _join(
     problem = ""
     votes = any(drive in one.drives for one in ballot.electorates)
     slot = await pool.join(Path(course.path))
-    slot.draining = not votes  # the next start does not look for it: until then it takes nothing
     try:
         if slot.state is DriveState.NEW:
             slot = await pool.format_new(slot, drive)

@@ -74,10 +74,11 @@ async def empty(
 
 
 def homeless(pool: Pool, catalog: Catalog) -> list[str]:
-    """Drives that are in the pool no more and on which shards should be; none while a slot's drive is not known."""
-    known = [drive.id for drive in pool.drives]
-    if None in known:
+    """Drives that are in the pool no more and on which shards should be; none while a slot's drive is not known, or has
+    no vote yet: it may be there to take them."""
+    if not all(drive.id and drive.voting for drive in pool.drives):
         return []
+    known = [drive.id for drive in pool.drives]
     return [drive for drive in catalog.read(lambda tx: repair.drives_of(tx, "shards")) if drive not in known]
 
 

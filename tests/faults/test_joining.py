@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from objstore.drives.pool import Pool
 from objstore.jobs import membership
 from objstore.store import balancing, parity, repair
 from objstore.store.membership import Stage, courses
@@ -153,6 +154,7 @@ def test_a_drive_takes_nothing_before_it_has_its_vote(tmp_path: Path, board: Boa
         async with some_drives(tmp_path, board) as (world, house):
             voters = {*house.catalog.ballot().drives}
             await house.order("POST", path=str(world.paths[2]))
+            await membership.follow(house.pool, house.catalog)
             await membership.carry_out(house.pool, house.catalog, lambda _: None)
             assert len(house.pool.online()) == 3
             for _ in range(2):
@@ -162,5 +164,41 @@ def test_a_drive_takes_nothing_before_it_has_its_vote(tmp_path: Path, board: Boa
             await house.finish()
             await fill(house)
             assert {drive for info in house.infos() for drive in info.drives} > voters
+
+    asyncio.run(main())
+
+
+def test_a_drive_in_the_place_of_a_lost_one_takes_nothing_before_it_has_its_vote(tmp_path: Path, board: Board) -> None:
+    """Nor do others place anything there, who see it appear."""
+
+    async def main() -> None:
+        async with some_drives(tmp_path, board, 3) as (world, house):
+            await fill(house)
+        world.lose_power("1", lambda paths: empty(paths[0]))
+        async with world.life() as house:
+            assert isinstance(house, JoiningHouse)
+            other = Pool.open(world.paths[:3], strict=False, system=world.system)
+            for pool in (house.pool, other):
+                await membership.follow(pool, house.catalog)
+            voters = {*house.catalog.ballot().drives}
+            new = await house.pool.format_new(house.pool.drives[0])
+            await other.probe()
+            assert len(house.pool.online()) == len(other.online()) == 3
+            await house.sweep()  # seals what the life before left open
+            await house.move()
+            assert not house.moved["relocated"], "it is written anew, as if the lost one's place were given up"
+            for _ in range(2):
+                await fill(house, b"y")
+                assert [drive.path for drive in other.writable()] == world.paths[1:3]
+                for pool in (house.pool, other):
+                    await membership.follow(pool, house.catalog)
+            assert {drive for info in house.infos() for drive in info.drives} == voters
+            await house.look()
+            for pool in (house.pool, other):
+                await membership.follow(pool, house.catalog)
+                assert len(pool.writable()) == 3
+            await fill(house)
+            assert new.id in {drive for info in house.infos() for drive in info.drives}
+            other.close()
 
     asyncio.run(main())

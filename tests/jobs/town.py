@@ -146,10 +146,6 @@ class Town:
     def there(self) -> list[str]:
         return [ident for path in self.paths if (ident := self.ident(path)) in self.ballot.drives]
 
-    def found(self) -> set[str | None]:
-        """Whom a start finds: also who was made in a lost drive's place and has no vote yet (see `server/slots.py`)."""
-        return {*self.there(), *map(self.ident, self.replaced)} - {None}
-
     def read_only(self) -> bool:
         voters = len(self.ballot.drives)
         return len(self.there()) < max(voters - self.ballot.parity, voters // 2 + 1)
@@ -297,7 +293,7 @@ class Town:
         self.recover()
         below: dict[bytes, int] = {}
         promises: dict[int, list[int]] = {}
-        there = self.found()
+        there = self.there()
         leaving = (CourseStage.LEAVING, CourseStage.REMOVED)
         gone = {drive for drive, one in courses(self.shared).items() if one.stage in leaving}
         for info, appends in self.infos():
