@@ -113,7 +113,7 @@ class DrivePages:
                 )
 
         def leave(tx: Transaction) -> None:
-            if drive in ballot.drives:
+            if drive in node.catalog.ballot().drives:  # it may have joined meanwhile
                 self._require_enough(tx, drive)
             membership.leave(tx, drive, path, now, empty=not loss)
 
@@ -137,11 +137,8 @@ class DrivePages:
         """How many drives would stay. Raises Refused where these are too few. In the transaction that enters what is
         asked for, or of two drives at a time each would stay for the other."""
         node = self._node
-        ballot, courses = node.catalog.ballot(), membership.courses(tx)
-        going = {one for one, course in courses.items() if course.stage in (Stage.DRAINING, Stage.LEAVING)}
-        # who has its vote is in the pool beside the one that it replaces, which is about to be drained
-        going |= {course.replaces for one, course in courses.items() if one in ballot.drives}
-        stay = len([one for one in ballot.drives if one != drive and one not in going]) + more
+        ballot = node.catalog.ballot()
+        stay = len(membership.staying(tx, ballot.drives) - {drive}) + more
         wanted = parity_of.wanted(tx) or 0
         parity = max(ballot.parity, wanted, *node.store.storage_classes.values())
         if stay < max(1, 2 * parity):

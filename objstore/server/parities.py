@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from objstore.aws.errors import AwsError
+from objstore.catalog.transaction import Transaction
 from objstore.counting import number_of
 from objstore.server.accounts import missing
 from objstore.server.admin_api import Parameters
 from objstore.server.node import Node
 from objstore.store import membership, parity
-from objstore.store.membership import Stage
 
 MOST = 8
 
@@ -28,19 +28,16 @@ class ParityPages:
     async def __call__(self, method: str, given: Parameters) -> Any:
         node = self._node
         if method == "PUT":
-            new = self._possible(given.get("parity"))
-            await node.catalog.write(lambda tx: parity.want(tx, new))
+            await node.catalog.write(lambda tx: parity.want(tx, self._possible(tx, given.get("parity"))))
         await node.follow()
         return {"parity": node.pool.parity, "wanted": node.catalog.read(parity.wanted)}
 
-    def _possible(self, text: str | None) -> int:
-        """The parity asked for. Raises AwsError where it cannot be."""
+    def _possible(self, tx: Transaction, text: str | None) -> int:
+        """The parity asked for. Raises AwsError where it cannot be: with drives that are asked to leave just now."""
         if text is None:
             raise missing("parity")
         node, told = self._node, self._node.settings.parity
-        courses = node.catalog.read(membership.courses)
-        going = {one for one, course in courses.items() if course.stage in (Stage.DRAINING, Stage.LEAVING)}
-        drives = len([one for one in node.catalog.ballot().drives if one not in going])
+        drives = len(membership.staying(tx, node.catalog.ballot().drives))
         most = min(MOST, drives // 2)
         if not text.isdecimal() or int(text) > most:
             raise AwsError(

@@ -7,6 +7,7 @@ done for one, or that it is gone for good. The jobs process carries it out, and 
 from __future__ import annotations
 
 import enum
+from collections.abc import Collection
 from typing import NamedTuple
 
 import msgspec
@@ -61,6 +62,15 @@ def find(tx: Transaction, drive: str) -> Course | None:
     """The course of one drive."""
     row = tx.one("SELECT record FROM drives WHERE id = ?", drive)
     return None if row is None else unpack(row[0], Course)
+
+
+def staying(tx: Transaction, voters: Collection[str]) -> set[str]:
+    """Those of the drives that vote which are not about to leave, or to be emptied."""
+    found = courses(tx)
+    going = {drive for drive, course in found.items() if course.stage in (Stage.DRAINING, Stage.LEAVING)}
+    # who has its vote is in the pool beside the one that it replaces, which is about to be drained
+    going |= {course.replaces for drive, course in found.items() if drive in voters}
+    return {*voters} - going
 
 
 def put(tx: Transaction, drive: str, course: Course) -> None:

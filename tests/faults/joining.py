@@ -29,6 +29,7 @@ from objstore.drives.state import DriveState
 from objstore.jobs import membership
 from objstore.server.drives import DrivePages
 from objstore.server.node import Node
+from objstore.server.parities import ParityPages
 from objstore.server.settings import SettingsError
 from objstore.server.slots import find_slots
 from objstore.store import repair
@@ -59,10 +60,12 @@ class JoiningHouse(MovingHouse):
             pool=pool,
             catalog=catalog,
             store=SimpleNamespace(storage_classes={}),
-            settings=SimpleNamespace(drive_deadline=10.0),
+            settings=SimpleNamespace(drive_deadline=10.0, parity=None),
             inventory=inventory,
+            follow=self._follow,
         )
         self._admin = DrivePages(cast(Node, desk))
+        self.parities = ParityPages(cast(Node, desk))
 
     async def _follow(self) -> None:
         async with self._following:

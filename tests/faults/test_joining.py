@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
+from objstore.aws.errors import AwsError
+from objstore.catalog.transaction import Transaction
 from objstore.drives.pool import Pool
 from objstore.jobs import membership
 from objstore.store import balancing, parity, repair
@@ -119,6 +121,43 @@ def test_a_drive_that_is_replaced_leaves_though_it_was_only_drained_meanwhile(tm
             await house.order("PUT", drive=old, action="drain")
             await house.finish()
             assert sorted(house.catalog.ballot().places.values()) == [other, new]
+
+    asyncio.run(main())
+
+
+def test_a_drive_does_not_leave_because_it_had_no_vote_when_that_was_asked_for(tmp_path: Path, board: Board) -> None:
+    """Meanwhile it has joined, and the one that it replaces is drained: with both gone too few would stay."""
+
+    async def main() -> None:
+        async with some_drives(tmp_path, board) as (world, house):
+            old, other, new = map(str, world.paths[:3])
+            await house.order("POST", path=new, replaces=old)
+            write = house.catalog.write
+
+            async def late(function: Callable[[Transaction], object]) -> object:
+                house.catalog.write = write
+                while Stage.DRAINING not in {one.stage for one in house.catalog.read(courses).values()}:
+                    await house.look()
+                return await write(function)
+
+            house.catalog.write = late
+            await house.order("DELETE", drive=new)
+            assert house.answers == {"POST replaces": 1, "DELETE InvalidRequest": 1}
+            await house.finish()
+            assert sorted(house.catalog.ballot().places.values()) == [other, new]
+
+    asyncio.run(main())
+
+
+def test_parity_is_not_raised_because_of_a_drive_that_is_about_to_leave(tmp_path: Path, board: Board) -> None:
+    async def main() -> None:
+        async with some_drives(tmp_path, board, 3) as (world, house):
+            await house.order("POST", path=str(world.paths[3]), replaces=str(world.paths[0]))
+            while len(house.catalog.ballot().drives) < 4:
+                await membership.carry_out(house.pool, house.catalog, lambda _: None)
+                await house.catalog.maintain()
+            with pytest.raises(AwsError, match="from 0 to 1, half of the 3 drives"):
+                await house.parities("PUT", {"parity": "2"})
 
     asyncio.run(main())
 

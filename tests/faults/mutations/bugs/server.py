@@ -6,6 +6,13 @@ from tests.faults.mutations.bugs.bug import Bug
 
 BUGS = (
     Bug(
+        "whether a drive has joined is asked before it leaves, and not as it does",
+        "objstore/server/drives.py",
+        "            if drive in node.catalog.ballot().drives:",
+        "            if drive in ballot.drives:",
+        ("tests/faults/test_joining.py::test_a_drive_does_not_leave_because_it_had_no_vote_when_that_was_asked_for",),
+    ),
+    Bug(
         "nothing is spread as long as a drive is drained and stays",
         "objstore/server/janitor.py",
         "        while not emptying and proceed()",
@@ -14,8 +21,8 @@ BUGS = (
     ),
     Bug(
         "a drive that is about to be replaced counts as one that stays",
-        "objstore/server/drives.py",
-        "        going |= {course.replaces for one, course in courses.items() if one in ballot.drives}\n",
+        "objstore/store/membership.py",
+        "    going |= {course.replaces for drive, course in found.items() if drive in voters}\n",
         "",
         (
             "tests/faults/test_joining.py"
