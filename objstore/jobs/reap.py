@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable, Sequence
 
 from objstore.blobs import Blobs
@@ -22,7 +23,7 @@ from objstore.blobs.types import BlobInfo
 from objstore.catalog.catalog import Catalog
 from objstore.catalog.transaction import Transaction
 from objstore.drives.drive import Drive
-from objstore.drives.errors import ShardNotFound
+from objstore.drives.errors import DriveError, ShardNotFound
 from objstore.drives.pool import Pool
 from objstore.drives.state import DriveState
 from objstore.store import leftovers, repair, settling
@@ -30,6 +31,7 @@ from objstore.store.leftovers import Leftover
 from objstore.store.store import now_us
 
 Ranges = Sequence[tuple[int, int]]
+_log = logging.getLogger(__name__)
 
 LONGEST_READ = 86_400.0
 """Seconds after which a read no longer keeps deleted bytes."""
@@ -109,15 +111,23 @@ async def clear(catalog: Catalog, pool: Pool) -> int:
 
 async def _clear_drive(catalog: Catalog, drive: Drive, name: str) -> int:
     count = 0
-    while drive.state is DriveState.ONLINE and (left := catalog.read(lambda tx: leftovers.on(tx, name))):
+    while _gives_back(drive) and (left := catalog.read(lambda tx: leftovers.on(tx, name))):
         sure = await catalog.certain(lambda tx, left=left: _useless(tx, name, left))  # type: ignore[misc]
         for one in [one for one in left if (one.blob, one.shard) in sure]:
-            await _clear_one(drive, one)
+            try:
+                await _clear_one(drive, one)
+            except DriveError as error:  # its own affair: others give back what they hold
+                _log.warning("%s", error)
+                return count
+            count += 1
             await catalog.write(lambda tx, one=one: leftovers.cleared(tx, name, one))  # type: ignore[misc]
-        count += len(sure)
         if len(sure) < len(left):
             break
     return count
+
+
+def _gives_back(drive: Drive) -> bool:
+    return drive.state is DriveState.ONLINE and not drive.read_only
 
 
 def _useless(tx: Transaction, name: str, left: Sequence[Leftover]) -> set[tuple[bytes, int]]:

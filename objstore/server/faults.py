@@ -1,8 +1,9 @@
 """What the processes of a server tell each other of drives that fail.
 
-A drive that takes no more writes may answer every look. Each process would find that out by a write of its own, whose
-client waits; so who has found out says so in the runtime directory, and the others try the drive's disk at their next
-look, with little patience, before they have anything to write.
+A drive that takes no more writes, because it hangs or is read-only, may answer every look. Each process would find that
+out by a write of its own, whose client waits, and until then tell administrators that the drive is well; so who has
+found out says so in the runtime directory, and the others try the drive's disk at their next look, with little
+patience, before they have anything to write.
 """
 
 from __future__ import annotations
@@ -21,11 +22,16 @@ class Faults:
     def __init__(self, pool: Pool, folder: Path) -> None:
         self._pool, self._folder = pool, folder
         self._heard: dict[str, int] = {}
+        self._refusing: set[str] = set()
         pool.on_change(self._changed)
         self.heard()  # what was told before this process began is not news
 
     def heard(self) -> set[str]:
-        """Drives that were found faulty, by any process, since this was asked last."""
+        """Drives that were found faulty or read-only, by any process, since this was asked last."""
+        refusing = {drive.id for drive in self._pool.drives if drive.id and drive.read_only}
+        for drive in refusing - self._refusing:
+            self._tell(drive)
+        self._refusing = refusing
         before = self._heard
         self._heard = {drive.id: self._told(drive.id) for drive in self._pool.drives if drive.id}
         return {drive for drive, told in self._heard.items() if told > before.get(drive, 0)}
@@ -41,5 +47,8 @@ class Faults:
 
     def _changed(self, drive: Drive, _: DriveState, new: DriveState) -> None:
         if new is DriveState.FAULTY and drive.id:
-            with contextlib.suppress(OSError):
-                self._note(drive.id).touch(0o600)
+            self._tell(drive.id)
+
+    def _tell(self, drive: str) -> None:
+        with contextlib.suppress(OSError):
+            self._note(drive).touch(0o600)

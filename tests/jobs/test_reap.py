@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -19,6 +20,7 @@ from objstore.blobs.records import Record, pack_record
 from objstore.blobs.running import Read, Running, oldest
 from objstore.catalog.catalog import Catalog
 from objstore.catalog.errors import Undecided
+from objstore.drives.system import System
 from objstore.jobs import catalog_snapshots
 from objstore.jobs.compact import rewrite
 from objstore.jobs.heal import heal, queue_lost
@@ -31,6 +33,7 @@ from objstore.store.errors import NoSuchKey
 from objstore.store.extents import mark_missing
 from objstore.store.store import Store, now_us
 from objstore.store.types import CopyKeys, ObjectName, Version
+from tests.drives.faults import FaultySystem
 from tests.jobs.house import BUCKET, NEW, House, play
 from tests.store.fakes import source
 
@@ -208,6 +211,36 @@ def test_a_drive_that_was_away_gives_its_space_back_when_it_returns(tmp_path: Pa
         assert len(await house.get(keys[3], Store(house.catalog, house.fresh()))) == 600_000
 
     play(tmp_path, scene)
+
+
+def test_a_drive_that_is_read_only_keeps_no_other_from_giving_back(tmp_path: Path) -> None:
+    system = FaultySystem()
+
+    async def scene(house: House) -> None:
+        blob, keys = await fill(house)
+        info = house.info(blob)
+        refusing = sorted(house.pool.drives, key=lambda drive: drive.id or "")[:2]
+        stuck = refusing[0]
+
+        def refused(path: str) -> None:
+            if any(path.startswith(f"{drive.path}/shards/") for drive in refusing):
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+            System().unlink(path)
+
+        system.hook("unlink", refused)
+        await house.delete(*keys)
+        await reap(house.catalog, house.blobs, 0.0)
+        del refusing[1]
+        await house.pool.probe()
+        await clear(house.catalog, house.pool)
+        assert [bool(used) for used in house.used(info)] == [name == stuck.id for name in info.drives]
+        assert await clear(house.catalog, house.pool) == 0
+        system.heal("unlink")
+        await house.pool.probe()
+        assert await clear(house.catalog, house.pool) == 1
+        assert not any(house.used(info))
+
+    play(tmp_path, scene, system=system)
 
 
 def test_a_blob_that_was_removed_is_removed_from_a_drive_that_was_away(tmp_path: Path) -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from objstore.drives.errors import DriveError
+from objstore.drives.errors import DriveError, DriveReadOnly
 from objstore.drives.inspection import inspect
 from objstore.drives.pool import Pool, format_new_drives
 from objstore.drives.state import DriveState
+from objstore.drives.system import System
 from objstore.server.faults import Faults
-from tests.drives.faults import BLOB, HEADER
+from tests.drives.faults import BLOB, HEADER, FaultySystem
 from tests.faults.test_hanging import WRITES, HangingDrive
 
 ONLINE, FAULTY = DriveState.ONLINE, DriveState.FAULTY
@@ -45,6 +49,37 @@ def test_who_hears_of_a_drive_that_takes_no_writes_leaves_it_alone(tmp_path: Pat
         assert not hears.heard() and not told.heard()
         await other.probe(hears.heard())
         assert other.drives[1].state is ONLINE
+
+    asyncio.run(scene())
+    writer.close()
+    other.close()
+
+
+def test_who_hears_of_a_drive_that_is_read_only_knows_it_too_until_it_is_not(tmp_path: Path) -> None:
+    system = FaultySystem()
+    paths = [tmp_path / f"drive{number}" for number in range(2)]
+    format_new_drives(inspect(paths))
+    writer, other = (Pool.open(paths, system=system) for _ in range(2))
+
+    def read_only(path: str, flags: int, *rest: Any) -> Any:
+        if flags & os.O_CREAT and path.startswith(str(paths[1])):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return System().open(path, flags, *rest)
+
+    async def scene() -> None:
+        told, hears = Faults(writer, tmp_path), Faults(other, tmp_path)
+        system.hook("open", read_only)
+        with pytest.raises(DriveReadOnly):
+            await writer.drives[1].create(BLOB, 1, HEADER)
+        await writer.probe(told.heard())
+        await other.probe(hears.heard())
+        assert [drive.read_only for drive in other.drives] == [False, True]
+        assert not other.drives[1].writable
+        system.heal("open")
+        for _ in range(2):
+            await writer.probe(told.heard())
+            await other.probe(hears.heard())
+        assert not any(drive.read_only for pool in (writer, other) for drive in pool.drives)
 
     asyncio.run(scene())
     writer.close()
