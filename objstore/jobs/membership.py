@@ -100,11 +100,11 @@ async def carry_out(pool: Pool, catalog: Catalog, lock: Callable[[Drive], None],
 
 async def _change_parity(pool: Pool, catalog: Catalog, ballot: Ballot, told: int | None) -> None:
     """Let the pool of this process, which leads, have the parity that is wanted: the next ballot says so."""
-    asked = catalog.read(parity.wanted)
+    asked, stay = catalog.read(lambda tx: (parity.wanted(tx), len(membership.staying(tx, ballot.drives))))
     wanted = told if asked is None else asked
     if wanted is None:
         return
-    if (ballot.parity == wanted and ballot.before is None) or wanted > len(ballot.drives) // 2:
+    if (ballot.parity == wanted and ballot.before is None) or wanted > stay // 2:
         if asked is not None:
             await catalog.write(lambda tx: parity.settled(tx, asked))
             _log.info("the parity is %d", ballot.parity)

@@ -162,6 +162,22 @@ def test_parity_is_not_raised_because_of_a_drive_that_is_about_to_leave(tmp_path
     asyncio.run(main())
 
 
+def test_the_parity_that_settings_say_waits_where_too_few_drives_stay_for_it(tmp_path: Path, board: Board) -> None:
+    """They may say it since a start, when drives were being emptied already."""
+
+    async def main() -> None:
+        async with some_drives(tmp_path, board, 4) as (_, house):
+            parities = []
+            for action in ("drain", "keep"):
+                await house.order("PUT", drive=str(house.pool.drives[0].path), action=action)
+                await membership.carry_out(house.pool, house.catalog, lambda _: None, told=2)
+                await house.catalog.maintain()
+                parities.append(house.catalog.ballot().parity)
+            assert parities == [1, 2]
+
+    asyncio.run(main())
+
+
 def test_a_drive_that_cannot_join_is_not_missed(tmp_path: Path, board: Board) -> None:
     """It is gone before it was made a drive: writes and healing need no more drives because of it."""
 

@@ -6,6 +6,13 @@ from tests.faults.mutations.bugs.bug import Bug
 
 BUGS = (
     Bug(
+        "drives that are about to leave count for the parity that settings say",
+        "objstore/jobs/membership.py",
+        " or wanted > stay // 2:",
+        " or wanted > len(ballot.drives) // 2:",
+        ("tests/faults/test_joining.py::test_the_parity_that_settings_say_waits_where_too_few_drives_stay_for_it",),
+    ),
+    Bug(
         "a drive that cannot join is missed",
         "objstore/jobs/membership.py",
         "    if problem and not votes:\n",
