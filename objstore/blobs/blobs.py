@@ -111,8 +111,7 @@ class Blobs:
         Raises Unreadable, BlobUnknown while it is iterated. Close it (`aclose`) when it is left early.
         """
         assert start >= 0 and length >= 0 and start + length <= sum(e.length for e in extents), "inside the extents"
-        moved = reading.places(self._shards, extents, start, length)
-        return self._noted(reading.read(self._shards, extents, start, length, moved))
+        return self._noted(reading.read(self._shards, extents, start, length))
 
     async def _noted(self, pieces: AsyncGenerator[Buffer, None]) -> AsyncIterator[Buffer]:
         with contextlib.closing(self.begin_read()):

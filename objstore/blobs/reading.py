@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import NamedTuple
 
 import erasure
@@ -30,10 +29,6 @@ MISSES = 2
 """So many steps in a row may not be in memory before the rest of the stream is left to the drives' threads."""
 
 
-_FOLLOWED = 100  # extents of which it is asked at the beginning where they are: each costs some ten microseconds
-_NONE: Mapping[Extent, Extent] = MappingProxyType({})
-
-
 class Step(NamedTuple):
     """One step: a range of one append. `info` is looked up when its turn comes, because a heal may move shards."""
 
@@ -43,33 +38,14 @@ class Step(NamedTuple):
     place: Range
 
 
-Places = Mapping[Extent, Extent]
-"""Where appends were that had been moved, when a read began: they stay there for as long as it runs."""
-
-
-def places(shards: Shards, extents: Sequence[Extent], start: int, length: int) -> Places:
-    """Where the first of the extents that hold the range are now, those that were moved. When what refers to them is
-    deleted, nobody can tell any more."""
-    found: dict[Extent, Extent] = {}
-    at = 0
-    for extent in extents:
-        if at < start + length and start < at + extent.length and len(found) < _FOLLOWED:
-            found[extent] = shards.directory.elsewhere(extent) or extent
-        at += extent.length
-    return {extent: place for extent, place in found.items() if place is not extent}
-
-
-def steps(
-    shards: Shards, extents: Sequence[Extent], start: int, length: int, size: int, moved: Places = _NONE
-) -> Iterator[Step]:
-    """The steps, of about `size` bytes, that give bytes [start, start + length) of the extents put together, of which
-    some were `moved`."""
+def steps(shards: Shards, extents: Sequence[Extent], start: int, length: int, size: int) -> Iterator[Step]:
+    """The steps, of about `size` bytes, that give bytes [start, start + length) of the extents put together."""
     end = start + length
     at = 0
     for extent in extents:
         first, last = max(start, at), min(end, at + extent.length)
         if first < last:
-            here = moved.get(extent) or shards.directory.find(extent)
+            here = shards.directory.find(extent)
             yield from _steps_of(shards, extent, here, extent.start + first - at, last - first, size)
         at += extent.length
 
@@ -104,13 +80,11 @@ def read_now(shards: Shards, extents: Sequence[Extent], start: int, length: int)
     return views
 
 
-async def read(
-    shards: Shards, extents: Sequence[Extent], start: int, length: int, moved: Places = _NONE
-) -> AsyncGenerator[Buffer, None]:
+async def read(shards: Shards, extents: Sequence[Extent], start: int, length: int) -> AsyncGenerator[Buffer, None]:
     """The bytes in order, in pieces of up to a shard block. Raises Unreadable, BlobUnknown."""
     at, end = start, start + length
     misses = 0
-    for step in steps(shards, extents, start, length, NOW_MAX, moved):
+    for step in steps(shards, extents, start, length, NOW_MAX):
         views = _step_now(shards, step)
         if views is not None:
             misses = max(0, misses - 1)
@@ -122,19 +96,19 @@ async def read(
         for view in views:
             yield view
     if at < end:
-        async with contextlib.aclosing(_read_ahead(shards, extents, at, end - at, moved)) as ahead:
+        async with contextlib.aclosing(_read_ahead(shards, extents, at, end - at)) as ahead:
             async for view in ahead:
                 yield view
 
 
 async def _read_ahead(
-    shards: Shards, extents: Sequence[Extent], start: int, length: int, moved: Places
+    shards: Shards, extents: Sequence[Extent], start: int, length: int
 ) -> AsyncGenerator[memoryview, None]:
     """As `read`, from the drives' threads, one step ahead of the consumer."""
     suspects: dict[bytes, set[int]] = {}
     ahead: asyncio.Task[list[memoryview]] | None = None
     try:
-        for step in steps(shards, extents, start, length, STEP, moved):
+        for step in steps(shards, extents, start, length, STEP):
             following = asyncio.create_task(_fetch(shards, step, suspects.setdefault(step.info.id, set())))
             ready, ahead = ahead, following
             if ready is not None:

@@ -6,7 +6,7 @@ a mirror has had. A release adds to the end of MIGRATIONS and never edits what w
 `objects` holds a row only for a key whose current version is a real object: a listing costs what its page holds.
 `versions` holds noncurrent versions and delete markers. `ord` grows with every version of a key. Ids of `buckets` are
 never given twice (AUTOINCREMENT). Rows of `payloads` are added and deleted, never changed: the redo log counts on it.
-`moved` says where an append is now that records name by the place at which it was written.
+`moved` says where an append is now that records name by the place at which it was written; while that is garbage, too.
 `blobs.settling` is when a blob was sealed of which something may still be published, in microseconds since 1970. A
 shard that was `remade` has only what was published by then.
 `blob_counts` says how many blobs with a row of `extents` there are of each parity, so that nobody has to count them.
@@ -86,6 +86,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) STRICT, WITHOUT ROWID""",
         """CREATE TABLE moved (
             blob BLOB NOT NULL, offset INTEGER NOT NULL, to_blob BLOB NOT NULL, to_offset INTEGER NOT NULL,
+            head INTEGER NOT NULL,
             PRIMARY KEY (blob, offset)
         ) STRICT, WITHOUT ROWID""",
         "CREATE UNIQUE INDEX moved_to ON moved (to_blob, to_offset)",

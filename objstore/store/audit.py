@@ -286,8 +286,9 @@ class Audit:
 
     def _check_moves(self) -> Iterator[Fault]:
         sql = (
-            "SELECT moved.blob, moved.offset FROM moved LEFT JOIN extents"
-            " ON extents.blob = to_blob AND extents.offset = to_offset WHERE extents.blob IS NULL"
+            "SELECT blob, offset FROM moved"
+            " WHERE NOT EXISTS (SELECT 1 FROM extents WHERE (blob, offset) = (to_blob, to_offset))"
+            " AND NOT EXISTS (SELECT 1 FROM garbage WHERE (blob, offset) = (to_blob, to_offset))"
         )
         for blob, offset in self._snapshot.rows(sql):
             yield Fault("reference", _place(blob, offset), "was moved to where nothing is")

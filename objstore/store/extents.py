@@ -12,7 +12,7 @@ them may still wait to be published. Then it is *settled*: what nobody refers to
 append to it is refused. So a row that is not there tells that the files are not there either.
 
 An append may be moved to another blob. Records are not touched then: they go on naming the place where it was written,
-and a row of `moved` says where it is.
+and a row of `moved` says where it is, until its space is given back: a read that runs may still ask.
 """
 
 from __future__ import annotations
@@ -179,8 +179,6 @@ def release(tx: Transaction, extents: Sequence[Extent]) -> None:
             tx.run("UPDATE extents SET refs = refs - 1 WHERE blob = ? AND offset = ?", *place)
             continue
         _forget(tx, *place)
-        if place != (extent.blob, extent.offset):
-            tx.run("DELETE FROM moved WHERE blob = ? AND offset = ?", extent.blob, extent.offset)
         _condemn(tx, *place, span, None)
 
 
@@ -191,14 +189,10 @@ def _place(tx: Transaction, extent: Extent) -> tuple[bytes, int]:
 
 
 def moved(tx: Transaction, extent: Extent) -> Extent | None:
-    """The extent where its append is now; None when it was never moved, or is no more."""
-    row = tx.one(
-        "SELECT extents.blob, extents.offset, head FROM moved"
-        " JOIN extents ON extents.blob = to_blob AND extents.offset = to_offset"
-        " WHERE moved.blob = ? AND moved.offset = ?",
-        extent.blob,
-        extent.offset,
-    )
+    """The extent where its append is now, or was until it was deleted; None when it was never moved, or has been given
+    back."""
+    sql = "SELECT to_blob, to_offset, head FROM moved WHERE blob = ? AND offset = ?"
+    row = tx.one(sql, extent.blob, extent.offset)
     return None if row is None else Extent(row[0], row[1], row[2], extent.size, extent.start, extent.length)
 
 
@@ -216,10 +210,10 @@ def move(tx: Transaction, blob: bytes, offset: int, written: Written, now_us: in
     _forget(tx, blob, offset)
     _condemn(tx, blob, offset, row[1], None)
     if not tx.run(
-        "UPDATE moved SET to_blob = ?, to_offset = ? WHERE to_blob = ? AND to_offset = ?",
-        *(to.blob, to.offset, blob, offset),
+        "UPDATE moved SET to_blob = ?, to_offset = ?, head = ? WHERE to_blob = ? AND to_offset = ?",
+        *(to.blob, to.offset, to.head, blob, offset),
     ):
-        tx.run("INSERT INTO moved VALUES (?, ?, ?, ?)", blob, offset, to.blob, to.offset)
+        tx.run("INSERT INTO moved VALUES (?, ?, ?, ?, ?)", blob, offset, to.blob, to.offset, to.head)
     return True
 
 

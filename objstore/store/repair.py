@@ -266,6 +266,7 @@ def punched(tx: Transaction, blob_id: bytes, ranges: Sequence[tuple[int, int]], 
     """Forget garbage (offset, span) that was punched; shards that `failed` still have it, unless they are made anew."""
     for offset, span in ranges:
         tx.run("DELETE FROM garbage WHERE blob = ? AND offset = ?", blob_id, offset)
+        tx.run("DELETE FROM moved WHERE to_blob = ? AND to_offset = ?", blob_id, offset)
         for shard in failed:
             tx.run(
                 "INSERT INTO leftovers (drive, blob, idx, offset, span) SELECT drive, blob, idx, ?, ? FROM shards"
@@ -291,7 +292,7 @@ def removed(tx: Transaction, info: BlobInfo, failed: Collection[int] = ()) -> bo
             blob_id,
             shard,
         )
-    for table, column in (("garbage", "blob"), ("shards", "blob"), ("blobs", "id")):
+    for table, column in (("garbage", "blob"), ("moved", "to_blob"), ("shards", "blob"), ("blobs", "id")):
         tx.run(f"DELETE FROM {table} WHERE {column} = ?", blob_id)
     return True
 

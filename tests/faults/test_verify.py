@@ -234,7 +234,7 @@ def test_a_mirror_that_a_crash_left_behind_is_no_problem(stopped: Running) -> No
         ("DELETE FROM buckets", "reference"),
         ("INSERT INTO quotas (scope, bucket, name, objects) VALUES ('bucket', 1, X'', 3)", "quota"),
         ("INSERT INTO quotas (scope, bucket, name, objects) SELECT 'account', 0, owner, 1 FROM buckets", "quota"),
-        ("INSERT INTO moved VALUES (X'00', 4096, X'01', 4096)", "reference"),
+        ("INSERT INTO moved VALUES (X'00', 4096, X'01', 4096, 64)", "reference"),
     ],
 )
 def test_rows_that_do_not_agree_are_found_though_all_mirrors_hold_them(stopped: Running, sql: str, kind: str) -> None:

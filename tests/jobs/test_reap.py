@@ -27,15 +27,15 @@ from objstore.jobs.heal import heal, queue_lost
 from objstore.jobs.pace import unpaced
 from objstore.jobs.reap import LONGEST_READ, clear, horizon, reap
 from objstore.jobs.seal import seal_abandoned
-from objstore.store import repair
+from objstore.store import completing, repair
 from objstore.store.catalog_snapshots import Schedule
 from objstore.store.errors import NoSuchKey
 from objstore.store.extents import mark_missing
 from objstore.store.store import Store, now_us
-from objstore.store.types import CopyKeys, ObjectName, Version
+from objstore.store.types import CompletedPart, CopyKeys, NewUpload, ObjectName, Version
 from tests.drives.faults import FaultySystem
 from tests.jobs.house import BUCKET, NEW, House, play
-from tests.store.fakes import source
+from tests.store.fakes import OWNER, source
 
 MIB = 1 << 20
 PACKED = pack_record(Record(BUCKET, b"key", "null", 0, "0" * 32))
@@ -103,6 +103,37 @@ def test_a_read_has_the_bytes_that_were_moved_before_it_began_though_they_are_de
         await house.delete("moved")
         await reap(house.catalog, house.blobs, 0.0, lambda: oldest(house.reads, lambda _: True))
         assert b"".join([bytes(piece) async for piece in reading]) == data
+
+    play(tmp_path, scene)
+
+
+def test_so_it_has_those_of_an_object_of_many_pieces(tmp_path: Path) -> None:
+    async def scene(house: House) -> None:
+        about = NewUpload(owner=OWNER, initiator=OWNER)
+        upload = await house.store.multipart.create(BUCKET, "moved", about)
+        bodies = [os.urandom(9000) for _ in range(120)]
+        parts = []
+        for number, body in enumerate(bodies, 1):
+            made = await house.store.multipart.put_part(BUCKET, "moved", upload.id, number, source(body))
+            parts.append(CompletedPart(number, made.etag))
+        with mock.patch.object(completing, "MIN_PART", 1):
+            await house.store.multipart.complete(BUCKET, "moved", upload.id, parts)
+        for _ in range(2):
+            await house.seal()
+            ((blob,),) = house.catalog.read(lambda tx: tx.all("SELECT DISTINCT blob FROM extents"))
+            info = house.info(blob)
+            assert await rewrite(house.catalog, house.blobs, info, unpaced())
+            await reap(house.catalog, house.blobs, 0.0)
+            assert not any(house.used(info))
+        begun = await house.store.begin_read()
+        reading = house.store.read(house.store.current(BUCKET, "moved"), begun=begun)
+        got = [bytes(await anext(reading))]
+        await house.delete("moved")
+        await reap(house.catalog, house.blobs, 0.0, lambda: oldest(house.reads, lambda _: True))
+        got += [bytes(piece) async for piece in reading]
+        assert b"".join(got) == b"".join(bodies)
+        await reap(house.catalog, house.blobs, 0.0, lambda: oldest(house.reads, lambda _: True))
+        assert house.catalog.read(lambda tx: tx.all("SELECT * FROM moved")) == [], "nothing is kept for ever"
 
     play(tmp_path, scene)
 

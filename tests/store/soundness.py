@@ -97,7 +97,8 @@ def _compare(catalog: Any, refs: Counter[tuple[bytes, int]], payloads: Counter[i
     extents = {(blob, offset): count for blob, offset, count in catalog.all("SELECT blob, offset, refs FROM extents")}
     garbage = {(blob, offset) for blob, offset in catalog.all("SELECT blob, offset FROM garbage")}
     moved = {row[:2]: row[2:] for row in catalog.all("SELECT blob, offset, to_blob, to_offset FROM moved")}
-    assert moved.keys() <= refs.keys(), "only of what records name it is noted where it was moved"
+    for place in moved.keys() - refs.keys():
+        assert moved[place] in garbage, "where it was moved is noted of what records name, or named until just now"
     here = {moved.get(place, place): count for place, count in refs.items()}
     assert extents == here, "an extent has as many references as records refer to it"
     assert not garbage & set(extents)

@@ -111,11 +111,4 @@ BUGS = (
         "        pass\n",
         ("tests/faults/test_hanging.py",),
     ),
-    Bug(
-        "a read asks where its bytes were moved when they may be deleted already",
-        "objstore/blobs/blobs.py",
-        "        moved = reading.places(self._shards, extents, start, length)\n",
-        "        moved: reading.Places = {}\n",
-        ("tests/jobs/test_reap.py",),
-    ),
 )

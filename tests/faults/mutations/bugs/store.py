@@ -49,6 +49,20 @@ BUGS = (
         ("tests/jobs/test_reap.py",),
     ),
     Bug(
+        "where bytes were moved is forgotten as soon as they are deleted",
+        "objstore/store/extents.py",
+        "        _condemn(tx, *place, span, None)\n",
+        '        _condemn(tx, *place, span, None)\n        tx.run("DELETE FROM moved WHERE to_blob = ? AND to_offset = ?", *place)\n',
+        ("tests/jobs/test_reap.py",),
+    ),
+    Bug(
+        "where bytes were moved that are gone is noted for ever",
+        "objstore/store/repair.py",
+        '        tx.run("DELETE FROM moved WHERE to_blob = ? AND to_offset = ?", blob_id, offset)\n',
+        "",
+        ("tests/jobs/test_reap.py", "tests/jobs/test_compact.py"),
+    ),
+    Bug(
         "what may not have been published is forgotten",
         "objstore/store/content.py",
         "                self._unpublished(written)\n",
