@@ -133,6 +133,8 @@ def _tell(report: Report, dry_run: bool, console: Console) -> None:
     console.print(f"{recovered} recovered, written after it; {report.moved:,} moved")
     for name in report.buckets:
         console.print(f"[yellow]bucket {name} was not in it[/]: made again, owned by root, without its settings")
+    for name in report.versioned:
+        console.print(f"[yellow]bucket {name} has versioning enabled[/]: later writes found it so")
     for one in report.uploads:
         what = "made an object" if one.completed else "an upload in progress: complete or abort it"
         console.print(

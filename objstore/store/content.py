@@ -16,10 +16,11 @@ from objstore.blobs.geometry import reduced_parity
 from objstore.blobs.types import Extent, Written
 from objstore.catalog.transaction import Transaction
 from objstore.sealing import DataKey, Seal, Stream
-from objstore.store import described, extents, sealed
+from objstore.store import buckets, described, extents, sealed
 from objstore.store.errors import StoreError
 from objstore.store.ingest import Stored, ingest
 from objstore.store.types import (
+    ENABLED,
     INLINE,
     MAX_OBJECT,
     Buffer,
@@ -94,8 +95,13 @@ class Content:
         def writer(length: int | None) -> Writer:
             return self._blobs.writer(self.parity(storage_class), length)
 
+        bucket = self.catalog.read(lambda tx: buckets.find(tx, describe[0])) if new is not None else None
+        versioned = bucket is not None and bucket.versioning == ENABLED
+
         def record(size: int, digest: Digest, streams: tuple[Stream, ...] = ()) -> bytes:
-            return described.packed(describe, size, digest, at=at, new=new, seal=seal, streams=streams)
+            return described.packed(
+                describe, size, digest, at=at, new=new, seal=seal, streams=streams, versioned=versioned
+            )
 
         if seal is not None:
             return await sealed.take(seal, source, writer, record, limit=limit, inline=inline)

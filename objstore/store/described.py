@@ -19,7 +19,8 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class About(msgspec.Struct, frozen=True, array_like=True):
-    """What is described. With `encryption`, its streams are those of the append."""
+    """What is described. With `encryption`, its streams are those of the append. `versioned`: what was written before
+    stays as a version, for the bucket had versioning enabled then."""
 
     owner: Owner
     creator: str = ""
@@ -30,6 +31,7 @@ class About(msgspec.Struct, frozen=True, array_like=True):
     headers: dict[str, str] = msgspec.field(default_factory=dict)
     tags: dict[str, str] = msgspec.field(default_factory=dict)
     metadata: dict[str, str] = msgspec.field(default_factory=dict)
+    versioned: bool = False
 
 
 _decode = msgspec.msgpack.Decoder(About).decode
@@ -52,6 +54,7 @@ def packed(
     new: NewObject | Upload | None = None,
     seal: Seal | None = None,
     streams: Sequence[Stream] = (),
+    versioned: bool = False,
 ) -> bytes:
     """The record, as it stands on the drives, of `size` bytes of `name` (bucket, key, version or upload and part).
 
@@ -66,7 +69,9 @@ def packed(
         return pack_record(record)
     encryption = seal.record.of(seal.key, streams) if seal is not None else None
     about = About(
-        new.owner, new.creator, new.storage_class, encryption, new.lock, new.acl, new.headers, new.tags, new.metadata
+        *(new.owner, new.creator, new.storage_class, encryption, new.lock, new.acl, new.headers, new.tags),
+        new.metadata,
+        versioned,
     )
     for shorter in (
         about,

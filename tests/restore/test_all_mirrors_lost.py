@@ -93,6 +93,41 @@ def test_what_the_snapshot_has_and_what_was_written_after_it(tmp_path: Path) -> 
         assert s3.get_object(Bucket="plain", Key="later")["Body"].read() == data("later", 20_000)
 
 
+def test_versions_in_buckets_that_had_no_versioning_when_the_snapshot_was_taken(tmp_path: Path) -> None:
+    """Nor were there, one of them: what is overwritten where versioning is enabled is no less acknowledged."""
+    with serving(tmp_path) as server:
+        s3 = server.client()
+        s3.create_bucket(Bucket="older")
+        s3.put_object(Bucket="older", Key="k", Body=data("null", 20_000))
+        snapshot(server)
+        s3.create_bucket(Bucket="newer")
+        s3.create_bucket(Bucket="plain")
+        made: dict[tuple[str, str], bytes] = {}
+        for bucket in ("older", "newer"):
+            s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+            for n in range(3):
+                body = data(f"{bucket}{n}", 20_000)
+                made[bucket, s3.put_object(Bucket=bucket, Key="k", Body=body)["VersionId"]] = body
+        for n in range(3):
+            s3.put_object(Bucket="plain", Key="k", Body=data(f"plain{n}", 20_000))
+        server.stop()
+        lose_catalog(server)
+        report = restore(server.drives)
+        assert sorted(report["buckets"]) == ["newer", "plain"]
+        assert sorted(report["versioned"]) == ["newer", "older"]
+        assert {(one["bucket"], one["version"]) for one in report["recovered"]} >= made.keys()
+        server.start()
+        made["older", "null"] = data("null", 20_000)
+        made["plain", "null"] = data("plain2", 20_000)
+        for bucket in ("older", "newer", "plain"):
+            there = s3.list_object_versions(Bucket=bucket)["Versions"]
+            assert {one["VersionId"] for one in there} == {version for name, version in made if name == bucket}
+        for (bucket, version), body in made.items():
+            assert s3.get_object(Bucket=bucket, Key="k", VersionId=version)["Body"].read() == body
+        assert s3.get_bucket_versioning(Bucket="newer")["Status"] == "Enabled"
+        assert "Status" not in s3.get_bucket_versioning(Bucket="plain")
+
+
 def test_encrypted_objects_after_the_snapshot(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         s3 = server.client()

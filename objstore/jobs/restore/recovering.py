@@ -40,6 +40,7 @@ from objstore.store.errors import StoreError
 from objstore.store.ingest import Stored
 from objstore.store.types import (
     ALWAYS,
+    ENABLED,
     NULL,
     Bucket,
     Checksum,
@@ -128,15 +129,21 @@ class Recovery:
 
     def _enter(self, found: Found, enter: Callable[[Found, Bucket], None]) -> None:
         try:
-            enter(found, self._bucket(found.record.bucket))
+            enter(found, self._bucket(found.record))
         except (StoreError, ValueError, UnicodeDecodeError) as error:
             self._lose(found, str(error))
 
-    def _bucket(self, name: str) -> Bucket:
+    def _bucket(self, record: Record) -> Bucket:
+        """The bucket of a record, with versioning where that was enabled when the record was written: else the next one
+        of the same key would take the place of this one."""
+        name, about = record.bucket, described.read(record)
         known = buckets.find(self._tx, name)
         if known is None:
             self._report.buckets.append(name)
             known = buckets.create(self._tx, Bucket(0, name, ROOT, self._now_us, acl=acl.private(ROOT)))
+        if about is not None and about.versioned and known.versioning != ENABLED:
+            self._report.versioned.append(name)
+            known = buckets.set_versioning(self._tx, name, ENABLED)
         return known
 
     def _item(self, found: Found, why: str = "") -> Item:

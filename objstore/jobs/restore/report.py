@@ -37,10 +37,12 @@ class PartsOf(msgspec.Struct, frozen=True):
 class Report(msgspec.Struct):
     """All of it. Lists are complete, however long.
 
-    `recovered`: objects written after the snapshot. `superseded`: versions that were found, but are older than what the
-    key has. `gone`: objects of the snapshot that were deleted or replaced since, and whose bytes were given back.
-    `unreadable`: kept, but too few of their shards are there; drives that are away may bring them back. `lost`: bytes
-    that were written after the snapshot, but of which too little is known or left to make an object."""
+    `recovered`: objects written after the snapshot. `superseded`: versions that were found, but are older than what
+    the key has. `buckets`: those that were made again, without settings. `versioned`: those whose versioning was
+    enabled again, because later writes found it so. `gone`: objects of the snapshot that were deleted or replaced
+    since, and whose bytes were given back. `unreadable`: kept, but too few of their shards are there; drives that
+    are away may bring them back. `lost`: bytes that were written after the snapshot, but of which too little is
+    known or left to make an object."""
 
     snapshot: Taken
     drives_away: list[str] = msgspec.field(default_factory=list)
@@ -48,6 +50,7 @@ class Report(msgspec.Struct):
     recovered: list[Item] = msgspec.field(default_factory=list)
     superseded: list[Item] = msgspec.field(default_factory=list)
     buckets: list[str] = msgspec.field(default_factory=list)
+    versioned: list[str] = msgspec.field(default_factory=list)
     uploads: list[PartsOf] = msgspec.field(default_factory=list)
     moved: int = 0
     gone: list[Item] = msgspec.field(default_factory=list)
