@@ -17,6 +17,7 @@ from typing import NamedTuple
 from objstore.blobs import Blobs
 from objstore.blobs.errors import BlobError
 from objstore.blobs.types import Append, BlobInfo
+from objstore.catalog.ballots import residents
 from objstore.catalog.catalog import Catalog
 from objstore.catalog.transaction import Transaction
 from objstore.drives.drive import Drive
@@ -40,20 +41,24 @@ class Healed(NamedTuple):
 
 
 async def queue_lost(pool: Pool, catalog: Catalog) -> int:
-    """Queue all shards of drives that no slot holds any more; how many drives that were.
-
-    While a slot's drive is not known (its folder is away since before the start) an id that no slot holds may be that
-    drive's: nothing is queued until every slot has a drive with an identity.
-    """
-    if any(drive.id is None for drive in pool.drives):
-        return 0
-    known = {drive.id for drive in pool.drives}
-    lost = [drive for drive in catalog.read(lambda tx: repair.drives_of(tx, "shards")) if drive not in known]
-    for drive in lost:
+    """Queue all shards of drives that no slot holds any more; how many drives that were."""
+    gone = lost(pool, catalog)
+    for drive in gone:
         after: bytes | None = b""
         while after is not None:
             after = await catalog.write(lambda tx, drive=drive, after=after: _queue(tx, drive, after))  # type: ignore[misc]
-    return len(lost)
+    return len(gone)
+
+
+def lost(pool: Pool, catalog: Catalog) -> list[str]:
+    """Drives that no slot holds any more, and on which shards should be.
+
+    Whose a slot is whose folder is away since before the start, the ballot says. Where it does not, an id that no slot
+    holds may be that drive's: then none is lost."""
+    whose = residents(pool, catalog.ballot())
+    if len(whose) < len(pool.drives):
+        return []
+    return [one for one in catalog.read(lambda tx: repair.drives_of(tx, "shards")) if one not in whose.values()]
 
 
 def _queue(tx: Transaction, drive: str, after: bytes) -> bytes | None:

@@ -27,6 +27,7 @@ from objstore.drives.drive import Drive
 from objstore.drives.errors import DriveError
 from objstore.drives.pool import Pool
 from objstore.jobs.compact import rewrite
+from objstore.jobs.heal import lost
 from objstore.jobs.pace import Pace
 from objstore.store import balancing, membership, repair
 from objstore.store.balancing import Round
@@ -74,12 +75,9 @@ async def empty(
 
 
 def homeless(pool: Pool, catalog: Catalog) -> list[str]:
-    """Drives that are in the pool no more and on which shards should be; none while a slot's drive is not known, or has
-    no vote yet: it may be there to take them."""
-    if not all(drive.id and drive.voting for drive in pool.drives):
-        return []
-    known = [drive.id for drive in pool.drives]
-    return [drive for drive in catalog.read(lambda tx: repair.drives_of(tx, "shards")) if drive not in known]
+    """Drives that are lost and on which shards should be; none while a drive has no vote yet: it may be there to take
+    them."""
+    return lost(pool, catalog) if all(drive.voting for drive in pool.drives if drive.id) else []
 
 
 async def _away(pool: Pool, catalog: Catalog, blobs: Blobs, blob: bytes, shard: int, source: str, pace: Pace) -> bool:

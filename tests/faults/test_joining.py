@@ -22,7 +22,7 @@ from tests.faults.clients import make_buckets
 from tests.faults.histories import empty, gone
 from tests.faults.injection import Board
 from tests.faults.joining import JoiningHistory, JoiningHouse, JoiningWorld
-from tests.faults.test_power_loss import board, fill, found, seeds
+from tests.faults.test_power_loss import KEYS, board, fill, found, seeds
 
 __all__ = ["board"]
 
@@ -62,9 +62,11 @@ def test_a_drive_is_emptied_where_every_drive_has_a_mirror(tmp_path: Path, board
 
 
 @contextlib.asynccontextmanager
-async def some_drives(folder: Path, board: Board, count: int = 2) -> AsyncIterator[tuple[JoiningWorld, JoiningHouse]]:
-    """A second life on drives that have buckets, one of which may be lost, beside folders that may join."""
-    world = JoiningWorld(folder, board, drives=count, parity=1, punches=True)
+async def some_drives(
+    folder: Path, board: Board, count: int = 2, parity: int = 1
+) -> AsyncIterator[tuple[JoiningWorld, JoiningHouse]]:
+    """A second life on drives that have buckets, beside folders that may join."""
+    world = JoiningWorld(folder, board, drives=count, parity=parity, punches=True)
     async with world.life() as house:
         await make_buckets(house.store)
     world.lose_power("0", lambda _: world.provide())
@@ -174,6 +176,30 @@ def test_the_parity_that_settings_say_waits_where_too_few_drives_stay_for_it(tmp
                 await house.catalog.maintain()
                 parities.append(house.catalog.ballot().parity)
             assert parities == [1, 2]
+
+    asyncio.run(main())
+
+
+def test_a_replaced_drive_is_made_again_while_another_one_is_away_since_before_the_start(
+    tmp_path: Path, board: Board
+) -> None:
+    async def main() -> None:
+        async with some_drives(tmp_path, board, 5, parity=2) as (world, house):
+            await fill(house)
+
+        def lose(paths: list[Path]) -> None:
+            gone(paths[0])
+            empty(paths[1])
+
+        world.lose_power("1", lose)
+        async with world.life() as house:
+            for _ in range(3):
+                await house.keep()
+            assert house.missing() == []
+            assert {*house.catalog.read(lambda tx: repair.drives_of(tx, "shards"))} <= {*house.catalog.ballot().drives}
+        world.lose_power("2", lambda paths: gone(paths[2]))
+        async with world.life() as house:
+            assert await found(house) == list(KEYS)
 
     asyncio.run(main())
 
