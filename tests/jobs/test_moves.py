@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from objstore.blobs.errors import BlobError
 from objstore.catalog.errors import CatalogError
 from objstore.drives.errors import DriveError
-from objstore.store import balancing, membership, parity, restriping, snapshots
+from objstore.store import balancing, membership, parity, redundancy, restriping, snapshots
 from objstore.store.appending import Append
 from objstore.store.errors import StoreError
 from objstore.store.membership import Stage, courses
@@ -310,7 +310,8 @@ class Moves(RuleBasedStateMachine):
         ident = town.ident(self.path(number))
         staying = len(town.ballot.drives) - len(courses(town.shared))
         most = max(town.keeper.pool.parity, parity.wanted(town.shared) or 0)
-        if ident in town.ballot.drives and staying - 1 >= max(2, 2 * most) and not town.read_only():
+        enough = max(2, 2 * most, redundancy.greatest(town.shared) + 1)
+        if ident in town.ballot.drives and staying - 1 >= enough and not town.read_only():
             drive = str(ident)
             if membership.find(town.shared, drive) is None:
                 now = town.now_us()
