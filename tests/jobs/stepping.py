@@ -117,11 +117,12 @@ class Stage:
         return actor
 
     def rest(self) -> None:
-        """Let everything come to its next gate, and see what has ended."""
+        """Let everything come to its next gate, and see what has ended; what it left in the background may go on."""
         self.loop.rest()
         for actor in list(self.actors):
-            if actor.task is not None and actor.task.done() and not actor.pending:
-                self.actors.remove(actor)
+            if actor.task is not None and actor.task.done():
+                if not actor.pending:
+                    self.actors.remove(actor)
                 done, actor.done = actor.done, lambda _: None
                 done(actor.task)
 
