@@ -92,8 +92,9 @@ class JoiningHouse(MovingHouse):
         if chance.random() < 0.2:
             await super().ask(chance, least)
             return
-        ballot = self.catalog.ballot()
+        ballot, ways = self.catalog.ballot(), self.catalog.read(courses)
         drive = chance.choice(sorted(ballot.places.values()))
+        joining = sorted(one.path for one in ways.values() if one.stage is Stage.JOINING)
         # what has references of several kinds keeps a parity that was lowered since, and so many drives
         few = self._staying() - 2 < max((info.layout.parity for info in self.infos()), default=0)
         root = Path(drive).parent
@@ -111,6 +112,8 @@ class JoiningHouse(MovingHouse):
                 await self.order("PUT", drive=drive, action="drain")
             case "leave":
                 await self.order("PUT", drive=drive, action="drain", remove="true")
+            case "keep" if joining:
+                await self.order("DELETE", drive=joining[0])
             case "keep":
                 await self.order("PUT", drive=drive, action="keep")
             case "remove":
