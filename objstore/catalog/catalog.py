@@ -237,9 +237,9 @@ class Catalog:
         self._thread.join(30)
         with self._maintaining:
             self._upkeep_members.close()
-        if not self._thread.is_alive():
-            self._members.close()
         self._readers.close()
+        if not self._thread.is_alive():
+            self._members.close(fold=True)
         self._shared.close()
 
     def _commit_forever(self) -> None:

@@ -175,7 +175,8 @@ def _open(beside: Path, drive: Drive, progress: Progress | None = None) -> apsw.
 
 def _install(connection: apsw.Connection, beside: Path, drive: Drive, progress: Progress) -> None:
     connection.pragma("journal_mode", "wal")
-    connection.close()  # the last one to close moves the log into the file
+    connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)  # closing it has nothing left to do
+    connection.close()
     sync_file(beside, drive.system)
     _go_on(drive, progress)  # given up behind this line, it still meets no newer mirror: it has the claim (`Shared`)
     drive.confirm()  # nothing is removed from a folder that is not this drive

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+_LOOKS = 10  # at the drive, during a deadline
+
+
 class _Closable(Protocol):
     def close(self) -> None: ...
 
@@ -67,15 +70,18 @@ def attend(mirror: Mirror, work: Callable[[Mirror], T], progress: Callable[[], o
 
 
 def _awaited(mirror: Mirror, future: concurrent.futures.Future[T], progress: Callable[[], object]) -> T:
-    seen = progress(), mirror.strides
-    while True:
-        try:
-            return future.result(mirror.deadline)
-        except concurrent.futures.TimeoutError:
-            now = progress(), mirror.strides
-            if now == seen:
-                raise mirror.abandon() from None
-            seen = now
+    seen: object = None
+    while (now := (progress(), mirror.strides)) != seen:
+        seen = now
+        for _ in range(_LOOKS):
+            try:
+                return future.result(mirror.deadline / _LOOKS)
+            except concurrent.futures.TimeoutError:
+                if future.done():  # meanwhile, or by an error of this name
+                    return future.result()
+            if mirror.faulty:  # somebody else has waited for its drive
+                raise mirror.abandon()
+    raise mirror.abandon()
 
 
 def patiently(member: str, deadline: float, work: Callable[[Progress], T]) -> T:

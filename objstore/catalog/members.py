@@ -17,9 +17,9 @@ from typing import NoReturn
 import msgspec
 
 from objstore.catalog import ballots, copying
-from objstore.catalog.errors import CatalogFull, Claimed, MirrorFailed, ReadOnly
+from objstore.catalog.errors import CatalogFull, Claimed, MirrorFailed, NoAnswer, ReadOnly
 from objstore.catalog.hands import opened, together
-from objstore.catalog.mirror import Mirror
+from objstore.catalog.mirror import Mirror, hangs
 from objstore.catalog.redo import Position
 from objstore.catalog.replaying import replay
 from objstore.catalog.shared import Shared, State
@@ -27,6 +27,7 @@ from objstore.drives.drive import DEADLINE, Drive
 from objstore.drives.errors import DriveError
 from objstore.drives.format import Ballot, Electorate
 from objstore.drives.pool import Pool
+from objstore.drives.state import DriveState
 
 _log = logging.getLogger(__name__)
 _PAUSE = 1.0  # seconds between elections that find no quorum: each costs fsyncs on all drives
@@ -87,7 +88,13 @@ class Members:
                 raise
             return mirror
 
-        return opened(member, drive.deadline if drive is not None else DEADLINE, opening)
+        if drive is not None and drive.state is DriveState.FAULTY:
+            raise MirrorFailed(member, f"its drive is faulty: {drive.problem}", intact=True)
+        try:
+            return opened(member, drive.deadline if drive is not None else DEADLINE, opening)
+        except NoAnswer as error:
+            hangs(drive, error)
+            raise
 
     def ready(self) -> None:
         """Be sure that the members may be written. Raises ReadOnly."""
@@ -237,8 +244,14 @@ class Members:
         if left_out:
             self.vote_out(left_out)
 
-    def close(self) -> None:
-        """Let go of all mirrors."""
+    def close(self, *, fold: bool = False) -> None:
+        """Let go of all mirrors; see `Mirror.close`."""
+
+        def ready(mirror: Mirror) -> None:
+            mirror.check()
+            mirror.checkpoint()
+
+        failed = together(dict.fromkeys(self.mirrors, ready)) if fold else {}
         for mirror in self.mirrors:
-            mirror.close()
+            mirror.close(fold=fold and mirror not in failed)
         self.mirrors, self._generation = [], -1

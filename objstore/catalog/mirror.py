@@ -100,7 +100,6 @@ class Mirror:
             if before != self.file:
                 raise MirrorFailed(self.id, "was replaced while it was opened")
             if stood > (now := self.position().seq):
-                self._opened.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # what tells of it is to stay
                 raise MirrorFailed(self.id, f"its log ends at transaction {now}, its file has pages of {stood}")
         except (apsw.Error, OSError) as error:
             self.close()
@@ -145,11 +144,16 @@ class Mirror:
         why = f" ({os.strerror(code)})" if code and isinstance(error, apsw.Error) else ""
         return MirrorFailed(self.id, f"{type(error).__name__}: {error}{why}", full=full)
 
+    @property
+    def faulty(self) -> bool:
+        """Whether its drive is left alone."""
+        return self._drive is not None and self._drive.state is DriveState.FAULTY
+
     def problem(self) -> MirrorFailed | None:
         """Why what is written here would reach nobody; None when all is well. Three calls of stat."""
         if self.abandoned:
             return self._late()
-        if self._drive is not None and self._drive.state is DriveState.FAULTY:
+        if self._drive is not None and self.faulty:
             return MirrorFailed(self.id, f"its drive is faulty: {self._drive.problem}", intact=True)
         try:
             if self._identity() != self._files:
@@ -320,22 +324,33 @@ class Mirror:
         return self._hand.submit(lambda: work(self))
 
     def abandon(self) -> MirrorFailed:
-        """Leave the mirror to its thread, which did not come back in time; the error that says so."""
+        """Leave the mirror to its thread, which did not come back in time; the error that says so. Nobody else is to
+        wait for the drive."""
         self.abandoned = True
-        return self._late()
+        late = self._late()
+        hangs(self._drive, late)
+        return late
 
     def _late(self) -> NoAnswer:
         return NoAnswer(self.id, f"no answer within {self.deadline:g} s")
 
-    def close(self) -> None:
-        """Let go of the file; one that hangs does so when its thread comes back."""
+    def close(self, *, fold: bool = False) -> None:
+        """Let go of the file; one that hangs does so when its thread comes back. `fold`: whoever is the last one to do
+        so moves the write-ahead log into the file, and removes it."""
         if self.abandoned and self._hand is not None:
             self._hand.submit(self.connection.close)
         else:
             with contextlib.suppress(apsw.Error):
+                pages.fold_on_close(self.connection, fold)
                 self.connection.close()
         if self._hand is not None:
             self._hand.dismiss()
+
+
+def hangs(drive: Drive | None, error: NoAnswer) -> None:
+    """Nobody else is to wait for a drive that gave no answer in its own time."""
+    if drive is not None and drive.state is DriveState.ONLINE:
+        drive.fault(f"its mirror of the catalog: {error.reason}")
 
 
 def _without_log(path: Path) -> int:

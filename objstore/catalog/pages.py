@@ -44,6 +44,7 @@ def connect(path: Path, *, statements: int = 100) -> apsw.Connection:
     with contextlib.suppress(OSError):
         os.chown(path, -1, -1)
     connection = apsw.Connection(str(path), flags=_READ_WRITE, vfs=_VFS, statementcachesize=statements)
+    fold_on_close(connection, False)
     try:
         connection.set_busy_timeout(BUSY_MILLISECONDS)
         connection.execute("SELECT 1 FROM sqlite_schema").fetchone()  # the shim learns of checksums from the first page
@@ -53,6 +54,13 @@ def connect(path: Path, *, statements: int = 100) -> apsw.Connection:
         connection.close()
         raise
     return connection
+
+
+def fold_on_close(connection: apsw.Connection, fold: bool) -> None:
+    """Whether to move the log into the file, and remove it, when this is the last connection that is closed.
+
+    Not as a rule: Python's lock is held meanwhile, so that a disk that hangs, or is slow, would stop all threads."""
+    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(not fold))
 
 
 def without_log(path: Path) -> apsw.Connection:

@@ -56,7 +56,7 @@ class _Source:
 
 
 def _let_go(connection: apsw.Connection) -> None:
-    """Close a connection. Who closes a file last moves its log into it: where that fails no reader is to blame."""
+    """Close a connection."""
     with contextlib.suppress(apsw.Error):
         connection.close()
 
@@ -137,7 +137,7 @@ class Readers:
         self._source = _Source(-1, ())
         self._closing: list[concurrent.futures.Future[None]] = []
         self._local = _Local()
-        self._sampler = Sampler(shared, lambda: self.members, lambda file: _open(file, strict=strict, looking=True))
+        self._sampler = Sampler(shared, lambda: self.members, lambda file: _open(file, strict=strict))
 
     def read(self, function: Callable[[Transaction], T]) -> T:
         """Run a function that only reads. Raises what it raises; NoMirror when no member can answer."""
@@ -303,9 +303,8 @@ def _is_damage(error: Exception) -> bool:
     return isinstance(error, CorruptRecord) or pages.is_damage(error)
 
 
-def _open(file: File, *, strict: bool, looking: bool = False) -> apsw.Connection:
-    """A connection that only reads. Yet whoever closes a mirror last moves its log into the file, and has to sync it
-    before the log goes; not one that is only `looking`."""
+def _open(file: File, *, strict: bool) -> apsw.Connection:
+    """A connection that only reads."""
     path = Path(file.path)
     connection = connect(path, strict=strict, cache_kib=_CACHE_KIB)
     try:
@@ -317,8 +316,6 @@ def _open(file: File, *, strict: bool, looking: bool = False) -> apsw.Connection
         connection.close()
         raise apsw.CantOpenError(f"{path} was replaced")
     connection.pragma("query_only", True)
-    if looking:
-        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
     return connection
 
 

@@ -64,7 +64,7 @@ def start(pool: Pool, runtime: Path, *, strict: bool = True, accept_loss: bool =
         if members.state.settled:
             _complete(members)
     finally:
-        members.close()
+        members.close(fold=True)
         shared.close()
 
 

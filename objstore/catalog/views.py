@@ -54,7 +54,6 @@ class View(Reading):
             raise _failed(drive, error) from error
         super().__init__(self._connection)
         try:
-            self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # whoever only looks changes nothing
             self._connection.pragma("query_only", True)
             self._connection.execute("BEGIN")
             row = self.one("SELECT epoch, seq, chain, logged, members FROM mirror")

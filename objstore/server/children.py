@@ -3,7 +3,7 @@
 A child whose event loop stands still serves nobody, and may hold what others wait for: the commit lock, or connections.
 So each says every second that it goes on, and one that has not for long is killed. What counts is the time that the
 supervisor has itself seen pass: when all of them were frozen together, nobody hung. One that a disk keeps in the kernel
-dies only when the disk answers: it is left behind, and another one takes its place.
+says so sooner (`kept`), and dies only when the disk answers: it is left behind, and another one takes its place.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from objstore.server.traffic import Traffic
 _FIRST_DELAY, _LONGEST_DELAY, _STEADY = 0.2, 10.0, 30.0
 _LOOK_SECONDS = 1.0  # the most that may have passed between two looks at a child
 _KILLED_SECONDS = 3.0  # for a process that was killed to be gone, if nothing keeps it
+_KEPT_SECONDS = 1.0  # the same for one that says that a disk keeps it
 _MOST_LEFT = 4  # of a child's processes that a disk keeps: each has its memory
 
 
@@ -79,6 +80,7 @@ class Child:
         self._started = self._looked = time.monotonic()
         self._still = 0.0
         self._killed = None
+        self.orders.pulse.begin()
         self._process = forked(
             f"objstore {self.orders.role}", self._lifeline, lambda: self._become(self.orders), without=self._without
         )
@@ -109,18 +111,19 @@ class Child:
         beat = self.orders.pulse.count()
         self._still = self._still + min(now - self._looked, _LOOK_SECONDS) if beat == self._beat else 0.0
         self._beat, self._looked = beat, now
-        most = self.orders.settings.limits.hung_seconds
-        if self._process is None or self._still < most:
+        most, gave_up = self.orders.settings.limits.hung_seconds, self.orders.pulse.gave_up
+        if self._process is None or not (gave_up or self._still >= most):
             return None
         self._still = 0.0
         self._process.kill()
         self._killed = now
-        return f"{self.name} has stood still for {most:g} s; killing it"
+        why = "waits for a disk that hangs" if gave_up else f"has stood still for {most:g} s"
+        return f"{self.name} {why}; killing it"
 
     def _leave(self, process: ForkProcess, now: float) -> str | None:
         """Go on without a process that was killed and is not gone."""
         assert self._killed is not None, "it was killed"
-        if now - self._killed < _KILLED_SECONDS:
+        if now - self._killed < (_KEPT_SECONDS if self.orders.pulse.gave_up else _KILLED_SECONDS):
             return None
         self._left.append(process)
         self._gone(now)

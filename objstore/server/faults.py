@@ -24,13 +24,12 @@ class Faults:
         self._heard: dict[str, int] = {}
         self._refusing: set[str] = set()
         pool.on_change(self._changed)
-        self.heard()  # what was told before this process began is not news
 
     def heard(self) -> set[str]:
         """Drives that were found faulty or read-only, by any process, since this was asked last."""
         refusing = {drive.id for drive in self._pool.drives if drive.id and drive.read_only}
         for drive in refusing - self._refusing:
-            self._tell(drive)
+            tell(self._folder, drive)
         self._refusing = refusing
         before = self._heard
         self._heard = {drive.id: self._told(drive.id) for drive in self._pool.drives if drive.id}
@@ -38,17 +37,20 @@ class Faults:
 
     def _told(self, drive: str) -> int:
         try:
-            return self._note(drive).stat().st_mtime_ns
+            return _note(self._folder, drive).stat().st_mtime_ns
         except FileNotFoundError:
             return 0
 
-    def _note(self, drive: str) -> Path:
-        return self._folder / f"faulty-{drive}"
-
     def _changed(self, drive: Drive, _: DriveState, new: DriveState) -> None:
         if new is DriveState.FAULTY and drive.id:
-            self._tell(drive.id)
+            tell(self._folder, drive.id)
 
-    def _tell(self, drive: str) -> None:
-        with contextlib.suppress(OSError):
-            self._note(drive).touch(0o600)
+
+def tell(folder: Path, drive: str) -> None:
+    """Tell all processes of the server that a drive may be faulty, also those that are not there yet."""
+    with contextlib.suppress(OSError):
+        _note(folder, drive).touch(0o600)
+
+
+def _note(folder: Path, drive: str) -> Path:
+    return folder / f"faulty-{drive}"

@@ -71,6 +71,19 @@ class Pulse:
         """Another number than before, when it has said so since."""
         return self._count[0]
 
+    def give_up(self) -> None:
+        """Say, in the process that was forked, that it cannot go on: another one should."""
+        self._count[1] = 1
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether it has said that."""
+        return bool(self._count[1])
+
+    def begin(self) -> None:
+        """Before another process is forked: what the last one said is not said by it."""
+        self._count[1] = 0
+
 
 def forked(
     name: str, lifeline: Lifeline, work: Callable[[], None], *, without: Iterable[socket.socket | IO[bytes]] = ()

@@ -359,6 +359,7 @@ async def open_node(settings: Settings, runtime: Path, lock: IO[bytes] | None = 
         deadline=settings.drive_deadline,
     )
     node = Node(settings, pool, attach(pool, runtime, strict=strict, settle=_SETTLE_SECONDS, lock=lock), runtime)
+    await node.returns.probe()  # what others know to hang, nobody is to wait for here
     with contextlib.suppress(CatalogError):
         await node.follow()
     return node

@@ -288,7 +288,7 @@ class Drive:
 class Mirror:
     """The mirror of a drive as one process has it open."""
 
-    abandoned = False
+    abandoned = faulty = False
     connection = SimpleNamespace(pragma=lambda _: VERSION, execute=lambda _: SimpleNamespace(fetchone=lambda: ("ok",)))
 
     def __init__(self, member: str, path: Any, drive: Drive | None, *, strict: bool, host: Host | None = None) -> None:
@@ -321,7 +321,7 @@ class Mirror:
     def size(self) -> int:
         return 0
 
-    log_bytes = size
+    log_bytes = checkpoint = size
 
     def apply(self, step: Step) -> None:
         if self.position().chain != step.before.chain:
@@ -344,7 +344,8 @@ class Mirror:
     def rollback(self) -> None:
         pass
 
-    close = rollback
+    def close(self, *, fold: bool = False) -> None:
+        pass
 
 
 def _position(history: History) -> Position:

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from objstore.catalog import copying, upkeep
+from objstore.catalog import copying, readers, upkeep
 from objstore.catalog import mirror as mirror_module
 from objstore.catalog.mirror import Mirror
+from objstore.catalog.shared import File
 from objstore.drives.state import DriveState
 from tests.drives.faults import FaultySystem
 from tests.front.wire import until
@@ -241,6 +242,73 @@ def test_a_member_that_hangs_in_upkeep_is_left(tmp_path: Path, monkeypatch: pyte
             hang.released.set()
         assert hang.ended.wait(30)
         all_is_there(deployment)
+
+
+def test_a_drive_whose_mirror_hangs_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once: nobody waits for it for another deadline, such as who asks the drives for their ballots."""
+    hang = Hang()
+    deployment = deployment_on(tmp_path, size=4)
+    with deployment.running():
+        deployment.put("before")
+        with monkeypatch.context() as patch:
+            patch.setattr(Mirror, "commit", hang.around(Mirror.commit, lambda one: one.path == deployment.file(0)))
+            deployment.put("while it hangs")
+            assert deployment.pool.drives[0].state is DriveState.FAULTY
+            assert 0 not in deployment.members()
+            hang.released.set()
+        assert hang.ended.wait(30)
+        deployment.put("later")
+        deployment.notice()
+        all_is_there(deployment)
+
+
+def test_a_mirror_is_waited_for_no_longer_than_its_drive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever finds out that a drive hangs spares others the rest of their patience."""
+    hang = Hang()
+    deployment = Deployment(tmp_path, 4, 2, deadline=20.0)
+    with deployment.running():
+        deployment.put("before")
+        with monkeypatch.context() as patch:
+            patch.setattr(Mirror, "commit", hang.around(Mirror.commit, lambda one: one.path == deployment.file(0)))
+            finder = threading.Thread(
+                target=lambda: hang.entered.wait(30) and deployment.pool.drives[0].fault("somebody else's call hangs")
+            )
+            finder.start()
+            deployment.put("while it hangs")
+            assert not hang.ended.is_set() and 0 not in deployment.members()
+            hang.released.set()
+        finder.join()
+        assert hang.ended.wait(30)
+        deployment.put("later")
+        deployment.notice()
+        all_is_there(deployment)
+
+
+def test_whoever_closes_a_mirror_writes_nothing(tmp_path: Path) -> None:
+    """Python's lock is held while it is closed: a disk that hangs would stop all threads. Only the end of a server
+    moves what is in the log."""
+    deployment = deployment_on(tmp_path, size=4)
+    with deployment.running():
+        deployment.put("before")
+        drive = deployment.pool.drives[0]
+        assert drive.id is not None
+        file, log = deployment.file(0), deployment.file(0).with_name("catalog.db-wal")
+    assert not log.exists()
+    before = file.read_bytes()
+
+    def opened() -> Mirror:
+        return Mirror(drive.id or "", file, None, strict=True)
+
+    mirror = opened()
+    mirror.connection.execute("UPDATE mirror SET members = ''")
+    mirror.close()
+    assert log.stat().st_size > 0 and file.read_bytes() == before
+    reader = readers._open(File.at(file), strict=True)
+    assert reader.execute("SELECT members FROM mirror").get == ""
+    reader.close()
+    assert log.stat().st_size > 0 and file.read_bytes() == before
+    opened().close(fold=True)
+    assert not log.exists() and file.read_bytes() != before
 
 
 def test_a_copy_that_gets_on_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

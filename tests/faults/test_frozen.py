@@ -17,7 +17,7 @@ from tests.faults.cluster import BUCKET, as_promised, body, check, fill, info, m
 from tests.front.wire import send, until
 from tests.harness import Running, serving
 
-SETTINGS = "drive_deadline = 2.0\n[limits]\nhung_seconds = 4.0\n"
+SETTINGS = "drive_deadline = 2.0\n[limits]\nhung_seconds = 300.0\n"
 
 
 @contextlib.contextmanager
@@ -63,7 +63,7 @@ def test_a_frozen_disk_holds_nobody_up_for_long(server: Running) -> None:
     keys = fill(server)
     first = server.drives[0]
     assert f"catalog epoch 1: {info(server)['drives'][0]['id']}" in server.output(), "it leads"
-    s3 = server.client(read_timeout=5)
+    s3 = server.client(read_timeout=300)  # nobody waits for it in vain
 
     def put(key: str) -> bool:
         with contextlib.suppress(ClientError, BotoCoreError):
@@ -102,7 +102,7 @@ def test_reads_go_on_while_as_many_as_the_parity_are_frozen(disk: Path, tmp_path
         serving(tmp_path, workers=1, arguments=("--config", str(settings))) as server,
     ):
         keys = fill(server, 5)
-        s3 = server.client(read_timeout=5)
+        s3 = server.client(read_timeout=300)
 
         def read(key: str) -> bool:
             with contextlib.suppress(ClientError, BotoCoreError):
@@ -119,27 +119,35 @@ def test_reads_go_on_while_as_many_as_the_parity_are_frozen(disk: Path, tmp_path
 
 
 _SUPERVISOR = """
-import fcntl, os, sys, time
+import fcntl, os, socket, sys, time
 from pathlib import Path
 from objstore.catalog.shared import commit_lock
 from objstore.server.children import Child, Orders
 from objstore.server.forking import Lifeline
+from objstore.server import kept
 from objstore.server.settings import Limits, Settings
 from objstore.server.traffic import Traffic
 
-folder, frozen = map(Path, sys.argv[1:])
+folder, frozen, hung, watched = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]), sys.argv[4] == "watched"
+listener = socket.create_server(("127.0.0.1", 0))
+client = socket.create_connection(listener.getsockname())
+client.settimeout(60)
 
 def become(orders):
+    client.close()
     fcntl.flock(orders.commits.fileno(), fcntl.LOCK_EX)
     if not (folder / "first").exists():
         (folder / "first").touch()
+        connection, _ = listener.accept()
+        if watched:
+            kept.watch(orders.pulse, 1.0, (folder / "told").touch)
         (frozen / "file").write_text("it waits here")
     (folder / "second").touch()
     while True:
         orders.pulse.beat()
         time.sleep(0.1)
 
-settings = Settings(drives=(), limits=Limits(hung_seconds=2.0))
+settings = Settings(drives=(), limits=Limits(hung_seconds=hung))
 orders = Orders("jobs", 0, settings, folder, Traffic(1), commit_lock(folder))
 child = Child(orders, Lifeline(), become)
 child.start()
@@ -147,17 +155,27 @@ while not (folder / "second").exists():
     if (news := child.revive()) is not None:
         print(news)
     time.sleep(0.05)
+if watched:
+    assert client.recv(1) == b"", "it has hung up"
+    assert (folder / "told").exists()
+    socket.create_connection(listener.getsockname()).close()  # what others listen at is as it was
 child.terminate()
 child.wait(time.monotonic() + 1)
 """
 
 
-def test_a_process_that_cannot_be_killed_is_left_behind(disk: Path, tmp_path: Path) -> None:
-    """Another one takes its place, and the commit lock that it held."""
+@pytest.mark.parametrize(
+    ("hung", "watched", "why"), [(2, "not", "has stood still for 2 s"), (300, "watched", "waits for a disk that hangs")]
+)
+def test_a_process_that_cannot_be_killed_is_left_behind(
+    disk: Path, tmp_path: Path, hung: int, watched: str, why: str
+) -> None:
+    """Another one takes its place, and the commit lock that it held; its clients are told to go there."""
     said = tmp_path / "said"  # not a pipe, whose other end the process keeps that is left behind
+    command = [sys.executable, "-c", _SUPERVISOR, str(tmp_path), str(disk), str(hung), watched]
     with freezing(disk), said.open("wb") as file:
-        subprocess.run([sys.executable, "-c", _SUPERVISOR, tmp_path, disk], stdout=file, check=True, timeout=60)
+        subprocess.run(command, stdout=file, check=True, timeout=60)
     assert said.read_text().splitlines() == [
-        "jobs 0 has stood still for 2 s; killing it",
+        f"jobs 0 {why}; killing it",
         "jobs 0 was killed and is not gone: it waits for a disk that hangs; starting another one",
     ]

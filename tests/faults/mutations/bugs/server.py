@@ -6,6 +6,13 @@ from tests.faults.mutations.bugs.bug import Bug
 
 BUGS = (
     Bug(
+        "clients wait for a process that a disk keeps in the kernel",
+        "objstore/server/kept.py",
+        "    _hang_up()\n    told()\n",
+        "    told()\n",
+        ("tests/faults/test_frozen.py::test_a_process_that_cannot_be_killed_is_left_behind",),
+    ),
+    Bug(
         "whether a drive has joined is asked before it leaves, and not as it does",
         "objstore/server/drives.py",
         "            if drive in node.catalog.ballot().drives:",
