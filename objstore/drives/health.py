@@ -107,8 +107,12 @@ class Health:
             raise self._lost(f"{FORMAT_FILE} is gone") from error
         except FormatCorrupt as error:
             raise self._lost(error.reason) from error
-        if self.format is None or (present.drive, present.deployment) != (self.id, self.format.deployment):
+        if self.format is None:
+            raise self._lost("it was made a drive, which is not taken in yet")
+        if (present.drive, present.deployment) != (self.id, self.format.deployment):
             raise self._lost("another drive is at this path")
+        if present.removed:
+            raise self._lost(inspection.taken_out(present))
         if known is not None and identity[:2] != known[:2]:
             raise self._lost("a copy of it was put in its place")
         self._identity, self._pin = identity, pin

@@ -79,6 +79,11 @@ def look(path: Path, system: System = SYSTEM) -> Inspection:
         return Inspection(path, DriveState.FAULTY, problem=f"cannot be read: {error.strerror or error}")
 
 
+def taken_out(found: Format) -> str:
+    """What is to be said of a drive that was removed."""
+    return f"was removed from its deployment on {found.removed}: take it off the list, or empty it to add it anew"
+
+
 def _look(path: Path, system: System) -> Inspection:
     mounted = os.path.ismount(path)
     try:
@@ -89,10 +94,7 @@ def _look(path: Path, system: System) -> Inspection:
             return _unformatted(path, names, mounted)
         found = read_format(path, system)  # it is being made a drive at this moment
     if found.removed:
-        problem = (
-            f"was removed from its deployment on {found.removed}: take it off the list, or empty it to add it anew"
-        )
-        return Inspection(path, DriveState.REMOVED, found, problem=problem, mounted=mounted)
+        return Inspection(path, DriveState.REMOVED, found, problem=taken_out(found), mounted=mounted)
     if found.mount and not mounted:
         problem = "was a mount point when it was formatted and is none any more: mount its disk"
         return Inspection(path, DriveState.MISSING, found, problem=problem)

@@ -25,8 +25,8 @@ from objstore.drives.errors import (
     ShardNotFound,
     ShardUnreadable,
 )
-from objstore.drives.format import Ballot, format_drive
-from objstore.drives.inspection import inspect
+from objstore.drives.format import Ballot, format_drive, mark_removed
+from objstore.drives.inspection import inspect, look
 from objstore.drives.pool import Pool, format_new_drives
 from objstore.drives.state import DriveState
 from tests.drives.faults import BLOB, HEADER, OTHER, FaultySystem, new_drive, reached
@@ -297,6 +297,24 @@ def test_nothing_succeeds_on_a_folder_that_is_not_this_drive_any_more(
         assert drive.read_now(BLOB, 0, 0, 1) is None
 
     asyncio.run(main())
+
+
+def test_a_drive_that_another_process_removed_is_not_told_to_be_a_copy(drive: Drive) -> None:
+    async def main() -> None:
+        await drive.append(BLOB, 0, 4096, [b"x"])
+        mark_removed(drive.path)
+        with pytest.raises(DriveOffline, match="was removed from its deployment"):
+            await drive.sync(BLOB, 0)
+
+    asyncio.run(main())
+
+
+def test_a_drive_that_was_just_made_is_not_told_to_be_another(tmp_path: Path) -> None:
+    new = Drive(look(tmp_path), strict=False)
+    format_drive(tmp_path, "d" * 32)
+    with pytest.raises(DriveOffline, match="is not taken in yet"):
+        new.confirm()
+    new.close()
 
 
 def test_a_ballot_counts_only_on_the_drive_itself(drive: Drive) -> None:
