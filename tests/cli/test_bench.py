@@ -10,7 +10,7 @@ from objstore.cli.bench.filling import PREFIXES, fill, keys
 from objstore.store.types import ObjectName
 from tests.harness import serving
 
-SMALL = "--workers 1 --objects 3 --rounds 1 --large 1 --copied 2 --keys 2000 --times 2 --healed 8 --seconds 0.5"
+SMALL = "--workers 1 --objects 3 --rounds 1 --large 1 --copied 2 --keys 2000 --times 2 --healed 8 --seconds 0.1"
 
 
 def test_every_case_gives_a_row(tmp_path: Path) -> None:

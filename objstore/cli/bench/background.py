@@ -87,9 +87,10 @@ def _measure(
 ) -> Done:
     """`left` finds in an inventory how many bytes are left of the work that `begin` makes."""
     signer = Signer(server)
-    _fill(signer, mebibytes)
+    small = min(_SMALL, 4 * mebibytes)
+    _fill(signer, small, mebibytes)
     asked = client.Connection(server.endpoint, server.user, server.password)
-    with _clients(server, signer) as felt:
+    with _clients(server, signer, small) as felt:
         end = time.monotonic() + seconds
         _look_on(asked, left, lambda _: time.monotonic() > end)
         before = felt()
@@ -101,9 +102,9 @@ def _measure(
         return Done(size, time.monotonic() - began, before, felt())
 
 
-def _fill(signer: Signer, mebibytes: int) -> None:
+def _fill(signer: Signer, small: int, mebibytes: int) -> None:
     signer.client.create_bucket(Bucket=BUCKET)
-    for number in range(_SMALL):
+    for number in range(small):
         signer.client.put_object(Bucket=BUCKET, Key=f"small-{number}", Body=os.urandom(_SMALL_SIZE))
     for number in range(max(1, (mebibytes << 20) // _LARGE_SIZE)):
         signer.client.put_object(Bucket=BUCKET, Key=f"large-{number}", Body=os.urandom(_LARGE_SIZE))
@@ -122,11 +123,11 @@ def _look_on(asked: client.Connection, left: Callable[[dict[str, Any]], int], do
 
 
 @contextmanager
-def _clients(server: Server, signer: Signer) -> Iterator[Callable[[], Felt]]:
-    """Clients that get and put; gives a function for what they felt since it was called last."""
+def _clients(server: Server, signer: Signer, small: int) -> Iterator[Callable[[], Felt]]:
+    """Clients that get so many small objects, and put; gives a function for what they felt since it was called last."""
     body, stop = os.urandom(_SMALL_SIZE), threading.Event()
     gets = [
-        signer.request("GET", "get_object", {"Bucket": BUCKET, "Key": f"small-{number}"}) for number in range(_SMALL)
+        signer.request("GET", "get_object", {"Bucket": BUCKET, "Key": f"small-{number}"}) for number in range(small)
     ]
     puts = [
         [signer.request("PUT", "put_object", {"Bucket": BUCKET, "Key": f"{name}-{n}"}, body=body) for n in range(100)]
