@@ -28,6 +28,9 @@ from objstore.store import repair
 from objstore.store.extents import mark_missing
 from objstore.store.repair import MissingShard
 
+Shard = tuple[bytes, int]
+"""A blob, and which of its shards."""
+
 _PAGE = 100
 _log = logging.getLogger(__name__)
 
@@ -72,9 +75,13 @@ async def heal(
     *,
     placing: asyncio.Lock | None = None,
     pace: Pace | None = None,
+    told: dict[Shard, str] | None = None,
 ) -> Healed:
-    """One pass over the queue. `placing` is held from when it is read what is alive until the shard is recorded."""
+    """One pass over the queue. `placing` is held from when it is read what is alive until the shard is recorded.
+
+    Why a shard is not healed is logged where it is not what was `told` of it, which is kept from pass to pass."""
     placing, pace = placing or asyncio.Lock(), pace or unpaced()
+    before, now = told if told is not None else {}, dict[Shard, str]()
     whole = failed = waiting = 0
     after = (b"", -1)
     while page := catalog.read(lambda tx, after=after: repair.missing_shards(tx, after, _PAGE)):  # type: ignore[misc]
@@ -89,10 +96,22 @@ async def heal(
                 if target is None:
                     waiting += 1
                     continue
-                done = await _heal_one(catalog, blobs, info, missing, target, appends, pace)
+                try:
+                    done = await _heal_one(catalog, blobs, info, missing, target, appends, pace)
+                except (BlobError, DriveError) as error:
+                    now[after] = _tell(after, str(error), before)
+                    done = False
             whole, failed = whole + done, failed + (not done)
             await pace()
+    before.clear()
+    before.update(now)
     return Healed(whole, failed, waiting)
+
+
+def _tell(shard: Shard, why: str, told: dict[Shard, str]) -> str:
+    if told.get(shard) != why:
+        _log.warning("shard %d of blob %s is not healed: %s", shard[1], shard[0].hex(), why)
+    return why
 
 
 def choose_target(pool: Pool, info: BlobInfo, missing: MissingShard) -> Drive | None:
@@ -114,17 +133,14 @@ async def _heal_one(
     appends: Sequence[Append],
     pace: Pace,
 ) -> bool:
+    """Whether the shard is recorded. Raises BlobError, DriveError where it could not be made."""
     assert target.id is not None, "a drive that is online has an identity"
     drive = target.id
     if drive != info.drives[missing.shard]:
         await catalog.write(lambda tx: repair.expect(tx, info.id, missing.shard, drive))
     elif info.missing[missing.shard]:  # of the file that is about to come nothing is known until it is recorded
         await catalog.write(lambda tx: mark_missing(tx, info.id, missing.shard))
-    try:
-        await blobs.rebuild(info, missing.shard, target, appends, pace)
-    except (BlobError, DriveError) as error:
-        _log.warning("shard %d of blob %s is not healed: %s", missing.shard, info.id.hex(), error)
-        return False
+    await blobs.rebuild(info, missing.shard, target, appends, pace)
     offsets = {append.offset for append in appends}
     done = await catalog.write(lambda tx: repair.healed(tx, info.id, missing.shard, drive, offsets))
     blobs.directory.forget(info.id)

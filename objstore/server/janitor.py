@@ -89,6 +89,7 @@ class Janitor:
         )
         self._dead: set[bytes] = set()
         self._unswept: set[Drive] = set(node.pool.online())
+        self._not_healed: dict[tuple[bytes, int], str] = {}
         node.pool.on_change(self._drive_changed)
 
     def _lives(self, instance: bytes) -> bool:
@@ -134,7 +135,9 @@ class Janitor:
         node = self._node
         if node.read_only_reason() is None and not self._mirrors_come_first():
             self._healing.begin()
-            await heal(node.pool, node.catalog, node.blobs, placing=self._placing, pace=self._healing)
+            await heal(
+                node.pool, node.catalog, node.blobs, placing=self._placing, pace=self._healing, told=self._not_healed
+            )
             await census.look_through(node.catalog, node.blobs, self._healing)
 
     def _mirrors_come_first(self) -> bool:

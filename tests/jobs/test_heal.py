@@ -37,6 +37,32 @@ def test_a_blob_that_is_reaped_while_a_shard_is_healed_leaves_no_file(tmp_path: 
     play(tmp_path, scene)
 
 
+def test_why_a_shard_is_not_healed_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def scene(house: House) -> None:
+        await house.put("object", os.urandom(5 << 20))
+        info = house.info(house.blob_of("object"))
+        for shard in range(3):
+            os.truncate(house.file(info, shard), 8192)
+            await house.catalog.write(lambda tx, shard=shard: mark_missing(tx, info.id, shard))  # type: ignore[misc]
+        told: dict[tuple[bytes, int], str] = {}
+
+        async def logged() -> int:
+            caplog.clear()
+            assert (await heal(house.pool, house.catalog, house.blobs, told=told)).whole == 0
+            return sum("is not healed" in record.message for record in caplog.records)
+
+        assert await logged() == 3
+        assert await logged() == 0, "nothing is new"
+        assert told.keys() == {(info.id, shard) for shard in range(3)}
+        told[info.id, 0] = "something else"
+        assert await logged() == 1
+        await house.delete("object")
+        assert await logged() == 0
+        assert not told
+
+    play(tmp_path, scene)
+
+
 def test_nothing_is_made_again_of_a_blob_in_which_nothing_is_alive(tmp_path: Path) -> None:
     async def scene(house: House) -> None:
         await house.put("object", os.urandom(5 << 20))
