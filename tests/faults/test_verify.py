@@ -143,18 +143,24 @@ def test_lost_and_short_shard_files_are_found(stopped: Running) -> None:
 
 
 def test_bytes_of_which_too_few_shards_are_left_are_lost(stopped: Running) -> None:
+    """It is told whose they are, copies too."""
+    part = (5 << 20) // 2
+    blob = next(one.name.split(".")[0] for one in shard_files(stopped, 0) if part < one.stat().st_size < 1.03 * part)
     for drive in range(3):
-        shard_files(stopped, drive)[0].unlink()
-    assert kinds(report_of(stopped)) == {"shard", "lost"}
+        next(file for file in shard_files(stopped, drive) if file.name.startswith(blob)).unlink()
+    report = report_of(stopped)
+    assert kinds(report) == {"shard", "lost", "object"}
+    concerned = {finding.where.split()[0] for finding in report.problems if finding.kind == "object"}
+    assert concerned == {f"{BUCKET}/part", f"{BUCKET}/parts"}
 
 
 def test_bytes_on_drives_that_are_not_there_are_not_lost(stopped: Running) -> None:
     """They may come back. What is damaged where they are is lost without them, and with them."""
     only = stopped.drives[holders(stopped)[0]]
-    assert kinds(verifying.offline([only])) == {"drive", "mirror", "away"}
+    assert kinds(verifying.offline([only])) == {"drive", "mirror", "away", "object"}
     for drive in range(3):
         shard_files(stopped, drive)[0].unlink()
-    assert kinds(verifying.offline(stopped.drives[:3])) == {"drive", "shard", "lost"}
+    assert kinds(verifying.offline(stopped.drives[:3])) == {"drive", "shard", "lost", "object"}
 
 
 def test_bytes_that_other_shards_still_give_are_not_lost(stopped: Running) -> None:

@@ -20,6 +20,7 @@ class Finding(msgspec.Struct, frozen=True):
     shard      a shard file with something wrong in it
     lost       bytes that cannot be read any more
     away       bytes that cannot be read before drives come back that are not there
+    object     an object or version of which bytes are lost or away
     file       a shard file that nothing knows
     """
 

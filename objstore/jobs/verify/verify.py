@@ -30,6 +30,7 @@ from objstore.drives.state import DriveState
 from objstore.jobs import mirror_checks
 from objstore.jobs.shard_checks import Found, look_at
 from objstore.jobs.verify.report import Progress, Report
+from objstore.jobs.verify.whose import whose
 from objstore.store import repair
 from objstore.store.audit import Audit
 from objstore.store.extents import append_alive
@@ -68,6 +69,7 @@ class Verification:
         self._live = live
         self._lives = lives
         self._stopped = False
+        self._unread: set[tuple[bytes, int]] = set()
 
     async def run(self) -> Report:
         """Look at everything; the report. Raises nothing about what is found wrong."""
@@ -89,6 +91,9 @@ class Verification:
                 leader.close()
             read = self._live or leader.read
             await self._look_at_shards(read, newest, total)
+            if self._unread:
+                for name in await self._on_thread(lambda: list(whose(read, self._unread))):
+                    self.report.problem("object", name, "some of its bytes cannot be read")
             await self._look_at_files(read)
         return self.report
 
@@ -185,6 +190,7 @@ class Verification:
                 pass
         except BlobError as error:
             if self._live is None or self._live(lambda tx: append_alive(tx, extent.blob, extent.offset)):
+                self._unread.add((info.id, append.offset))
                 self.report.problem(
                     kind, f"{number_of(append.size, 'byte')} at {append.offset} of blob {info.id.hex()}", str(error)
                 )
