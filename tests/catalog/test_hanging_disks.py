@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from objstore.catalog import copying, readers, upkeep
+from objstore.catalog import copying, hands, readers, upkeep
 from objstore.catalog import mirror as mirror_module
 from objstore.catalog.mirror import Mirror
 from objstore.catalog.shared import File
@@ -265,7 +265,8 @@ def test_a_drive_whose_mirror_hangs_is_left_alone(tmp_path: Path, monkeypatch: p
 def test_a_mirror_is_waited_for_no_longer_than_its_drive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever finds out that a drive hangs spares others the rest of their patience."""
     hang = Hang()
-    deployment = Deployment(tmp_path, 4, 2, deadline=20.0)
+    deployment = Deployment(tmp_path, 4, 2, deadline=100.0)
+    monkeypatch.setattr(hands, "_LOOKS", 200)
     with deployment.running():
         deployment.put("before")
         with monkeypatch.context() as patch:
