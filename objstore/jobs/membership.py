@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 async def follow(pool: Pool, catalog: Catalog) -> bool:
     """Let the pool of this process be what ballot and rows say; whether a drive began to be emptied."""
     ballot, courses = catalog.ballot(), catalog.read(membership.courses)
-    voters = {drive for one in ballot.electorates for drive in one.drives}
+    voters = _voters(ballot)
     leaving = {drive for drive, one in courses.items() if one.stage in (Stage.LEAVING, Stage.REMOVED)}
     pool.removed |= leaving
     if voters:
@@ -43,7 +43,8 @@ async def follow(pool: Pool, catalog: Catalog) -> bool:
         await pool.join(Path(place))
     for drive in leaving - voters:
         slot = _slot(pool, drive, courses[drive], ballot)
-        if slot is not None:
+        # one that was called off may be getting its vote at this moment: not before it is certain that it has none
+        if slot is not None and (slot.state is not DriveState.ONLINE or courses[drive].stage is Stage.REMOVED):
             if slot.state is DriveState.ONLINE:
                 with contextlib.suppress(DriveError):
                     await slot.retire()
@@ -93,9 +94,13 @@ async def carry_out(pool: Pool, catalog: Catalog, lock: Callable[[Drive], None],
             await _join(pool, catalog, lock, drive, course, ballot)
         elif course.stage is Stage.DRAINING and course.leave:
             await _leave_when_empty(catalog, drive, course, ballot)
-        elif course.stage is Stage.LEAVING and all(drive not in one.drives for one in ballot.electorates):
+        elif drive in pool.removed and course.stage is Stage.LEAVING and drive not in _voters(ballot):
             await catalog.write(lambda tx, drive=drive: membership.removed(tx, drive, now_us()))  # type: ignore[misc]
             _log.info("drive %s (%s) was removed", course.path, drive)
+
+
+def _voters(ballot: Ballot) -> set[str]:
+    return {drive for one in ballot.electorates for drive in one.drives}
 
 
 async def _change_parity(pool: Pool, catalog: Catalog, ballot: Ballot, told: int | None) -> None:

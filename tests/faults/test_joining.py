@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from pathlib import Path
 
 import pytest
 
 from objstore.aws.errors import AwsError
+from objstore.catalog import ballots
+from objstore.catalog.errors import CatalogError
 from objstore.catalog.transaction import Transaction
+from objstore.drives.format import Ballot
 from objstore.drives.pool import Pool
 from objstore.jobs import membership
 from objstore.store import balancing, parity, repair
@@ -26,9 +29,9 @@ from tests.faults.test_power_loss import KEYS, board, fill, found, seeds
 
 __all__ = ["board"]
 
-KEPT = [6, 43, 388]
+KEPT = [6, 43, 388, 904]
 """A drain of one drive, while the other was about to be replaced; one where every drive had a mirror; a drive that was
-to be replaced, and whose place got a new disk before."""
+to be replaced, and whose place got a new disk before; one that was called off while it got its vote."""
 
 
 @pytest.mark.parametrize("seed", seeds(KEPT, 1))
@@ -200,6 +203,37 @@ def test_a_replaced_drive_is_made_again_while_another_one_is_away_since_before_t
         world.lose_power("2", lambda paths: gone(paths[2]))
         async with world.life() as house:
             assert await found(house) == list(KEYS)
+
+    asyncio.run(main())
+
+
+def test_a_drive_is_called_off_as_it_gets_its_vote(
+    tmp_path: Path, board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Were it marked as removed then, its vote would be missed for ever where no drive may fail."""
+
+    async def main() -> None:
+        async with some_drives(tmp_path, board, 1, parity=0) as (world, house):
+            await house.order("POST", path=str(world.paths[1]))
+            await membership.carry_out(house.pool, house.catalog, lambda _: None)
+            await house.order("DELETE", drive=str(world.paths[1]))
+            loop, enough = asyncio.get_running_loop(), ballots.enough
+
+            def promised(ballot: Ballot, took: Collection[str]) -> bool:
+                patched.undo()
+                asyncio.run_coroutine_threadsafe(membership.follow(house.pool, house.catalog), loop).result()
+                return enough(ballot, took)
+
+            with monkeypatch.context() as patched, contextlib.suppress(CatalogError):
+                patched.setattr(ballots, "enough", promised)
+                await house.catalog.maintain()
+            world.medium.off = True
+        world.lose_power("1")
+        async with world.life() as house:
+            assert isinstance(house, JoiningHouse)
+            await house.finish()
+            house.left()
+            await fill(house)
 
     asyncio.run(main())
 

@@ -6,6 +6,13 @@ from tests.faults.mutations.bugs.bug import Bug
 
 BUGS = (
     Bug(
+        "a drive that was called off is marked as removed while it gets its vote",
+        "objstore/jobs/membership.py",
+        " or courses[drive].stage is Stage.REMOVED):",
+        " or True):",
+        ("tests/faults/test_joining.py::test_a_drive_is_called_off_as_it_gets_its_vote",),
+    ),
+    Bug(
         "nothing that is lost is made again while a drive is away since before the start",
         "objstore/jobs/heal.py",
         "    whose = residents(pool, catalog.ballot())\n",
