@@ -199,6 +199,7 @@ class Town:
         shutil.rmtree(path.with_suffix(".away"))
         shutil.copytree(self.kept[path], path)
         self.away.discard(path)
+        self.replaced.add(path)
         self.note_change(path)
 
     def spoil(self, path: Path, number: int) -> None:
@@ -408,7 +409,7 @@ class Town:
 
     def _nothing_left(self, replaced: set[Path]) -> None:
         """On the drives are the files of the rows and no others, and they take no more than what is alive in them. Who
-        lives may have made files in a folder that had become another drive's."""
+        lives may have made files in a folder that had become another drive's, or of which an old copy came back."""
         expected: dict[tuple[str, bytes, int], int] = {}
         for info, appends in self.infos():
             layout = layout_of(info.geometry)
