@@ -45,7 +45,7 @@ class Process:
         self.town = town
         town.instances += 1
         self.instance = town.instances.to_bytes(4, "big")
-        self.pool = Pool.open(town.paths, parity=town.ballot.parity, strict=False)
+        self.pool = Pool.open(town.paths, parity=town.ballot.parity, strict=False, system=town.system)
         self.catalog: Any = SteppedCatalog(town.stage, town.shared, town)
         catalog: Any = self.catalog
         self.reports = Reports(catalog)
@@ -174,7 +174,8 @@ class Keeper(Process):
         drives, self.unswept = self.unswept, set()
         try:
             async with self.placing:
-                await collect_orphans(self.catalog, drives, town.lives)
+                by_slot = sorted(drives, key=lambda drive: (drive.path, drive.id or ""))
+                await collect_orphans(self.catalog, by_slot, town.lives)
         except BaseException:
             self.unswept |= drives
             raise

@@ -4,6 +4,7 @@ and go, and what must be true of it after every step."""
 from __future__ import annotations
 
 import contextlib
+import gc
 import shutil
 from collections.abc import Awaitable
 from pathlib import Path
@@ -22,7 +23,6 @@ from objstore.blobs.types import Append, BlobInfo, layout_of
 from objstore.catalog.errors import CatalogError
 from objstore.drives.errors import DriveError
 from objstore.drives.format import FORMAT_FILE, Ballot, read_format
-from objstore.drives.inspection import inspect
 from objstore.drives.pool import format_new_drives
 from objstore.drives.shardfiles import parse_name, shard_path
 from objstore.drives.state import DriveState
@@ -33,7 +33,7 @@ from objstore.store.membership import Stage as CourseStage
 from objstore.store.membership import courses
 from objstore.store.types import INLINE
 from tests.jobs.processes import GRACE, Keeper, Process
-from tests.jobs.stepping import InlineCrew, Stage
+from tests.jobs.stepping import Disks, InlineCrew, Stage, inspect
 from tests.store import soundness
 from tests.store.fakes import MemoryCatalog
 
@@ -53,11 +53,13 @@ class Town:
         self._patch = pytest.MonkeyPatch()
         self.stage = Stage()
         self.folder, self.chance = folder, Random(seed)
+        gc.disable()  # what is left of who died would be cleaned up at any moment
         self._ids = self._asked = 0
         self._set_up()
         self._idents: dict[Path, tuple[Any, str]] = {}
         self.paths = [folder / f"drive{number}" for number in range(drives)]
         self.shared = RowsCatalog()
+        self.system = Disks({str(path): self.chance.randrange(50 << 30, 100 << 30) for path in self.paths})
         formats = format_new_drives(inspect(self.paths))
         places = {one.drive: str(path) for one, path in zip(formats, self.paths, strict=True)}
         self.ballot = Ballot(1, (), tuple(places), parity_, places)
@@ -83,6 +85,10 @@ class Town:
             patch(f"objstore.jobs.{module}.now_us", self.now_us)
         patch("objstore.store.reports.now_us", self.now_us)
         patch("objstore.drives.drive.Crew", InlineCrew)
+        patch("objstore.drives.pool.inspect", inspect)
+        for module in ("format", "pool"):
+            patch(f"objstore.drives.{module}.new_id", lambda: f"{self.chance.getrandbits(128):032x}")
+        patch("objstore.store.content.random", self.chance)
         patch("objstore.blobs.container.new_blob_id", self._new_id)
         patch("objstore.blobs.container._rng", self.chance)
         patch("objstore.blobs.batches.GATHERING", 0.0)
@@ -96,6 +102,7 @@ class Town:
             process.pool.close()
         self.stage.close()
         self._patch.undo()
+        gc.enable()
         shutil.rmtree(self.folder)
 
     def now_us(self) -> int:
