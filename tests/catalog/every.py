@@ -156,6 +156,7 @@ class Pool:
     def __init__(self, host: Host, devices: Collection[Device], parity: int) -> None:
         self.host, self.parity = host, parity
         self.removed: frozenset[str] = frozenset()
+        self.voters: Collection[str] = ()
         self.drives = [Drive(host, device) for device in devices]
 
     @property
@@ -166,7 +167,10 @@ class Pool:
         return [drive for drive in self.drives if drive.state is DriveState.ONLINE]
 
     def writable(self) -> list[Drive]:
-        return [drive for drive in self.online() if not drive.draining]
+        return [drive for drive in self.online() if not drive.draining and (not self.voters or drive.id in self.voters)]
+
+    def let_vote(self, voters: Collection[str]) -> None:
+        self.voters = voters
 
     def by_id(self, ident: str) -> Drive | None:
         return next((drive for drive in self.drives if drive.id == ident), None)
@@ -189,8 +193,11 @@ class Pool:
         return drive
 
     def leave(self, drive: Drive) -> None:
-        self.drives = [one for one in self.drives if one is not drive]
         self.removed |= {drive.device.name}
+        self.forget(drive)
+
+    def forget(self, drive: Drive) -> None:
+        self.drives = [one for one in self.drives if one is not drive]
 
 
 class Place:

@@ -94,9 +94,14 @@ def test_accounts_and_users_hold_what_they_may(server: Running, s3: Any, bucket:
     for of, name in (("--account", DEPLOYMENT), ("--user", f"arn:aws:iam::{DEPLOYMENT}:root")):
         told = quota(server, "set", of, name, "--bytes", "1TiB", "--wait")
         assert told["counted"] and told["bytes"] >= 1000 and told["name"] == DEPLOYMENT
-        put(s3, bucket, "b", 50)
-        held = quota(server, "get", of, name)["bytes"]
-        assert held == told["bytes"] + 50
+        for _ in range(10):  # the server itself may write meanwhile, such as access logs, for them
+            before = quota(server, "get", of, name)["bytes"]
+            put(s3, bucket, "b", 50)
+            held = quota(server, "get", of, name)["bytes"]
+            if held == before + 50:
+                break
+            s3.delete_object(Bucket=bucket, Key="b")
+        assert held == before + 50
         quota(server, "set", of, name, "--bytes", str(held + 10))
         with refused("QuotaExceeded", 403):
             put(s3, bucket, "c", 11)
