@@ -50,6 +50,7 @@ class Process:
         catalog: Any = self.catalog
         self.reports = Reports(catalog)
         self.reads = town.folder / "reads"
+        self.running = Running(self.reads, self.instance, town.now_us)
         self.blobs = Blobs(
             self.pool,
             instance=self.instance,
@@ -60,7 +61,7 @@ class Process:
             left=self.reports.left,
             unpublished=self.reports.unpublished,
             limit=OPEN_BLOB,
-            running=Running(self.reads, self.instance, town.now_us),
+            running=self.running,
             moved=lambda extent: catalog.read(lambda tx: extents.moved(tx, extent)),
             meet=self._meet,
         )
@@ -74,6 +75,11 @@ class Process:
         self.pool.on_change(self._drive_changed)
         await self.probe()
         await self.follow()
+
+    def close(self) -> None:
+        """Let go of what the end of a process lets go of."""
+        self.pool.close()
+        self.running.close()
 
     async def probe(self) -> None:
         at = self.town.changes

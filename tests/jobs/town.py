@@ -99,7 +99,7 @@ class Town:
 
     def close(self) -> None:
         for process in self.processes():
-            process.pool.close()
+            process.close()
         self.stage.close()
         self._patch.undo()
         gc.enable()
@@ -119,7 +119,7 @@ class Town:
         process.catalog.dead = True
         self.stage.kill(process)
         process.pool._listeners.clear()
-        process.pool.close()
+        process.close()
         self.probed.pop(process)
         if process is self.keeper:
             self.keeper = Keeper(self)
