@@ -335,7 +335,7 @@ class Moves(Chronicled):
     @rule(wanted=st.sampled_from([1, 2]))
     def want_parity(self, wanted: int) -> None:
         staying = len(self.town.ballot.drives) - len(courses(self.town.shared))
-        if staying >= 2 * wanted:
+        if staying >= 2 * wanted and len(self.town.hurt) <= wanted:
             parity.want(self.town.shared, wanted)
 
     @rule()

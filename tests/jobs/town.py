@@ -158,10 +158,12 @@ class Town:
         return len(self.there()) < max(voters - self.ballot.parity, voters // 2 + 1)
 
     def least(self) -> int:
-        """The parity that everything has which was written, or is being written."""
+        """The parity that everything has which was written, or is being written, and soon will be."""
         rows = [row[0] for row in self.shared.all("SELECT DISTINCT parity FROM blobs")]
         pools = [process.pool.parity for process in self.processes()]
-        least: int = min([*rows, *pools, *(one.parity for one in self.ballot.electorates)])
+        wanted = self.shared.read(parity.wanted)
+        soon = [] if wanted is None else [wanted]
+        least: int = min([*rows, *pools, *(one.parity for one in self.ballot.electorates), *soon])
         return least
 
     def may_hurt(self, path: Path) -> bool:
