@@ -49,9 +49,10 @@ class Members:
         self.state = State(Ballot(0, (), (), 0), 0)
 
     def refresh(self) -> None:
-        """Follow a change that another process made. Cheap when there was none."""
+        """Follow a change that another process made, and try again what could not be opened. Cheap when there is
+        neither."""
         generation = self.shared.generation
-        if generation == self._generation:
+        if generation == self._generation and not self.absent:
             return
         self.state = self.shared.state()
         known = {mirror.id: mirror for mirror in self.mirrors}

@@ -258,6 +258,11 @@ class Drive(Health):
         return self.accepting and not self.crowded
 
     @property
+    def stuck(self) -> bool:
+        """Whether a look at the drive, or what makes a new one, was given up and has not returned yet."""
+        return self._scout.stuck > 0
+
+    @property
     def busy(self) -> bool:
         """Whether a call that was given up has not returned yet, and may still give a file a name, or take it away."""
         return self._workers.stuck > 0

@@ -14,7 +14,6 @@ import resource
 import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any
 
 from objstore.drives.drive import DEADLINE, Drive
 from objstore.drives.errors import DriveError, DriveOffline
@@ -95,6 +94,7 @@ class Pool:
         self._open_files = min(_OPEN_FILES, max(_OPEN_FILES_LEAST, soft // 2 // max(1, len(found))))
         self._listeners: list[tuple[Listener, asyncio.AbstractEventLoop | None]] = []
         self._fault_times: dict[Drive, float] = {}
+        self._stuck: dict[Path, Drive] = {}  # in no slot, and yet in a call that has not returned
         self._voters: frozenset[str] | None = None
         self.drives: list[Drive] = [self._drive(one) for one in found]  # replaced as a whole: other threads read it
         self.removed: frozenset[str] = frozenset()  # drives that are to have no vote, or have none any more
@@ -194,9 +194,7 @@ class Pool:
         for drive in self.drives:
             if drive.path == path:
                 return drive
-        about: dict[str, Any] = {"deployment": self.deployment, "mounts": self._mounts, "system": self._system}
-        (found,) = await asyncio.to_thread(inspect, [path], deadline=self.deadline, **about)
-        new = self._drive(found)
+        new = self._drive(await self._found(path))
         if new.state is DriveState.ONLINE:
             with contextlib.suppress(DriveError):
                 await asyncio.to_thread(new.run, new.measure)
@@ -204,6 +202,16 @@ class Pool:
         if new.state is DriveState.ONLINE:
             self._changed(new, DriveState.MISSING, DriveState.ONLINE)
         return new
+
+    async def _found(self, path: Path) -> Inspection:
+        """What is at a path that has no slot; nobody looks where an earlier look, or call, has not returned yet."""
+        scout = self._stuck.pop(path, None) or self._drive(Inspection(path, DriveState.MISSING))
+        try:
+            one = await scout.look()
+        except DriveError as error:
+            one = Inspection(path, DriveState.FAULTY, problem=error.reason)
+        self._close(scout)
+        return judge([one], deployment=self.deployment, mounts=self._mounts)[0]
 
     def leave(self, drive: Drive) -> None:
         """Look for the drive no longer: it was taken out of the deployment."""
@@ -215,7 +223,13 @@ class Pool:
     def forget(self, drive: Drive) -> None:
         """Look for the drive no longer, until it joins again."""
         self.drives = [one for one in self.drives if one is not drive]
-        drive.close()
+        self._close(drive)
+
+    def _close(self, drive: Drive) -> None:
+        if drive.stuck:
+            self._stuck[drive.path] = drive
+        else:
+            drive.close()
 
     def let_vote(self, voters: Collection[str]) -> None:
         """From now on only drives among `voters` take new shards: a start looks for no others. Until the first call all
@@ -226,7 +240,7 @@ class Pool:
 
     def close(self) -> None:
         """Let all threads of the drives end."""
-        for drive in self.drives:
+        for drive in (*self.drives, *self._stuck.values()):
             drive.close()
 
     def _drive(self, found: Inspection) -> Drive:

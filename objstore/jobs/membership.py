@@ -31,12 +31,13 @@ _log = logging.getLogger(__name__)
 
 async def follow(pool: Pool, catalog: Catalog) -> bool:
     """Let the pool of this process be what ballot and rows say; whether a drive began to be emptied."""
-    ballot, courses = catalog.ballot(), catalog.read(membership.courses)
+    ballot = catalog.ballot()
     voters = _voters(ballot)
-    leaving = {drive for drive, one in courses.items() if one.stage in (Stage.LEAVING, Stage.REMOVED)}
-    pool.removed |= leaving
     if voters:
         pool.let_vote(voters)
+    courses = catalog.read(membership.courses)
+    leaving = {drive for drive, one in courses.items() if one.stage in (Stage.LEAVING, Stage.REMOVED)}
+    pool.removed |= leaving
     if ballot.before is None and ballot.drives:
         pool.parity = ballot.parity
     for place in _places_to_join(pool, ballot, courses, leaving):
@@ -137,7 +138,7 @@ async def _join(
             problem = slot.problem or f"the folder is {slot.state}"
     except DriveError as error:
         problem = error.reason
-    if problem and not votes:
+    if problem and not votes and slot.id not in _voters(ballot):
         pool.forget(slot)  # it would count among those that have to be there, and as one that nobody knows
     await _tell(catalog, drive, course, problem)
 

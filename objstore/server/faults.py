@@ -9,11 +9,14 @@ patience, before they have anything to write.
 from __future__ import annotations
 
 import contextlib
+import time
 from pathlib import Path
 
 from objstore.drives.drive import Drive
 from objstore.drives.pool import Pool
 from objstore.drives.state import DriveState
+
+_NEWS_NS = 60_000_000_000  # what was told longer ago, before this process began, is not news
 
 
 class Faults:
@@ -22,6 +25,7 @@ class Faults:
     def __init__(self, pool: Pool, folder: Path) -> None:
         self._pool, self._folder = pool, folder
         self._heard: dict[str, int] = {}
+        self._since = time.time_ns() - _NEWS_NS
         self._refusing: set[str] = set()
         pool.on_change(self._changed)
 
@@ -33,7 +37,7 @@ class Faults:
         self._refusing = refusing
         before = self._heard
         self._heard = {drive.id: self._told(drive.id) for drive in self._pool.drives if drive.id}
-        return {drive for drive, told in self._heard.items() if told > before.get(drive, 0)}
+        return {drive for drive, told in self._heard.items() if told > before.get(drive, self._since)}
 
     def _told(self, drive: str) -> int:
         try:

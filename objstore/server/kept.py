@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import stat
 import threading
 import time
 from collections.abc import Callable
@@ -19,47 +20,46 @@ from pathlib import Path
 from objstore.server.forking import Pulse
 
 _PAUSE = 0.25
-_FDS, _TASKS = Path("/proc/self/fd"), Path("/proc/self/task")
+_FDS = Path("/proc/self/fd")
 
 
 def watch(pulse: Pulse, deadline: float, told: Callable[[], None]) -> None:
-    """Watch a loop that is to beat, from a thread of its own: for `deadline` seconds it may stand still. `told()` is
-    called when it is kept."""
-    threading.Thread(target=_watch, args=(pulse, deadline, told), name="loop-watch", daemon=True).start()
+    """Watch the loop of this thread, which is to beat, from another one: for `deadline` seconds it may stand still.
+    `told()` is called when it is kept."""
+    task = Path(f"/proc/self/task/{threading.get_native_id()}/stat")
+    threading.Thread(target=_watch, args=(pulse, deadline, task, told), name="loop-watch", daemon=True).start()
 
 
-def _watch(pulse: Pulse, deadline: float, told: Callable[[], None]) -> None:
+def _watch(pulse: Pulse, deadline: float, task: Path, told: Callable[[], None]) -> None:
     still, beat, before = 0.0, pulse.count(), time.monotonic()
-    kept: set[str] | None = None  # threads that have waited for a disk at every look for the latter half of that time
-    while not (still >= deadline and kept):
+    waits = False  # at every look for the latter half of that time
+    while not (still >= deadline and waits):
         time.sleep(_PAUSE)
         now, count = time.monotonic(), pulse.count()
         still = still + min(now - before, 2 * _PAUSE) if count == beat else 0.0  # not while all of it was frozen
         beat, before = count, now
-        if still < deadline / 2:
-            kept = None
-        else:
-            kept = _waiting() if kept is None else kept & _waiting()
-    _hang_up()
-    told()
-    pulse.give_up()
+        waits = (waits or still < deadline / 2) and _waits_for_a_disk(task)
+    try:
+        _hang_up()
+        told()
+    finally:
+        pulse.give_up()
 
 
-def _waiting() -> set[str]:
-    """The threads that wait for a disk, by the state D of proc(5); the loop may wait for what one of them holds."""
-    found = set()
-    with contextlib.suppress(OSError):  # where there is no /proc
-        for task in _TASKS.iterdir():
-            with contextlib.suppress(OSError):
-                if (task / "stat").read_bytes().rpartition(b") ")[2].startswith(b"D"):
-                    found.add(task.name)
-    return found
+def _waits_for_a_disk(task: Path) -> bool:
+    """Whether a thread is in the state D of proc(5); False where there is no /proc."""
+    try:
+        return task.read_bytes().rpartition(b") ")[2].startswith(b"D")
+    except OSError:
+        return False
 
 
 def _hang_up() -> None:
     """Close the connections of this process, and nothing that it shares with others: they listen at the same ports."""
-    for fd in _FDS.iterdir():
-        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(int(fd.name))) as one:
-            if one.family in (socket.AF_INET, socket.AF_INET6):
-                one.getpeername()  # one that listens has none
-                one.shutdown(socket.SHUT_RDWR)
+    for fd in [int(one.name) for one in _FDS.iterdir()]:
+        with contextlib.suppress(OSError):
+            if stat.S_ISSOCK(os.fstat(fd).st_mode):
+                with socket.socket(fileno=os.dup(fd)) as one:
+                    if one.family in (socket.AF_INET, socket.AF_INET6):
+                        one.getpeername()  # one that listens has none
+                        one.shutdown(socket.SHUT_RDWR)

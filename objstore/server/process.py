@@ -29,7 +29,7 @@ from objstore.server.worker import serve
 # make coding four to six times slower (measured with erasure.encode of 4 MiB at 2+2).
 _M_TRIM_THRESHOLD, _TRIM = -1, 128 << 20
 _M_MMAP_THRESHOLD, _MMAP = -3, 32 << 20
-_BEAT, _SLOWEST_BEAT = 1.0, 3.0
+_BEAT, _SLOWEST_BEAT = 1.0, 3.0  # seconds
 
 
 def become(orders: Orders) -> None:

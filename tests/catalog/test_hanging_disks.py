@@ -12,6 +12,7 @@ import pytest
 
 from objstore.catalog import copying, hands, readers, upkeep
 from objstore.catalog import mirror as mirror_module
+from objstore.catalog.errors import ReadOnly
 from objstore.catalog.mirror import Mirror
 from objstore.catalog.shared import File
 from objstore.drives.state import DriveState
@@ -283,6 +284,21 @@ def test_a_mirror_is_waited_for_no_longer_than_its_drive(tmp_path: Path, monkeyp
         deployment.put("later")
         deployment.notice()
         all_is_there(deployment)
+
+
+def test_the_only_mirror_is_opened_again_when_its_drive_is_back(tmp_path: Path) -> None:
+    """Nobody else is there who could tell this process that it may."""
+    deployment = Deployment(tmp_path, 1, 0)
+    with deployment.running() as catalog:
+        deployment.put("before")
+        drive = deployment.pool.drives[0]
+        drive.fault("for a moment")
+        catalog._shared.save(catalog._shared.state())  # another process has changed something
+        with pytest.raises(ReadOnly):
+            deployment.put("while it is away")
+        drive.change(DriveState.ONLINE)
+        deployment.put("later")
+        assert deployment.names() == {"before", "later"}
 
 
 def test_whoever_closes_a_mirror_writes_nothing(tmp_path: Path) -> None:

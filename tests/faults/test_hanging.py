@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
 from collections.abc import Sequence
@@ -13,6 +14,9 @@ import pytest
 
 from objstore.blobs import container, quorum
 from objstore.catalog.upkeep import CHECKPOINT_BYTES
+from objstore.drives.errors import DriveError
+from objstore.drives.inspection import inspect
+from objstore.drives.pool import Pool, format_new_drives
 from objstore.drives.state import DriveState
 from tests.catalog.deployment import contents
 from tests.drives.faults import FaultySystem
@@ -98,6 +102,43 @@ def test_requests_wait_for_it_once_and_then_leave_it_alone(tmp_path: Path) -> No
         assert await house.get("again") == bodies["key0"]
 
     play(tmp_path, scene, system=system, deadline=DEADLINE)
+
+
+@pytest.mark.parametrize("calls", [WRITES, _CALLS], ids=["writes", "all"])
+def test_a_folder_that_hangs_and_is_to_join_is_asked_once(tmp_path: Path, calls: Sequence[str]) -> None:
+    """It has no slot between two tries: nobody waits for it again as long as the first call has not returned."""
+    system = HangingDrive()
+    *paths, third = (tmp_path / f"drive{number}" for number in range(3))
+    format_new_drives(inspect(paths))
+    third.mkdir()
+    (third / "lost+found").mkdir()
+    pool = Pool.open(paths, system=system, deadline=0.3)
+
+    async def tried() -> DriveState:
+        slot = await pool.join(third)
+        with contextlib.suppress(DriveError):
+            if slot.state is DriveState.NEW:
+                slot = await pool.format_new(slot)
+        found = slot.state
+        pool.forget(slot)
+        return found
+
+    async def scene() -> None:
+        system.hang_below(third, calls)
+        try:
+            assert await tried() is not DriveState.ONLINE
+            asked, threads = system.entered, threading.active_count()
+            assert asked
+            for _ in range(3):
+                assert await tried() is DriveState.FAULTY
+            assert system.entered == asked and threading.active_count() <= threads
+        finally:
+            system.release()
+        while await tried() is not DriveState.ONLINE:  # noqa: ASYNC110 - its watchdog is a thread
+            await asyncio.sleep(0.01)
+
+    asyncio.run(scene())
+    pool.close()
 
 
 def test_who_comes_while_it_is_waited_for_goes_round_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

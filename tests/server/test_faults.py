@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,9 @@ def test_who_hears_of_a_drive_that_takes_no_writes_leaves_it_alone(tmp_path: Pat
             await other.probe(hears.heard())
             assert [drive.state for drive in other.drives] == [ONLINE, FAULTY]
             assert told.heard() == Faults(writer, tmp_path).heard(), "whoever begins later hears of it too"
+            (note,) = tmp_path.glob("faulty-*")
+            os.utime(note, (0, time.time() - 100))
+            assert not Faults(writer, tmp_path).heard(), "but not of what is long ago"
         finally:
             system.release()
         while any(pool.drives[1].state is not ONLINE for pool in (writer, other)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
+from objstore.catalog.errors import CorruptRecord
 from objstore.catalog.records import unpack
 from objstore.catalog.transaction import Transaction
 from objstore.store import buckets, versions
@@ -42,7 +43,10 @@ def _page(tx: Transaction, table: str, after: Row, wanted: set[Place]) -> tuple[
     rows = tx.all(f"{sql} ORDER BY bucket, key, {last} LIMIT {_PAGE}", *after)
     found = []
     for bucket, key, _, record in rows:
-        version = versions.whole(tx, unpack(record, Version))
+        try:
+            version = versions.whole(tx, unpack(record, Version))
+        except (CorruptRecord, AssertionError):
+            continue  # told elsewhere
         if any((extent.blob, extent.offset) in wanted for extent in version.extents):
             known = buckets.by_id(tx, bucket)
             kept = ", kept for snapshots" if table == "retained" else ""

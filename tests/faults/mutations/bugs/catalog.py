@@ -53,6 +53,13 @@ BUGS = (
         ("tests/catalog/test_hanging_disks.py",),
     ),
     Bug(
+        "a mirror that could not be opened is not tried again",
+        "objstore/catalog/members.py",
+        " and not self.absent:\n",
+        ":\n",
+        ("tests/catalog/test_hanging_disks.py::test_the_only_mirror_is_opened_again_when_its_drive_is_back",),
+    ),
+    Bug(
         "a copy of a mirror gets its name before it is synced",
         "objstore/catalog/copying.py",
         "    sync_file(beside, drive.system)\n",

@@ -10,6 +10,13 @@ HEALED = "tests/faults/test_power_loss.py::test_a_healed_shard_is_durable"
 
 BUGS = (
     Bug(
+        "a folder that hangs is looked at again and again",
+        "objstore/drives/pool.py",
+        "        if drive.stuck:\n",
+        "        if False:\n",
+        ("tests/faults/test_hanging.py::test_a_folder_that_hangs_and_is_to_join_is_asked_once",),
+    ),
+    Bug(
         "an append is acknowledged without a sync of its file",
         "objstore/drives/shardfiles.py",
         "        self._sync(key, file, self._system.fdatasync)\n",

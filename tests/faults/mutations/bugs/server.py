@@ -8,8 +8,8 @@ BUGS = (
     Bug(
         "clients wait for a process that a disk keeps in the kernel",
         "objstore/server/kept.py",
-        "    _hang_up()\n    told()\n",
-        "    told()\n",
+        "        _hang_up()\n        told()\n",
+        "        told()\n",
         ("tests/faults/test_frozen.py::test_a_process_that_cannot_be_killed_is_left_behind",),
     ),
     Bug(
