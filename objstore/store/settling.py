@@ -91,9 +91,11 @@ def gaps(tx: Transaction, blob_id: bytes, start: int, end: int) -> list[Span]:
 
 
 def given_up(tx: Transaction, blob_id: bytes, room: int) -> list[tuple[int, int]]:
-    """Ranges (offset, span) of which nothing can be left on any drive: of a settled blob, what is neither alive nor
-    waits to be given back, and the `room` behind its end; none of any other."""
-    row = tx.one("SELECT length FROM blobs WHERE id = ? AND sealed = 1 AND settling IS NULL", blob_id)
+    """Ranges (offset, span) of which nothing can be left on any drive: the `room` behind the end of a sealed blob, and
+    once it is settled what of it is neither alive nor waits to be given back; none of an open one."""
+    row = tx.one("SELECT length, settling FROM blobs WHERE id = ? AND sealed = 1", blob_id)
     if row is None:
         return []
-    return [(gap.offset, gap.span) for gap in gaps(tx, blob_id, SHARD_HEADER, row[0])] + [(row[0], room)]
+    length, settling = row
+    dead = gaps(tx, blob_id, SHARD_HEADER, length) if settling is None else []
+    return [(gap.offset, gap.span) for gap in dead] + [(length, room)]

@@ -84,6 +84,33 @@ def test_an_old_copy_keeps_nothing_of_what_was_given_back_since(tmp_path: Path) 
     play(tmp_path, scene)
 
 
+def test_an_old_copy_of_a_blob_that_is_not_settled_keeps_no_room_that_was_reserved(tmp_path: Path) -> None:
+    """What is behind the end of a sealed blob is told by no garbage when it is settled."""
+
+    async def scene(house: House) -> None:
+        await house.put("key", os.urandom(500_000))
+        info = house.info(house.blob_of("key"))
+        drive = house.pool.drives[0]
+        assert drive.id is not None
+        shard = info.drives.index(drive.id)
+        copy = tmp_path / "copy"
+        shutil.copy(house.file(info, shard), copy)
+        await house.seal()
+        most = max(house.used(info))
+        shutil.copy(copy, house.file(info, shard))
+        with house.file(info, shard).open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, copy.stat().st_size)
+        assert house.used(info)[shard] > 2 * most
+        await house.catalog.write(lambda tx: census.begin(tx, drive.id or ""))
+        await census.look_through(house.catalog, house.blobs)
+        for _ in range(2):
+            await reap(house.catalog, house.blobs, 0.0)
+        assert house.used(info)[shard] <= most
+        assert len(await house.get("key")) == 500_000
+
+    play(tmp_path, scene)
+
+
 def _after(house: House, drive: str) -> bytes | None:
     stands = house.catalog.read(census.waiting).get(drive)
     return stands.after if stands is not None else None
