@@ -27,6 +27,7 @@ from objstore.store.restriping import Place, Walk
 
 PAGE = 100
 """Rows that are looked at in one go."""
+_TRIES = 10  # to meet the bytes of a row where they are: they may be compacted, or shared, meanwhile
 _log = logging.getLogger(__name__)
 
 
@@ -78,10 +79,13 @@ async def _step(
     for behind in page:
         if not proceed():
             return msgspec.structs.replace(walk, moved=walk.moved + moved)
-        kept = catalog.read(lambda tx, behind=behind: restriping.kept(tx, behind))  # type: ignore[misc]
-        parity = classes.get(kept.storage_class, pool.parity)
-        for place in kept.places:
-            moved += await _anew(pool, catalog, blobs, place, parity, most, pace)
+        for _ in range(_TRIES):
+            kept = catalog.read(lambda tx, behind=behind: restriping.kept(tx, behind))  # type: ignore[misc]
+            parity = classes.get(kept.storage_class, pool.parity)
+            done = [await _anew(pool, catalog, blobs, place, parity, most, pace) for place in kept.places]
+            moved += done.count(True)
+            if None not in done:
+                break
         await pace()
         walk = msgspec.structs.replace(behind, moved=walk.moved)
     walk = msgspec.structs.replace(walk, moved=walk.moved + moved)
@@ -90,16 +94,19 @@ async def _step(
     return catalog.read(lambda tx: restriping.next_table(tx, walk, {pool.parity, *classes.values()}))
 
 
-async def _anew(pool: Pool, catalog: Catalog, blobs: Blobs, place: Place, parity: int, most: int, pace: Pace) -> bool:
+async def _anew(
+    pool: Pool, catalog: Catalog, blobs: Blobs, place: Place, parity: int, most: int, pace: Pace
+) -> bool | None:
     """Write an append again where its geometry is not that of today; others that refer to it, or come to meanwhile, may
-    be promised up to `most`. Raises BlobError, DriveError."""
+    be promised up to `most`. Whether it was; None where it is elsewhere by now, or more refer to it. Raises BlobError,
+    DriveError."""
     info = catalog.read(lambda tx: repair.blob(tx, place.blob))
     if info is None:
-        return False
+        return None
     others = min(info.layout.parity, most)  # who they are is in their records only
     wanted = parity if place.refs == 1 else max(parity, others)
     staying = sum(not one.draining for one in pool.drives)
     if info.geometry == geometry_of(choose_layout(staying, wanted)):
         return False
     written = await copy(blobs, info, Append(place.offset, place.head, place.size), wanted, pace)
-    return await exchange(catalog, blobs, place.blob, place.offset, written, alone=wanted < others)
+    return await exchange(catalog, blobs, place.blob, place.offset, written, alone=wanted < others) or None

@@ -11,6 +11,7 @@ import pytest
 
 from objstore.blobs.rebuild import Pace, at_once
 from objstore.jobs import catalog_snapshots
+from objstore.jobs.compact import rewrite
 from objstore.jobs.restripe import restripe
 from objstore.store import redundancy, restriping
 from objstore.store.audit import Audit
@@ -144,6 +145,26 @@ def test_an_object_that_gets_behind_the_walk_is_met_by_another_one(tmp_path: Pat
         while await walk(house, renamed) is not None:
             pass
         assert promised(house) == {2}
+
+    play(tmp_path, scene)
+
+
+def test_bytes_that_are_compacted_while_they_are_written_anew_are_not_passed_by(tmp_path: Path) -> None:
+    """They have their old parity in their new place too; and as another class promises that, no other walk follows."""
+
+    async def scene(house: House) -> None:
+        body = os.urandom(100_000)
+        house.pool.parity = 1
+        await house.put("z", body)
+        await house.seal()
+        house.pool.parity = 2
+        await house.catalog.write(lambda tx: restriping.start(tx, now_us()))
+        compacted = once(lambda: rewrite(house.catalog, house.blobs, house.info(house.blob_of("z"))))
+        while house.catalog.read(restriping.standing) is not None:
+            classes = {"LESS": 1}
+            await restripe(house.pool, house.catalog, house.blobs, classes, lambda: True, pace=compacted)
+        assert promised(house) == {2}
+        assert await house.get("z") == body
 
     play(tmp_path, scene)
 
