@@ -343,6 +343,7 @@ def test_a_blob_stays_while_what_was_appended_to_it_is_about_to_be_published(
         for _ in range(2):
             await reap(house.catalog, house.blobs, 1800.0)
             assert len(list(tmp_path.glob(files))) == 4
+            await house.catalog.write(lambda tx: tx.run("UPDATE garbage SET since = 1"))  # it has waited for long
         held.go.set()
         await putting
         assert await house.get("late", Store(house.catalog, house.fresh())) == b"late" * 100_000
