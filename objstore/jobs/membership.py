@@ -126,7 +126,6 @@ async def _join(
         await catalog.write(lambda tx: membership.joined(tx, drive, now_us(), replaced))
         return
     problem = ""
-    votes = any(drive in one.drives for one in ballot.electorates)
     slot = await pool.join(Path(course.path))
     try:
         if slot.state is DriveState.NEW:
@@ -138,7 +137,7 @@ async def _join(
             problem = slot.problem or f"the folder is {slot.state}"
     except DriveError as error:
         problem = error.reason
-    if problem and not votes and slot.id not in _voters(ballot):
+    if problem and not _voters(ballot) & {drive, slot.id}:
         pool.forget(slot)  # it would count among those that have to be there, and as one that nobody knows
     await _tell(catalog, drive, course, problem)
 

@@ -39,7 +39,7 @@ BUGS = (
     Bug(
         "a drive that cannot join is missed",
         "objstore/jobs/membership.py",
-        "    if problem and not votes and slot.id not in _voters(ballot):\n",
+        "    if problem and not _voters(ballot) & {drive, slot.id}:\n",
         "    if False:\n",
         ("tests/faults/test_joining.py::test_a_drive_that_cannot_join_is_not_missed",),
     ),
