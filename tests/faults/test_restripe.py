@@ -23,6 +23,18 @@ def layouts(server: Running) -> set[tuple[int, int]]:
     return found
 
 
+def restriped_under_load(server: Running, keys: list[str]) -> Load:
+    """All is restriped, the server being killed meanwhile, while clients read `keys` and write others."""
+    with Load(server, "load", keys, writers=1) as load:
+        load.progress(2, 2)
+        assert run(server, "restripe").status == 0
+        server.kill()
+        server.start()
+        done = run(server, "restripe", "--wait")
+        assert done.status == 0, done.err
+    return load
+
+
 def test_old_objects_are_brought_to_a_higher_parity_and_to_more_drives(tmp_path: Path) -> None:
     config = tmp_path / "settings.toml"
     config.write_text("reap_grace = 0.5\n")
@@ -45,13 +57,7 @@ def test_old_objects_are_brought_to_a_higher_parity_and_to_more_drives(tmp_path:
         fifth.mkdir()
         assert run(server, "drive", "add", str(fifth), "--wait").status == 0
         server.drives.append(fifth)
-        with Load(server, "load", keys[6:], writers=1) as load:
-            load.progress(2, 2)
-            assert run(server, "restripe").status == 0
-            server.kill()
-            server.start()
-            done = run(server, "restripe", "--wait")
-            assert done.status == 0, done.err
+        load = restriped_under_load(server, keys[6:])
         until(lambda: layouts(server) == {(3, 2)}, "everything is as it would be written today")
         assert not [one for one in load.failed_reads if "other bytes" in one]
         assert run(server, "verify").status == 0
@@ -81,13 +87,7 @@ def test_copies_are_brought_to_a_lower_parity_and_then_drives_may_leave(tmp_path
         assert refused.status == 1
         assert "2 drives would stay, what was stored with parity 2 needs 3" in refused.err
         assert "objstore admin restripe" in refused.err
-        with Load(server, "load", keys, writers=1) as load:
-            load.progress(2, 2)
-            assert run(server, "restripe").status == 0
-            server.kill()
-            server.start()
-            done = run(server, "restripe", "--wait")
-            assert done.status == 0, done.err
+        load = restriped_under_load(server, keys)
         assert not [one for one in load.failed_reads if "other bytes" in one]
         assert {one["parity"] for one in info(server)["blobs"]} == {1}
         for drive in (first, second):

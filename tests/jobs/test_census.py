@@ -55,6 +55,13 @@ def test_a_drive_that_comes_back_as_an_old_copy_while_it_is_looked_through(tmp_p
     play(tmp_path, scene)
 
 
+def put_back(copy: Path, place: Path) -> None:
+    """An old copy of a shard file, with all the room that it takes."""
+    shutil.copy(copy, place)
+    with place.open("r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, copy.stat().st_size)
+
+
 def test_an_old_copy_keeps_nothing_of_what_was_given_back_since(tmp_path: Path) -> None:
     """Neither objects that were deleted, nor the room that was reserved for those to come."""
 
@@ -72,9 +79,7 @@ def test_an_old_copy_keeps_nothing_of_what_was_given_back_since(tmp_path: Path) 
         for _ in range(2):
             await reap(house.catalog, house.blobs, 0.0)
         others = sorted(house.used(house.info(info.id)))[1:]
-        shutil.copy(copy, house.file(info, shard))
-        with house.file(info, shard).open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, copy.stat().st_size)
+        put_back(copy, house.file(info, shard))
         assert house.used(house.info(info.id))[shard] > 2 * max(others)
         await house.catalog.write(lambda tx: census.begin(tx, drive.id or ""))
         await census.look_through(house.catalog, house.blobs)
@@ -97,9 +102,7 @@ def test_an_old_copy_of_a_blob_that_is_not_settled_keeps_no_room_that_was_reserv
         shutil.copy(house.file(info, shard), copy)
         await house.seal()
         most = max(house.used(info))
-        shutil.copy(copy, house.file(info, shard))
-        with house.file(info, shard).open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, copy.stat().st_size)
+        put_back(copy, house.file(info, shard))
         assert house.used(info)[shard] > 2 * most
         await house.catalog.write(lambda tx: census.begin(tx, drive.id or ""))
         await census.look_through(house.catalog, house.blobs)
